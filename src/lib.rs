@@ -1,0 +1,16 @@
+//! `repro` turns a published benchmark guide into a sealed image and a table of
+//! numbers that anyone can get again.
+//!
+//! Data goes one way, and each step reads what the step before it wrote:
+//!
+//! recipe (`images/*.toml`) → lock (`lockfiles/*.lock`) → fetch (content store)
+//! → layers → image (its manifest digest is the seal) → engine → build → bench
+//! (records) → report
+//!
+//! The modules below stand in that order. A module uses only modules above it;
+//! `tests/it/module_order.rs` keeps it so. `ARCHITECTURE.md` says why.
+
+#![warn(missing_docs)]
+
+pub mod digest;
+pub mod store;

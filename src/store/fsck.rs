@@ -1,0 +1,71 @@
+//! Hashes everything again.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use super::{Store, StoreError, at};
+use crate::digest::{DiffId, Digest, hash_reader};
+
+/// What `fsck` found.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct FsckReport {
+    /// Number of blobs that were hashed.
+    pub blobs: u64,
+    /// Their size in bytes.
+    pub bytes: u64,
+    /// What is wrong, sorted by path.
+    pub damage: Vec<Damage>,
+}
+
+/// One thing that is wrong in the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Damage {
+    /// Where.
+    pub path: PathBuf,
+    /// The digest the name promises, if the name is one.
+    pub expected: Option<Digest>,
+    /// The digest of what is there.
+    pub found: Option<Digest>,
+}
+
+impl Store {
+    /// Hashes every blob; `progress` is told the bytes of each finished one.
+    pub fn fsck(&self, mut progress: impl FnMut(u64)) -> Result<FsckReport, StoreError> {
+        let mut report = FsckReport::default();
+        for path in sorted_files(&self.root.join("blobs/sha256"))? {
+            let file = File::open(&path).map_err(at("open", &path))?;
+            let (found, size) = hash_reader(file).map_err(at("read", &path))?;
+            let expected =
+                path.file_name().and_then(|name| Digest::from_hex(&name.to_string_lossy()).ok());
+            if expected != Some(found) {
+                report.damage.push(Damage { path, expected, found: Some(found) });
+            }
+            report.blobs += 1;
+            report.bytes += size;
+            progress(size);
+        }
+        Ok(report)
+    }
+
+    /// Removes an unpacked layer, so that the next job unpacks it again.
+    pub fn remove_rootfs(&self, diff_id: &DiffId) -> Result<(), StoreError> {
+        let path = self.rootfs_path(diff_id);
+        fs::remove_dir_all(&path).map_err(at("remove", &path))
+    }
+
+    /// Removes a damaged blob, so that the next build fetches it again.
+    pub fn remove_blob(&self, digest: &Digest) -> Result<(), StoreError> {
+        let path = self.blob_path(digest);
+        fs::remove_file(&path).map_err(at("remove", &path))
+    }
+}
+
+fn sorted_files(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
+    let entries = fs::read_dir(folder).map_err(at("read", folder))?;
+    let mut paths = entries
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(at("read", folder))?;
+    paths.sort();
+    Ok(paths)
+}

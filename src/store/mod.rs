@@ -1,0 +1,422 @@
+//! Keeps content under its digest in one folder, `$REPRO_HOME`.
+//!
+//! Every write below that folder goes through this module. Content enters
+//! through a temporary file on the same file system, is hashed while it is
+//! written, synced and renamed: a crash at any moment leaves a store that the
+//! next command uses without repair. Several processes may use one store.
+//!
+//! ```text
+//! version            format of this folder; a newer one is refused
+//! blobs/sha256/HEX   downloads, built wheels, image configurations, manifests, layer plans
+//! rootfs/HEX         layers unpacked for the embedded engine, by diff ID
+//! data/HEX           data sets unpacked from the project's archives, by the digest of their manifest
+//! runs/              run records
+//! tmp/ID, tmp/ID.lock   one folder a process, gone with it (see `session`)
+//! repro.db           what is verified, which images exist (see `facts`)
+//! ```
+//!
+//! Invariants: a file below `blobs` is complete and was hashed before it got its
+//! name; files there are never changed, only removed. What the content means is
+//! left to the modules that put it there.
+
+mod blob;
+mod facts;
+mod fsck;
+mod session;
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use crate::digest::Digest;
+
+pub use blob::BlobWriter;
+pub use facts::FileStamp;
+pub use fsck::{Damage, FsckReport};
+use session::Session;
+
+/// The format of the folder that this program reads and writes.
+const VERSION: u32 = 1;
+
+/// What can go wrong with the store.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// An operation on a file failed.
+    #[error("cannot {action} `{}`", path.display())]
+    Io {
+        /// What was tried, as a verb.
+        action: &'static str,
+        /// On which path.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The folder was written by a later program.
+    #[error("the store `{}` has format {found}\n  this program knows  {VERSION}", path.display())]
+    Newer {
+        /// The store's folder.
+        path: PathBuf,
+        /// The format it has.
+        found: String,
+    },
+    /// Content that should be there is not.
+    #[error("the store has no content {digest}")]
+    Missing {
+        /// The digest asked for.
+        digest: Digest,
+    },
+    /// Content differs from what was announced.
+    #[error(
+        "`{name}` is not the file that was locked\n  locked    {expected} ({expected_size} bytes)\n  received  {found} ({found_size} bytes)"
+    )]
+    Differs {
+        /// What a reader would call it.
+        name: String,
+        /// The digest that was announced.
+        expected: Digest,
+        /// The size that was announced, in bytes.
+        expected_size: u64,
+        /// The digest of what came.
+        found: Digest,
+        /// The size of what came, in bytes.
+        found_size: u64,
+    },
+    /// The index of the store cannot be used.
+    #[error("cannot use the store's index `{}`", path.display())]
+    Index {
+        /// The database file.
+        path: PathBuf,
+        /// SQLite's reason.
+        source: rusqlite::Error,
+    },
+}
+
+impl StoreError {
+    /// The system's error at the bottom, if that is what it is.
+    pub fn io_kind(&self) -> Option<io::ErrorKind> {
+        match self {
+            Self::Io { source, .. } => Some(source.kind()),
+            Self::Index { source, .. } => match source.sqlite_error_code()? {
+                rusqlite::ErrorCode::DiskFull => Some(io::ErrorKind::StorageFull),
+                rusqlite::ErrorCode::ReadOnly | rusqlite::ErrorCode::CannotOpen => {
+                    Some(io::ErrorKind::ReadOnlyFilesystem)
+                }
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+}
+
+/// Adds action and path to a system error.
+pub(crate) fn at<'a>(
+    action: &'static str,
+    path: &'a Path,
+) -> impl FnOnce(io::Error) -> StoreError + 'a {
+    move |source| StoreError::Io { action, path: path.to_owned(), source }
+}
+
+/// An open store.
+#[derive(Debug)]
+pub struct Store {
+    root: PathBuf,
+    /// The user who owns the folder: what root adds under sudo is given to that user.
+    owner: (u32, u32),
+    index: Mutex<rusqlite::Connection>,
+    session: Mutex<Option<Session>>,
+}
+
+impl Store {
+    /// Opens the store in `root`, makes it if there is none, and clears what killed processes left.
+    pub fn open(root: &Path) -> Result<Self, StoreError> {
+        let owner = future_owner(root)?;
+        make_folder(root, owner)?;
+        check_version(root, owner)?;
+        for folder in ["blobs", "blobs/sha256", "rootfs", "data", "runs", "tmp"] {
+            make_folder(&root.join(folder), owner)?;
+        }
+        let index = facts::open(root)?;
+        for file in ["repro.db", "repro.db-wal", "repro.db-shm"] {
+            give(&root.join(file), owner);
+        }
+        let store = Self {
+            root: root.to_owned(),
+            owner,
+            index: Mutex::new(index),
+            session: Mutex::new(None),
+        };
+        session::sweep(&root.join("tmp"))?;
+        Ok(store)
+    }
+
+    /// The store's folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Where content of this digest is or would be.
+    pub fn blob_path(&self, digest: &Digest) -> PathBuf {
+        self.root.join("blobs/sha256").join(digest.hex())
+    }
+
+    /// Size of the content in bytes, or `None` if it is not there.
+    pub fn size_of(&self, digest: &Digest) -> Option<u64> {
+        fs::metadata(self.blob_path(digest)).ok().map(|metadata| metadata.len())
+    }
+
+    /// Whether the content is there.
+    pub fn has(&self, digest: &Digest) -> bool {
+        self.size_of(digest).is_some()
+    }
+
+    /// Opens the content for reading; it is not hashed again.
+    pub fn open_blob(&self, digest: &Digest) -> Result<fs::File, StoreError> {
+        let path = self.blob_path(digest);
+        match fs::File::open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Err(StoreError::Missing { digest: *digest })
+            }
+            other => other.map_err(at("open", &path)),
+        }
+    }
+
+    /// Reads small content whole and checks it.
+    pub fn read_blob(&self, digest: &Digest) -> Result<Vec<u8>, StoreError> {
+        let path = self.blob_path(digest);
+        let bytes = match fs::read(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(StoreError::Missing { digest: *digest });
+            }
+            other => other.map_err(at("read", &path))?,
+        };
+        let found = Digest::of(&bytes);
+        if found == *digest {
+            return Ok(bytes);
+        }
+        let size = bytes.len() as u64;
+        Err(StoreError::Differs {
+            name: path.display().to_string(),
+            expected: *digest,
+            expected_size: size,
+            found,
+            found_size: size,
+        })
+    }
+
+    /// Puts small content into the store and names it.
+    pub fn put(&self, bytes: &[u8]) -> Result<Digest, StoreError> {
+        let digest = Digest::of(bytes);
+        if !self.has(&digest) {
+            let mut writer = self.writer()?;
+            writer.write(bytes)?;
+            writer.finish()?;
+        }
+        Ok(digest)
+    }
+
+    /// Starts to write content whose digest is not known yet.
+    pub fn writer(&self) -> Result<BlobWriter<'_>, StoreError> {
+        BlobWriter::new(self)
+    }
+
+    /// A new empty folder for this process alone; removed when the process ends, however it ends
+    /// (by the next command, if it was killed).
+    pub fn scratch(&self, purpose: &str) -> Result<PathBuf, StoreError> {
+        let mut session = self.session.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if session.is_none() {
+            *session = Some(Session::start(&self.root.join("tmp"))?);
+        }
+        session.as_mut().expect("was just started").folder(purpose)
+    }
+
+    /// The name of this process's session; it is what cgroups and the like are named by.
+    pub fn session(&self) -> Result<String, StoreError> {
+        let mut session = self.session.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if session.is_none() {
+            *session = Some(Session::start(&self.root.join("tmp"))?);
+        }
+        Ok(session.as_ref().expect("was just started").id().to_owned())
+    }
+
+    /// Whether the process that has or had this session is still running.
+    pub fn session_is_live(&self, id: &str) -> bool {
+        session::is_live(&self.root.join("tmp"), id)
+    }
+
+    /// The folder of the layer unpacked for the embedded engine, whether it is there or not.
+    pub fn rootfs_path(&self, diff_id: &crate::digest::DiffId) -> PathBuf {
+        self.root.join("rootfs").join(diff_id.0.hex())
+    }
+
+    /// Moves a finished folder of [`Store::scratch`] to its place; an equal one that
+    /// another process put there first wins.
+    pub fn adopt(&self, folder: &Path, place: &Path) -> Result<(), StoreError> {
+        match fs::rename(folder, place) {
+            Ok(()) => sync_folder(place.parent().unwrap_or(&self.root)),
+            Err(_) if place.is_dir() => fs::remove_dir_all(folder).map_err(at("remove", folder)),
+            Err(error) => Err(at("create", place)(error)),
+        }
+    }
+
+    /// The folder of the data set with this tree manifest, whether it is there or not.
+    pub fn data_path(&self, manifest: &Digest) -> PathBuf {
+        self.root.join("data").join(manifest.hex())
+    }
+
+    /// Moves a finished data set from a folder of [`Store::scratch`] to [`Store::data_path`].
+    pub fn adopt_data(&self, folder: &Path, manifest: &Digest) -> Result<PathBuf, StoreError> {
+        let handle = fs::File::open(folder).map_err(at("open", folder))?;
+        // One call for all files: a rename must not outlive the content after a power cut.
+        rustix::fs::syncfs(&handle).map_err(|error| at("sync", folder)(error.into()))?;
+        self.give_all_to_owner(folder)?;
+        let place = self.data_path(manifest);
+        self.adopt(folder, &place)?;
+        Ok(place)
+    }
+
+    /// The folder of run records.
+    pub fn runs(&self) -> PathBuf {
+        self.root.join("runs")
+    }
+
+    /// Writes a small file below the store's folder (`runs/ID/record.json`) in one step.
+    pub fn write_file(&self, relative: &Path, bytes: &[u8]) -> Result<PathBuf, StoreError> {
+        let place = self.root.join(relative);
+        let folder = place.parent().unwrap_or(&self.root).to_owned();
+        fs::create_dir_all(&folder).map_err(at("create", &folder))?;
+        self.give_to_owner(&folder);
+        let temporary = self.scratch("file")?.join("content");
+        fs::write(&temporary, bytes).map_err(at("write", &temporary))?;
+        let written = fs::File::open(&temporary).and_then(|file| file.sync_all());
+        written.map_err(at("sync", &temporary))?;
+        self.give_to_owner(&temporary);
+        fs::rename(&temporary, &place).map_err(at("create", &place))?;
+        Ok(place)
+    }
+
+    fn give_all_to_owner(&self, folder: &Path) -> Result<(), StoreError> {
+        self.give_to_owner(folder);
+        for entry in fs::read_dir(folder).map_err(at("read", folder))? {
+            let path = entry.map_err(at("read", folder))?.path();
+            if path.is_dir() && !path.is_symlink() {
+                self.give_all_to_owner(&path)?;
+            } else {
+                self.give_to_owner(&path);
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives what root made to the store's owner; a failure only matters to a later removal.
+    fn give_to_owner(&self, path: &Path) {
+        give(path, self.owner);
+    }
+}
+
+/// Who owns the store's folder, or would if its user made it: under sudo the first run must
+/// not make a user's store root's.
+fn future_owner(root: &Path) -> Result<(u32, u32), StoreError> {
+    let existing = root.ancestors().find_map(|folder| fs::metadata(folder).ok());
+    let metadata = match existing {
+        Some(metadata) => metadata,
+        None => fs::metadata(".").map_err(at("read", root))?,
+    };
+    Ok((metadata.uid(), metadata.gid()))
+}
+
+/// Makes a folder and those above it; each new one is given to `owner`.
+fn make_folder(folder: &Path, owner: (u32, u32)) -> Result<(), StoreError> {
+    let new: Vec<&Path> = folder.ancestors().take_while(|folder| !folder.exists()).collect();
+    fs::create_dir_all(folder).map_err(at("create", folder))?;
+    new.into_iter().for_each(|folder| give(folder, owner));
+    Ok(())
+}
+
+fn give(path: &Path, (user, group): (u32, u32)) {
+    if rustix::process::geteuid().is_root() && user != 0 {
+        let _ = std::os::unix::fs::chown(path, Some(user), Some(group));
+    }
+}
+
+/// Makes a rename last over a power cut.
+fn sync_folder(folder: &Path) -> Result<(), StoreError> {
+    let handle = fs::File::open(folder).map_err(at("open", folder))?;
+    handle.sync_all().map_err(at("sync", folder))
+}
+
+fn write_version(path: &Path, owner: (u32, u32)) -> Result<(), StoreError> {
+    fs::write(path, format!("{VERSION}\n")).map_err(at("create", path))?;
+    give(path, owner);
+    Ok(())
+}
+
+fn check_version(root: &Path, owner: (u32, u32)) -> Result<(), StoreError> {
+    let path = root.join("version");
+    let found = match fs::read_to_string(&path) {
+        Ok(text) => text.trim().to_owned(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return write_version(&path, owner);
+        }
+        Err(error) => return Err(at("read", &path)(error)),
+    };
+    // An empty file is a first start that was killed between creation and writing.
+    if found.is_empty() {
+        return write_version(&path, owner);
+    }
+    match found.parse::<u32>() {
+        Ok(version) if version <= VERSION => Ok(()),
+        _ => Err(StoreError::Newer { path: root.to_owned(), found }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn store() -> (tempfile::TempDir, Store) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        (folder, store)
+    }
+
+    #[test]
+    fn content_comes_back_under_its_digest() {
+        let (_folder, store) = store();
+        let digest = store.put(b"abc").unwrap();
+        assert_eq!(digest, Digest::of(b"abc"));
+        assert_eq!(store.read_blob(&digest).unwrap(), b"abc");
+        assert_eq!(store.size_of(&digest), Some(3));
+    }
+
+    #[test]
+    fn content_changed_on_disk_is_refused() {
+        let (_folder, store) = store();
+        let digest = store.put(b"abc").unwrap();
+        fs::write(store.blob_path(&digest), b"abd").unwrap();
+        assert!(matches!(store.read_blob(&digest), Err(StoreError::Differs { .. })));
+    }
+
+    #[test]
+    fn a_store_of_a_later_format_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("version"), "99\n").unwrap();
+        let error = Store::open(folder.path()).unwrap_err();
+        assert!(matches!(error, StoreError::Newer { found, .. } if found == "99"));
+    }
+
+    #[test]
+    fn what_a_killed_process_left_is_gone_at_the_next_start() {
+        let (folder, store) = store();
+        let live = store.scratch("test").unwrap();
+        let dead = folder.path().join("tmp/dead");
+        fs::create_dir_all(dead.join("upper")).unwrap();
+        let other = Store::open(folder.path()).unwrap();
+        assert!(!dead.exists());
+        assert!(live.exists(), "a live session was swept");
+        assert!(other.session_is_live(&store.session().unwrap()));
+        drop(store);
+        assert!(!live.exists());
+    }
+}

@@ -1,0 +1,3 @@
+//! Behaviour of the library and of the program, one file per behaviour.
+
+mod files_are_listed;
