@@ -1,3 +1,4 @@
 //! Behaviour of the library and of the program, one file per behaviour.
 
 mod files_are_listed;
+mod recipe_reading;

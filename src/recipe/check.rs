@@ -1,0 +1,313 @@
+//! What a recipe must keep beyond keys and types.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::document::{Document, Fault};
+use super::names::{self, ABSOLUTE_PATH, PLAIN_NAME, RELATIVE_PATH};
+use super::types::{Benchmark, BuildRecipe, ImageRecipe, LogRule, Profile, Recipe, RecordRule};
+
+/// Reports everything in `recipe` that no build or run could make sense of.
+pub(super) fn recipe(recipe: &Recipe, document: &Document<'_>, faults: &mut Vec<Fault>) {
+    let mut check = Check { document, faults, recipe };
+    let guide = &recipe.guide;
+    let full = guide.commit.len() == 40 && guide.commit.bytes().all(|b| b.is_ascii_hexdigit());
+    check.rule(full, &["guide", "commit"], &guide.commit, "a commit has 40 hexadecimal digits");
+    check.image(&recipe.image);
+    check.benchmark(&recipe.benchmark);
+    for (name, profile) in &recipe.profiles {
+        check.profile(name, profile, &recipe.benchmark);
+    }
+    if recipe.profiles.is_empty() {
+        check.fault(&["profile"], "`profile`: there must be one at least".to_owned());
+    }
+}
+
+struct Check<'a, 't> {
+    document: &'a Document<'t>,
+    faults: &'a mut Vec<Fault>,
+    recipe: &'a Recipe,
+}
+
+impl Check<'_, '_> {
+    fn fault(&mut self, path: &[&str], message: String) {
+        self.faults.push(Fault { offset: self.document.locate(path), message });
+    }
+
+    /// `value` under `path` must keep a rule; `words` say which.
+    fn rule(&mut self, kept: bool, path: &[&str], value: &str, words: &str) {
+        if !kept {
+            self.fault(path, format!("`{}` is `{value}`: {words}", path.join(".")));
+        }
+    }
+
+    fn absolute(&mut self, path: &[&str], value: &str) {
+        self.rule(names::absolute_path(value), path, value, ABSOLUTE_PATH);
+    }
+
+    /// A file of the recipe's folder; a symbolic link may not lead out of it either.
+    fn local(&mut self, path: &[&str], value: &str) {
+        self.rule(names::relative_path(value), path, value, RELATIVE_PATH);
+        let folder = self.recipe.folder.canonicalize();
+        let file = self.recipe.folder.join(value).canonicalize();
+        if let (true, Ok(folder), Ok(file)) = (names::relative_path(value), folder, file) {
+            let words = "the file lies outside the recipe's folder";
+            self.rule(file.starts_with(folder), path, value, words);
+        }
+    }
+
+    /// Absolute paths as keys of a table.
+    fn absolute_keys(&mut self, table: &[&str], map: &BTreeMap<String, String>) {
+        for key in map.keys() {
+            let path: Vec<_> = table.iter().copied().chain([key.as_str()]).collect();
+            if !names::absolute_path(key) {
+                self.fault(&path, format!("`{key}` in `{}`: {ABSOLUTE_PATH}", table.join(".")));
+            }
+        }
+    }
+
+    fn environment(&mut self, table: &[&str], env: &BTreeMap<String, String>) {
+        for (name, value) in env {
+            let path: Vec<_> = table.iter().copied().chain([name.as_str()]).collect();
+            if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
+                self.fault(&path, format!("`{name}` in `{}` is no variable", table.join(".")));
+            }
+        }
+    }
+
+    fn command(&mut self, path: &[&str], command: &[String]) {
+        let words = "a command has a program and no NUL";
+        let fine = command.first().is_some_and(|program| !program.is_empty())
+            && !command.iter().any(|argument| argument.contains('\0'));
+        self.rule(fine, path, &command.join(" "), words);
+    }
+
+    fn unique<'n>(&mut self, path: &[&str], all: impl IntoIterator<Item = &'n str>) {
+        let mut seen = BTreeSet::new();
+        let twice: BTreeSet<_> = all.into_iter().filter(|name| !seen.insert(*name)).collect();
+        for name in twice {
+            self.fault(path, format!("`{name}` stands twice in `{}`", path.join(".")));
+        }
+    }
+}
+
+/// The half that decides bytes.
+impl Check<'_, '_> {
+    fn image(&mut self, image: &ImageRecipe) {
+        let debian = &image.debian;
+        self.rule(
+            names::plain_name(&debian.suite),
+            &["debian", "suite"],
+            &debian.suite,
+            PLAIN_NAME,
+        );
+        let architecture = &debian.architecture;
+        let path = ["debian", "architecture"];
+        self.rule(names::plain_name(architecture), &path, architecture, PLAIN_NAME);
+        self.packages(&["debian", "packages"], &debian.packages);
+        self.python(image);
+        for (at, build) in image.builds.iter().enumerate() {
+            self.build(&at.to_string(), build);
+        }
+        let built: Vec<_> = image.builds.iter().map(|b| names::normalised(&b.name)).collect();
+        self.unique(&["build"], built.iter().map(String::as_str));
+        self.tables(image);
+        self.rule(image.shm_size > 0, &["image", "shm-size"], "0", "a job needs some");
+    }
+
+    fn packages(&mut self, path: &[&str], packages: &[String]) {
+        for name in packages {
+            self.rule(names::plain_name(name), path, name, PLAIN_NAME);
+        }
+        self.unique(path, packages.iter().map(String::as_str));
+    }
+
+    fn python(&mut self, image: &ImageRecipe) {
+        let python = &image.python;
+        let numbers = [("version", &python.version), ("glibc", &python.glibc)];
+        for (key, value) in numbers {
+            let words = "expected two numbers and a point, `3.9`";
+            self.rule(names::release_number(value), &["python", key], value, words);
+        }
+        let paths = [
+            ("interpreter", &python.interpreter),
+            ("prefix", &python.prefix),
+            ("site", &python.site),
+            ("scripts", &python.scripts),
+        ];
+        paths.iter().for_each(|(key, value)| self.absolute(&["python", key], value));
+        let words = "expected a date, `2026-11-20`";
+        self.rule(names::date(&python.as_of), &["python", "as-of"], &python.as_of, words);
+        self.requirements(&["python", "requirements"], &python.requirements);
+    }
+
+    fn requirements(&mut self, path: &[&str], requirements: &[String]) {
+        for requirement in requirements {
+            let words = "a requirement starts with a name, `torch==1.9.1`";
+            let named = requirement.starts_with(|c: char| c.is_ascii_alphanumeric());
+            self.rule(named, path, requirement, words);
+            // PEP 508 allows a URL; a lock says what and never where.
+            let words = "a requirement names no location; that is for the settings";
+            self.rule(!requirement.contains('@'), path, requirement, words);
+        }
+        self.unique(path, requirements.iter().map(String::as_str));
+    }
+
+    fn build(&mut self, at: &str, build: &BuildRecipe) {
+        let path = |key| ["build", at, key];
+        let named = names::plain_name(&names::normalised(&build.name));
+        self.rule(named, &path("name"), &build.name, PLAIN_NAME);
+        let version = build.version.to_ascii_lowercase();
+        self.rule(names::plain_name(&version), &path("version"), &build.version, PLAIN_NAME);
+        self.requirements(&path("requires"), &build.requires);
+        self.requirements(&path("wheels"), &build.wheels);
+        self.packages(&path("packages"), &build.packages);
+        self.environment(&path("env"), &build.env);
+        self.command(&path("command"), &build.command);
+    }
+
+    fn tables(&mut self, image: &ImageRecipe) {
+        for (at, file) in image.local_files.iter().enumerate() {
+            self.absolute(&["file", &at.to_string(), "path"], &file.path);
+            self.local(&["file", &at.to_string(), "source"], &file.source);
+        }
+        self.absolute_keys(&["symlinks"], &image.symlinks);
+        self.absolute_keys(&["files"], &image.files);
+        self.environment(&["image", "env"], &image.env);
+        self.absolute(&["image", "workdir"], &image.workdir);
+        for folder in &image.writable {
+            self.absolute(&["image", "writable"], folder);
+        }
+        self.unique(&["image", "writable"], image.writable.iter().map(String::as_str));
+        let made = image.local_files.iter().map(|file| file.path.as_str());
+        let made = made.chain(image.symlinks.keys().map(String::as_str));
+        self.unique(&["file"], made.chain(image.files.keys().map(String::as_str)));
+    }
+}
+
+/// The half that decides how the image is run.
+impl Check<'_, '_> {
+    fn benchmark(&mut self, benchmark: &Benchmark) {
+        self.absolute(&["benchmark", "workdir"], &benchmark.workdir);
+        let timeout = benchmark.timeout > 0;
+        self.rule(timeout, &["benchmark", "timeout"], "0", "a case needs some time");
+        for (name, mode) in &benchmark.mode {
+            self.command(&["benchmark", "mode", name, "command"], &mode.command);
+        }
+        let matrix = &benchmark.matrix;
+        let path = ["benchmark", "matrix"];
+        self.axis(&path, "model", &matrix.model);
+        self.axis(&path, "mode", &matrix.mode);
+        self.axis(&path, "batch-size", &matrix.batch_size);
+        self.axis(&path, "precision", &matrix.precision);
+        self.modes(&["benchmark", "matrix", "mode"], &matrix.mode, benchmark);
+        self.models(&["benchmark", "model"], benchmark.model.keys(), benchmark);
+        self.log(&benchmark.log);
+        self.unique(&["benchmark", "metric"], benchmark.metrics.iter().map(|m| m.name.as_str()));
+        self.record(&benchmark.record, benchmark);
+    }
+
+    /// An axis has a value at least, and each value once.
+    fn axis<T: ToString>(&mut self, table: &[&str], axis: &str, values: &[T]) {
+        let path: Vec<_> = table.iter().copied().chain([axis]).collect();
+        let values: Vec<_> = values.iter().map(T::to_string).collect();
+        self.rule(!values.is_empty(), &path, "[]", "an axis needs a value at least");
+        self.unique(&path, values.iter().map(String::as_str));
+        for value in values.iter().filter(|value| !names::file_name(value)) {
+            // Values are parts of case names and of file names.
+            self.rule(false, &path, value, names::FILE_NAME);
+        }
+    }
+
+    fn modes(&mut self, path: &[&str], modes: &[String], benchmark: &Benchmark) {
+        let known: Vec<_> = benchmark.mode.keys().map(String::as_str).collect();
+        for mode in modes.iter().filter(|mode| !known.contains(&mode.as_str())) {
+            let words = format!("there is no `[benchmark.mode.{mode}]`; {}", listed(&known));
+            self.rule(false, path, mode, &words);
+        }
+    }
+
+    fn models<'n>(
+        &mut self,
+        path: &[&str],
+        models: impl IntoIterator<Item = &'n String>,
+        benchmark: &Benchmark,
+    ) {
+        let known: Vec<_> = benchmark.matrix.model.iter().map(String::as_str).collect();
+        for model in models.into_iter().filter(|model| !known.contains(&model.as_str())) {
+            let path: Vec<_> = path.iter().copied().chain([model.as_str()]).collect();
+            let message = format!("`{model}` is no model of the matrix; {}", listed(&known));
+            self.fault(&path, message);
+        }
+    }
+
+    fn log(&mut self, log: &LogRule) {
+        for (table, rules) in [("once", &log.once), ("step", &log.step)] {
+            for (name, pattern) in rules {
+                let path = ["benchmark", "log", table, name];
+                match regex::Regex::new(pattern) {
+                    Err(error) => {
+                        let error = error.to_string().replace('\n', " ");
+                        self.rule(false, &path, pattern, &format!("it is no pattern: {error}"));
+                    }
+                    Ok(regex) => {
+                        let groups = regex.captures_len() - 1;
+                        let words = format!("it has {groups} groups, one is needed");
+                        self.rule(groups == 1, &path, pattern, &words);
+                    }
+                }
+            }
+        }
+        let series: Vec<_> = log.step.keys().map(String::as_str).collect();
+        let shown = std::iter::once(("progress", &log.progress));
+        for (key, name) in shown.chain(log.repeatable.iter().map(|name| ("repeatable", name))) {
+            let known = series.contains(&name.as_str());
+            let words = format!("there is no such series; {}", listed(&series));
+            self.rule(known, &["benchmark", "log", key], name, &words);
+        }
+    }
+
+    fn record(&mut self, record: &RecordRule, benchmark: &Benchmark) {
+        let metrics: Vec<_> = benchmark.metrics.iter().map(|metric| metric.name.as_str()).collect();
+        let figures = [("final-result", &record.final_result), ("throughput", &record.throughput)];
+        for (key, name) in figures {
+            let known = metrics.contains(&name.as_str());
+            let words = format!("there is no such metric; {}", listed(&metrics));
+            self.rule(known, &["benchmark", "record", key], name, &words);
+        }
+        for (key, template) in [("file", &record.file), ("log-file", &record.log_file)] {
+            let path = ["benchmark", "record", key];
+            self.rule(names::file_name(template), &path, template, names::FILE_NAME);
+        }
+        // Keys with a condition are alternatives of each other.
+        let always = record.keys.iter().filter(|key| key.when.is_none());
+        self.unique(&["benchmark", "record", "keys"], always.map(|key| key.key.as_str()));
+    }
+
+    fn profile(&mut self, name: &str, profile: &Profile, benchmark: &Benchmark) {
+        self.rule(names::plain_name(name), &["profile", name], name, PLAIN_NAME);
+        let matrix = &profile.matrix;
+        let path = ["profile", name, "matrix"];
+        matrix.model.iter().for_each(|values| self.axis(&path, "model", values));
+        matrix.mode.iter().for_each(|values| self.axis(&path, "mode", values));
+        matrix.batch_size.iter().for_each(|values| self.axis(&path, "batch-size", values));
+        matrix.precision.iter().for_each(|values| self.axis(&path, "precision", values));
+        if let Some(modes) = &matrix.mode {
+            self.modes(&["profile", name, "matrix", "mode"], modes, benchmark);
+        }
+        let models = matrix.model.iter().flatten();
+        self.models(&["profile", name, "matrix", "model"], models, benchmark);
+        self.models(&["profile", name, "model"], profile.model.keys(), benchmark);
+        self.environment(&["profile", name, "env"], &profile.env);
+        self.absolute_keys(&["profile", name, "files"], &profile.files);
+        self.absolute_keys(&["profile", name, "data"], &profile.data);
+        for (target, source) in &profile.files {
+            self.local(&["profile", name, "files", target], source);
+        }
+        let timeout = profile.timeout != Some(0);
+        self.rule(timeout, &["profile", name, "timeout"], "0", "a case needs some time");
+    }
+}
+
+fn listed(known: &[&str]) -> String {
+    format!("there are `{}`", known.join("`, `"))
+}

@@ -1,0 +1,197 @@
+//! The layout of a recipe file, and how its variants are laid over it.
+//!
+//! ```toml
+//! title = "…"
+//! [guide]                 # repository, commit, path
+//! [debian] [python]       # the image part: what decides bytes
+//! [[build]] [[file]] [symlinks] [files] [image]
+//! [benchmark]             # how the image is run and its logs are read
+//! [profile.smoke]
+//! [[erratum]] [[published]]
+//! [variant.debian.python] # any of the above but guide and figures, laid over it
+//! ```
+//!
+//! Tables merge; lists and single values replace. Errata of a variant come
+//! after those of the recipe. A recipe without `[debian]` at its top is no
+//! image itself, only its variants are.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::check;
+use super::document::{Document, Fault, merge};
+use super::names;
+use super::types::{Erratum, ImageRecipe, ImageTable, Recipe};
+
+const VARIANT_KEYS: [&str; 11] = [
+    "title",
+    "debian",
+    "python",
+    "build",
+    "file",
+    "symlinks",
+    "files",
+    "image",
+    "benchmark",
+    "profile",
+    "erratum",
+];
+
+const KEYS: [&str; 14] = [
+    "title",
+    "debian",
+    "python",
+    "build",
+    "file",
+    "symlinks",
+    "files",
+    "image",
+    "benchmark",
+    "profile",
+    "erratum",
+    "guide",
+    "published",
+    "variant",
+];
+
+/// Every image of one recipe file; on failure everything that is wrong in it.
+pub(super) fn images(folder: &Path, system: &str, text: &str) -> Result<Vec<Recipe>, Vec<Fault>> {
+    let mut document = Document::parse(text)?;
+    let mut faults = Vec::new();
+    document.only(&KEYS, &mut faults);
+    let variants = take_variants(&mut document, &mut faults);
+    let mut documents = Vec::new();
+    if document.root.contains_key("debian") {
+        documents.push((system.to_owned(), document.clone()));
+    }
+    for (variant, table) in &variants {
+        documents.push((format!("{system}-{variant}"), lay_over(&document, table)));
+    }
+    if documents.is_empty() {
+        let message = "the recipe makes no image: there is no `[debian]` and no `[variant.NAME]`";
+        faults.push(Fault { offset: 0, message: message.to_owned() });
+    }
+    let context = Context { folder, system, text };
+    let recipes: Vec<_> = documents
+        .iter()
+        .filter_map(|(name, document)| context.assemble(name, document, &mut faults))
+        .collect();
+    if faults.is_empty() { Ok(recipes) } else { Err(faults) }
+}
+
+/// The names of the images that a file makes, read as far as it can be read.
+pub(super) fn image_names(system: &str, text: &str) -> Vec<String> {
+    let Ok(mut document) = Document::parse(text) else { return Vec::new() };
+    let variants = take_variants(&mut document, &mut Vec::new());
+    let own = document.root.contains_key("debian").then(|| system.to_owned());
+    own.into_iter().chain(variants.keys().map(|name| format!("{system}-{name}"))).collect()
+}
+
+fn take_variants<'t>(
+    document: &mut Document<'t>,
+    faults: &mut Vec<Fault>,
+) -> BTreeMap<String, DeTable<'t>> {
+    let Some((key, value)) = document.root.remove_entry("variant") else {
+        return BTreeMap::new();
+    };
+    let Some(tables) = value.get_ref().as_table() else {
+        let message = "`variant`: expected a table for each variant".to_owned();
+        faults.push(Fault { offset: key.span().start, message });
+        return BTreeMap::new();
+    };
+    let mut variants = BTreeMap::new();
+    for (name, table) in tables {
+        let offset = name.span().start;
+        if !names::plain_name(name.get_ref()) {
+            let message = format!("`{}` is no name: {}", name.get_ref(), names::PLAIN_NAME);
+            faults.push(Fault { offset, message });
+        }
+        let Some(table) = table.get_ref().as_table() else {
+            let message = format!("`variant.{}`: expected a table", name.get_ref());
+            faults.push(Fault { offset, message });
+            continue;
+        };
+        let path = format!("variant.{}", name.get_ref());
+        super::document::unknown_keys(table, &VARIANT_KEYS, &path, faults);
+        variants.insert(name.get_ref().to_string(), table.clone());
+    }
+    variants
+}
+
+fn lay_over<'t>(document: &Document<'t>, variant: &DeTable<'t>) -> Document<'t> {
+    let mut root = document.root.clone();
+    let mut variant = variant.clone();
+    // Errata add up: what the guide gets wrong stays wrong in every variant.
+    let own = variant.get_mut("erratum").map(Spanned::get_mut);
+    let shared = document.root.get("erratum").and_then(|value| value.get_ref().as_array());
+    if let (Some(DeValue::Array(own)), Some(shared)) = (own, shared) {
+        *own = shared.iter().chain(own.iter()).cloned().collect();
+    }
+    merge(&mut root, &variant);
+    Document { root }
+}
+
+struct Context<'a> {
+    folder: &'a Path,
+    system: &'a str,
+    text: &'a str,
+}
+
+impl Context<'_> {
+    fn assemble(
+        &self,
+        name: &str,
+        document: &Document<'_>,
+        faults: &mut Vec<Fault>,
+    ) -> Option<Recipe> {
+        // Every section is read before the first missing one ends this, so that all are reported.
+        let title = document.required("title", faults);
+        let guide = document.required("guide", faults);
+        let image = image_part(document, faults);
+        let benchmark = document.required("benchmark", faults);
+        let profiles = document.required("profile", faults);
+        let errata = document.section::<Vec<Erratum>>("erratum", faults).unwrap_or_default();
+        let published = document.section("published", faults).unwrap_or_default();
+        let recipe = Recipe {
+            name: name.to_owned(),
+            system: self.system.to_owned(),
+            title: title?,
+            guide: guide?,
+            image: image?,
+            benchmark: benchmark?,
+            profiles: profiles?,
+            errata,
+            published,
+            folder: self.folder.to_owned(),
+            text: self.text.to_owned(),
+        };
+        check::recipe(&recipe, document, faults);
+        Some(recipe)
+    }
+}
+
+fn image_part(document: &Document<'_>, faults: &mut Vec<Fault>) -> Option<ImageRecipe> {
+    let debian = document.required("debian", faults);
+    let python = document.required("python", faults);
+    let builds = document.section("build", faults).unwrap_or_default();
+    let local_files = document.section("file", faults).unwrap_or_default();
+    let symlinks = document.section("symlinks", faults).unwrap_or_default();
+    let files = document.section("files", faults).unwrap_or_default();
+    let table: ImageTable = document.required("image", faults)?;
+    Some(ImageRecipe {
+        debian: debian?,
+        python: python?,
+        builds,
+        local_files,
+        symlinks,
+        files,
+        env: table.env,
+        workdir: table.workdir,
+        entrypoint: table.entrypoint,
+        writable: table.writable,
+        shm_size: table.shm_size,
+    })
+}

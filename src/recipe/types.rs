@@ -1,0 +1,387 @@
+//! The recipe as other modules see it: variants merged, defaults filled in.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::units::{byte_size, duration_seconds, optional_duration_seconds};
+
+/// One image of one system, with everything needed to lock, build and run it.
+#[derive(Debug, Clone)]
+pub struct Recipe {
+    /// The image's name: `seg` or, for a variant, `seg-debian`.
+    pub name: String,
+    /// The recipe's name, the file's stem: `seg`. First part of every case name.
+    pub system: String,
+    /// One line for `repro list`.
+    pub title: String,
+    /// The guide this recipe follows.
+    pub guide: Guide,
+    /// What the image is made of.
+    pub image: ImageRecipe,
+    /// How the image is run and its logs are read.
+    pub benchmark: Benchmark,
+    /// The ways to run it, by name (`full`, `smoke`).
+    pub profiles: BTreeMap<String, Profile>,
+    /// What the guide gets wrong, or what the recipe does otherwise.
+    pub errata: Vec<Erratum>,
+    /// Figures the guide publishes, with their conditions.
+    pub published: Vec<Published>,
+    /// The folder local files are relative to (`images`).
+    pub folder: PathBuf,
+    /// The recipe's text as read, for its digest and for the store.
+    pub text: String,
+}
+
+/// Where a guide is to be found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Guide {
+    /// Repository URL.
+    pub repository: String,
+    /// Full commit.
+    pub commit: String,
+    /// Path inside the repository.
+    pub path: String,
+}
+
+/// The half of a recipe that decides bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageRecipe {
+    /// Debian packages that make the base.
+    pub debian: DebianRecipe,
+    /// The interpreter and the wheels.
+    pub python: PythonRecipe,
+    /// Source distributions that are compiled to wheels by a build job.
+    pub builds: Vec<BuildRecipe>,
+    /// Local files that become part of the image.
+    pub local_files: Vec<LocalFile>,
+    /// Symbolic links to make: path in the image to target.
+    pub symlinks: BTreeMap<String, String>,
+    /// Small text files to make: path in the image to content.
+    pub files: BTreeMap<String, String>,
+    /// Environment of every process in the image.
+    pub env: BTreeMap<String, String>,
+    /// Folder a process starts in.
+    pub workdir: String,
+    /// Entry point; empty for none.
+    pub entrypoint: Vec<String>,
+    /// Folders a job may write to: on disk, filled from the image, gone after the job.
+    pub writable: Vec<String>,
+    /// Size of `/dev/shm` in bytes.
+    pub shm_size: u64,
+}
+
+/// Debian packages by name; apt finds the closure when the lock is written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct DebianRecipe {
+    /// Code name of the release, `bullseye`. Its security and update suites belong to it.
+    pub suite: String,
+    /// Debian's name of the processor, `amd64`.
+    pub architecture: String,
+    /// Names of the packages asked for.
+    pub packages: Vec<String>,
+}
+
+/// The keys of `[image]`: what goes into the OCI configuration or the run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct ImageTable {
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+    pub workdir: String,
+    #[serde(default)]
+    pub entrypoint: Vec<String>,
+    #[serde(default)]
+    pub writable: Vec<String>,
+    /// `shm-size = "1 GiB"` in the file.
+    #[serde(deserialize_with = "byte_size")]
+    pub shm_size: u64,
+}
+
+/// The interpreter and what is installed for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct PythonRecipe {
+    /// `3.9`.
+    pub version: String,
+    /// Path of the interpreter in the image; it stands in the first line of scripts.
+    pub interpreter: String,
+    /// Installation prefix, `/usr/local`.
+    pub prefix: String,
+    /// The folder that purelib and platlib go to.
+    pub site: String,
+    /// The folder for scripts.
+    pub scripts: String,
+    /// Version of the C library, `2.31`: decides which manylinux wheels fit.
+    pub glibc: String,
+    /// PEP 508 requirements as a person writes them.
+    pub requirements: Vec<String>,
+    /// Resolve as of this date (`2026-11-20`): later uploads do not exist.
+    pub as_of: String,
+}
+
+/// One source distribution that is compiled to a wheel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct BuildRecipe {
+    /// Distribution name, `mmcv`.
+    pub name: String,
+    /// Version, `1.3.13`.
+    pub version: String,
+    /// What the built wheel needs at run time (PEP 508); nothing ever runs its `setup.py` to ask.
+    #[serde(default)]
+    pub requires: Vec<String>,
+    /// Debian packages of the build image, beside those of the base.
+    #[serde(default)]
+    pub packages: Vec<String>,
+    /// Wheels of the build image, as pinned requirements.
+    #[serde(default)]
+    pub wheels: Vec<String>,
+    /// Environment of the build command.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+    /// The command; it runs in the unpacked source and leaves one wheel in `/out`.
+    pub command: Vec<String>,
+    /// Why it is built so.
+    #[serde(default)]
+    pub reason: String,
+}
+
+/// A file of the recipe's folder that is copied into the image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct LocalFile {
+    /// Absolute path in the image.
+    pub path: String,
+    /// Path relative to the `images` folder.
+    pub source: String,
+    /// Whether it is executable (0755 instead of 0644).
+    #[serde(default)]
+    pub executable: bool,
+}
+
+/// How the image is run and how its logs are read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Benchmark {
+    /// The axes of the matrix.
+    pub matrix: Matrix,
+    /// Run modes by name (`sp`, `mp`).
+    pub mode: BTreeMap<String, Mode>,
+    /// Folder the command runs in.
+    pub workdir: String,
+    /// Further variables of the command template, with their defaults.
+    #[serde(default)]
+    pub variables: BTreeMap<String, Value>,
+    /// Variables of one model only.
+    #[serde(default)]
+    pub model: BTreeMap<String, BTreeMap<String, Value>>,
+    /// Seconds a case may take (`timeout = "15m"` in the file).
+    #[serde(deserialize_with = "duration_seconds")]
+    pub timeout: u64,
+    /// How values are found in a log.
+    pub log: LogRule,
+    /// Named figures computed from the values, in the order of their names' dependencies.
+    #[serde(rename = "metric")]
+    pub metrics: Vec<Metric>,
+    /// The record that the guide asks for.
+    pub record: RecordRule,
+}
+
+/// The axes of the matrix; every combination is a case unless excluded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Matrix {
+    /// Model names.
+    pub model: Vec<String>,
+    /// Names of run modes, keys of [`Benchmark::mode`].
+    pub mode: Vec<String>,
+    /// Batch size per device.
+    pub batch_size: Vec<u32>,
+    /// `fp32`, `fp16`.
+    pub precision: Vec<String>,
+    /// Globs of case names that are no cases (`seg/*/mp/bs4/*`); not every batch size is for every model.
+    #[serde(default)]
+    pub exclude: Vec<String>,
+}
+
+/// One way to start the training.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Mode {
+    /// Number of GPUs the mode is about; the variable `gpu_num`.
+    pub gpus: u32,
+    /// The command: one template per argument, `{name}` stands for a variable, a whole
+    /// argument `{name...}` for the words of one.
+    pub command: Vec<String>,
+    /// Commands of models that are started otherwise, by model name.
+    #[serde(default)]
+    pub commands: BTreeMap<String, Vec<String>>,
+    /// Environment of this mode, as templates (`CUDA_VISIBLE_DEVICES`).
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+}
+
+/// A variable's value: text or number, kept as written.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged, expecting = "expected a string or a number")]
+pub enum Value {
+    /// A whole number.
+    Integer(i64),
+    /// A number with a fraction.
+    Float(f64),
+    /// A text.
+    Text(String),
+}
+
+/// How values are found in a log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct LogRule {
+    /// Records dropped from the front of every series before anything is computed.
+    pub skip: usize,
+    /// Records dropped from the front of one series, where that differs from `skip`.
+    #[serde(default)]
+    pub skip_of: BTreeMap<String, usize>,
+    /// Values found once, by the first match: name to regular expression with one group.
+    #[serde(default)]
+    pub once: BTreeMap<String, String>,
+    /// Values found once per step, by all matches: name to regular expression with one group.
+    pub step: BTreeMap<String, String>,
+    /// The series whose current value is shown as progress and is compared between runs.
+    pub progress: String,
+    /// The series that must be equal to the last digit when a run is repeated (`loss`).
+    #[serde(default)]
+    pub repeatable: Vec<String>,
+}
+
+/// One named figure.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Metric {
+    /// Its name, `throughput`; later formulas may use it.
+    pub name: String,
+    /// A formula over variables, `once` values, series (`mean(time)`) and earlier metrics.
+    pub formula: String,
+    /// Its unit, `images/s`; empty for a plain number.
+    #[serde(default)]
+    pub unit: String,
+    /// What it means, in one sentence.
+    #[serde(default)]
+    pub about: String,
+    /// Whether a run may end without it (an accuracy that is not reached); else it has failed.
+    #[serde(default)]
+    pub optional: bool,
+}
+
+/// The record that the guide asks for, with exactly the guide's keys.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RecordRule {
+    /// File name template of the guide's record.
+    pub file: String,
+    /// File name template of the kept log.
+    pub log_file: String,
+    /// Name of the metric that is the guide's `FINAL_RESULT`.
+    pub final_result: String,
+    /// Name of the metric that is the true throughput.
+    pub throughput: String,
+    /// The keys in the guide's order: templates for text, `=metric` for a figure.
+    pub keys: Vec<RecordKey>,
+}
+
+/// One key of the guide's record.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RecordKey {
+    /// The key as the guide writes it, `FINAL_RESULT`.
+    pub key: String,
+    /// A number as it is; a text is a template, or the name of a value after `=`
+    /// (`"=gpu_num"`, `"=final_result"`, `"=job_fail_flag"`), kept as a number; `"=null"` is null.
+    pub value: Value,
+    /// What stands there when the job failed; without it 0 for a value that is missing then.
+    #[serde(default)]
+    pub on_failure: Option<Value>,
+    /// A formula: the key is left out where it gives 0 (`gpu_num == 1`). Several rules for one
+    /// key are alternatives.
+    #[serde(default)]
+    pub when: Option<String>,
+}
+
+/// One way to run the image.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Profile {
+    /// One sentence for `repro list` and the record.
+    pub about: String,
+    /// Whether the run needs the GPUs its mode names; without them the case is skipped or refused.
+    #[serde(default)]
+    pub gpus: bool,
+    /// Axes that differ from the guide's matrix.
+    #[serde(default)]
+    pub matrix: MatrixOverride,
+    /// Variables that differ.
+    #[serde(default)]
+    pub variables: BTreeMap<String, Value>,
+    /// Variables of one model that differ.
+    #[serde(default)]
+    pub model: BTreeMap<String, BTreeMap<String, Value>>,
+    /// Environment beside the image's.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+    /// Files mounted read-only: path in the job to path relative to `images`.
+    #[serde(default)]
+    pub files: BTreeMap<String, String>,
+    /// Data sets mounted read-only: path in the job to data set name.
+    #[serde(default)]
+    pub data: BTreeMap<String, String>,
+    /// Seconds a case may take, if not the benchmark's.
+    #[serde(default, deserialize_with = "optional_duration_seconds")]
+    pub timeout: Option<u64>,
+}
+
+/// Axes of a profile that replace the matrix's.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct MatrixOverride {
+    /// Model names.
+    pub model: Option<Vec<String>>,
+    /// Names of run modes.
+    pub mode: Option<Vec<String>>,
+    /// Batch sizes.
+    pub batch_size: Option<Vec<u32>>,
+    /// Precisions.
+    pub precision: Option<Vec<String>>,
+}
+
+/// Something the guide gets wrong, or the recipe does otherwise, with its evidence.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Erratum {
+    /// Short name.
+    pub id: String,
+    /// What is wrong, and what this recipe does.
+    pub text: String,
+    /// Where it can be seen.
+    #[serde(default)]
+    pub evidence: String,
+}
+
+/// A figure the guide publishes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Published {
+    /// Case name or glob it belongs to.
+    pub case: String,
+    /// Metric name.
+    pub metric: String,
+    /// The figure.
+    pub value: f64,
+    /// Its unit.
+    pub unit: String,
+    /// On which machine and software it was measured.
+    pub conditions: String,
+}

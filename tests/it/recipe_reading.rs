@@ -1,0 +1,256 @@
+//! Recipes: what is read from them, and what a person is told about a wrong one.
+
+use std::fs;
+use std::path::Path;
+
+use repro::recipe::{Recipe, RecipeError, Value};
+
+/// A complete recipe with one variant.
+pub const TRACKER: &str = include_str!("fixtures/tracker.toml");
+
+/// A folder with the recipe `text` and the files it names.
+pub fn folder(text: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    fs::write(path.join("tracker.toml"), text).unwrap();
+    fs::create_dir_all(path.join("tracker/smoke")).unwrap();
+    fs::write(path.join("tracker/net.py"), "net = 1\n").unwrap();
+    fs::write(path.join("tracker/smoke/sitecustomize.py"), "shim = 1\n").unwrap();
+    folder
+}
+
+fn load(text: &str) -> Result<Recipe, RecipeError> {
+    Recipe::load(folder(text).path(), "tracker-debian")
+}
+
+/// The problems found in the recipe after `from` was replaced by `to`.
+fn problems(from: &str, to: &str) -> Vec<String> {
+    assert!(TRACKER.contains(from), "the fixture has no `{from}`");
+    let folder = folder(&TRACKER.replacen(from, to, 1));
+    match Recipe::load(folder.path(), "tracker-debian") {
+        Err(RecipeError::Invalid { problems }) => {
+            let root = format!("{}/", folder.path().display());
+            problems.iter().map(|problem| problem.to_string().replace(&root, "")).collect()
+        }
+        other => panic!("`{to}` was taken: {other:?}"),
+    }
+}
+
+#[test]
+fn a_variant_is_laid_over_the_recipe() {
+    let recipe = load(TRACKER).unwrap();
+    assert_eq!((recipe.name.as_str(), recipe.system.as_str()), ("tracker-debian", "tracker"));
+    assert_eq!(recipe.title, "Tracker on Debian");
+    assert_eq!(recipe.image.env.len(), 3, "{:?}", recipe.image.env);
+    assert_eq!(recipe.image.shm_size, 1 << 30);
+    assert_eq!(recipe.benchmark.timeout, 900);
+    let smoke = &recipe.profiles["smoke"];
+    assert_eq!(smoke.timeout, Some(600));
+    assert_eq!(smoke.env["REPRO_SMOKE"], "1");
+    assert_eq!(smoke.variables["iterations"], Value::Integer(6));
+    let errata: Vec<_> = recipe.errata.iter().map(|erratum| erratum.id.as_str()).collect();
+    assert_eq!(errata, ["formula", "operators"]);
+}
+
+#[test]
+fn a_recipe_without_a_base_is_no_image_but_its_variants_are() {
+    let folder = folder(TRACKER);
+    let all = Recipe::load_all(folder.path()).unwrap();
+    assert_eq!(all.iter().map(|r| r.name.as_str()).collect::<Vec<_>>(), ["tracker-debian"]);
+    let error = Recipe::load(folder.path(), "tracker").unwrap_err();
+    assert_eq!(error.to_string(), "there is no image `tracker`\n  nearest  tracker-debian");
+}
+
+#[test]
+fn a_recipe_with_a_base_is_an_image_beside_its_variants() {
+    let text = TRACKER.replace("[variant.debian.debian]", "[debian]");
+    let text = text.replace("[variant.debian.python]", "[python]");
+    let folder = folder(&text);
+    let all = Recipe::load_all(folder.path()).unwrap();
+    let names: Vec<_> = all.iter().map(|recipe| recipe.name.as_str()).collect();
+    assert_eq!(names, ["tracker", "tracker-debian"]);
+    assert!(all[0].image.builds.is_empty() && all[1].image.builds.len() == 1);
+}
+
+#[test]
+fn an_unknown_key_is_named_with_its_place_and_the_nearest_known_one() {
+    assert_eq!(
+        problems("packages = [\"python3\"", "pakages = [\"python3\""),
+        [
+            "tracker.toml:123:17: `debian`: missing key `packages`",
+            "tracker.toml:126:1: unknown key `pakages` in `debian`; the nearest known key is `packages`",
+        ]
+        .map(str::to_owned)
+    );
+    let found = problems("[variant.debian.image.env]", "[variant.debian.imgae.env]");
+    assert!(
+        found[0]
+            .ends_with("unknown key `imgae` in `variant.debian`; the nearest known key is `image`"),
+        "{found:?}"
+    );
+    let found = problems("title = \"Tracker: one", "guidence = 1\ntitle = \"Tracker: one");
+    assert!(found[0].starts_with("tracker.toml:2:1: unknown key `guidence`"), "{found:?}");
+}
+
+#[test]
+fn every_unknown_key_of_a_file_is_reported_at_once() {
+    let text = TRACKER.replace("gpus = 8", "gpu = 8\ngpus = 8");
+    let text = text.replace("unit = \"images/s\"\n\n", "unti = \"images/s\"\n\n");
+    let text = text.replace("suite =", "siute = 1\nsuite =");
+    let error = load(&text).unwrap_err().to_string();
+    assert!(error.starts_with("found 3 problems"), "{error}");
+    for key in ["`gpu`", "`unti`", "`siute`"] {
+        assert!(error.contains(key), "{error}");
+    }
+}
+
+#[test]
+fn a_wrong_type_is_named_with_its_place_in_the_words_of_the_format() {
+    let cases = [
+        (
+            "workdir = \"/workspace\"\nentry",
+            "workdir = 3\nentry",
+            "expected a string, found a whole number",
+        ),
+        ("gpus = 8", "gpus = \"8\"", "expected a whole number, 0 or more, found a string"),
+        ("gpus = 8", "gpus = -8", "expected a whole number, 0 or more, found `-8`"),
+        ("batch-size = [2]", "batch-size = 2", "expected an array, found a whole number"),
+        ("batch-size = [2]", "batch-size = [2, \"3\"]", "`benchmark.matrix.batch-size[2]`"),
+        ("timeout = \"15m\"", "timeout = \"soon\"", "expected a duration such as \"15m\""),
+        ("timeout = \"15m\"", "timeout = true", "or a number of seconds, found a boolean"),
+        ("shm-size = \"1 GiB\"", "shm-size = \"1 gig\"", "expected a size such as \"1 GiB\""),
+        ("as-of = \"2026-11-20\"", "as-of = 2026-11-20", "written as a string"),
+        ("iterations = 500", "iterations = [500]", "expected a string or a number"),
+        ("value = 7.5", "value = \"7.5\"", "expected a number, found a string"),
+    ];
+    for (from, to, expected) in cases {
+        let found = problems(from, to);
+        assert!(found.len() == 1 && found[0].contains(expected), "{to}: {found:?}");
+    }
+}
+
+#[test]
+fn a_table_that_is_something_else_is_reported() {
+    let found = problems("title = \"Tracker on Debian\"", "guide = 1");
+    assert!(found[0].contains("unknown key `guide` in `variant.debian`"), "{found:?}");
+    let text = "title = \"t\"\nvariant = 3\n";
+    assert!(load(text).unwrap_err().to_string().contains("`variant`: expected a table"));
+    assert!(load("variant = { debian = 3 }").unwrap_err().to_string().contains("`variant.debian`"));
+}
+
+#[test]
+fn text_that_is_no_toml_is_an_error_with_its_place() {
+    let found = problems("suite = \"bullseye\"", "suite = \"bullseye");
+    assert!(found[0].starts_with("tracker.toml:124:"), "{found:?}");
+}
+
+#[test]
+fn a_local_file_outside_the_folder_is_refused() {
+    for path in ["../net.py", "/etc/passwd", "tracker/../../net.py", "tracker//net.py"] {
+        let found = problems("source = \"tracker/net.py\"", &format!("source = \"{path}\""));
+        assert!(found[0].contains("a local path is relative"), "{found:?}");
+    }
+    let found = problems("= \"tracker/smoke/site", "= \"../smoke/site");
+    assert!(found[0].contains("a local path is relative"), "{found:?}");
+}
+
+#[test]
+fn a_symbolic_link_out_of_the_folder_is_refused() {
+    let folder = folder(TRACKER);
+    fs::remove_file(folder.path().join("tracker/net.py")).unwrap();
+    std::os::unix::fs::symlink("/etc/hostname", folder.path().join("tracker/net.py")).unwrap();
+    // Only where the link leads to a file is there anything to refuse.
+    assert!(Path::new("/etc/hostname").exists());
+    let error = Recipe::load(folder.path(), "tracker-debian").unwrap_err().to_string();
+    assert!(error.contains("lies outside the recipe's folder"), "{error}");
+}
+
+#[test]
+fn what_no_build_could_make_sense_of_is_refused() {
+    let cases = [
+        ("path = \"/opt/tracker/net.py\"", "path = \"opt/net.py\"", "a path in the image"),
+        ("\"/bin/sh\" =", "\"/bin/../sh\" =", "a path in the image"),
+        ("writable = [\"/workspace\"", "writable = [\"/tmp\"", "stands twice"),
+        ("path = \"/opt/tracker/net.py\"", "path = \"/bin/sh\"", "stands twice"),
+        ("commit = \"444b", "commit = \"zzzz", "40 hexadecimal digits"),
+        ("glibc = \"2.31\"", "glibc = \"new\"", "two numbers"),
+        ("as-of = \"2026-11-20\"", "as-of = \"2026-02-30\"", "expected a date"),
+        ("\"addict==2.4.0\"", "\"addict @ https://example.org/a.whl\"", "names no location"),
+        ("\"addict==2.4.0\"", "\"numpy==1.21.6\"", "stands twice"),
+        ("\"libc6\"", "\"libc6; rm\"", "a name is lower-case"),
+        ("name = \"mmcv\"", "name = \"mm/cv\"", "a name is lower-case"),
+        ("\"setup.py\", \"bdist", "\"\\u0000\", \"bdist", "no NUL"),
+        ("shm-size = \"1 GiB\"", "shm-size = 0", "a job needs some"),
+        ("OMP_NUM_THREADS = \"1\"", "\"A=B\" = \"1\"", "is no variable"),
+    ];
+    for (from, to, expected) in cases {
+        let found = problems(from, to);
+        assert!(found.iter().any(|line| line.contains(expected)), "{to}: {found:?}");
+    }
+}
+
+#[test]
+fn what_no_run_could_make_sense_of_is_refused() {
+    let cases = [
+        ("'time: (.*), data_time'", "'time: (.*, data_time'", "it is no pattern"),
+        ("'time: (.*), data_time'", "'time: .*, data_time'", "it has 0 groups, one is needed"),
+        ("'time: (.*), data_time'", "'(time): (.*), data_time'", "it has 2 groups, one is needed"),
+        (
+            "progress = \"time\"",
+            "progress = \"tmie\"",
+            "there is no such series; there are `loss`, `time`",
+        ),
+        ("repeatable = [\"loss\"]", "repeatable = [\"los\"]", "there is no such series"),
+        ("mode = [\"sp\", \"mp\"]", "mode = [\"sp\", \"dp\"]", "there is no `[benchmark.mode.dp]`"),
+        ("mode = [\"sp\"]", "mode = [\"dp\"]", "there is no `[benchmark.mode.dp]`"),
+        ("model = [\"fast\"]", "model = [\"faster\"]", "`faster` is no model of the matrix"),
+        ("model = [\"fast\", \"slow\"]", "model = [\"fast\", \"fast\", \"slow\"]", "stands twice"),
+        (
+            "model = [\"fast\", \"slow\"]",
+            "model = [\"a/b\", \"slow\", \"fast\"]",
+            "a file name has no",
+        ),
+        ("precision = [\"fp32\"]", "precision = []", "an axis needs a value"),
+        ("timeout = 600", "timeout = 0", "needs some time"),
+        ("throughput = \"throughput\"", "throughput = \"ips\"", "there is no such metric"),
+        ("file = \"{model}_", "file = \"../{model}_", "a file name has no"),
+        (
+            "command = [\"python3\", \"train.py\", \"{model}\", \"{it",
+            "command = [\"\", \"{it",
+            "has a program",
+        ),
+        ("name = \"throughput\"", "name = \"final_result\"", "stands twice"),
+    ];
+    for (from, to, expected) in cases {
+        let found = problems(from, to);
+        assert!(found.iter().any(|line| line.contains(expected)), "{to}: {found:?}");
+    }
+}
+
+#[test]
+fn a_broken_recipe_does_not_hide_another_system() {
+    let folder = folder(TRACKER);
+    fs::write(folder.path().join("other.toml"), "title = ").unwrap();
+    assert!(Recipe::load(folder.path(), "tracker-debian").is_ok());
+    assert!(matches!(Recipe::load_all(folder.path()), Err(RecipeError::Invalid { .. })));
+    assert!(matches!(Recipe::load(folder.path(), "other"), Err(RecipeError::Invalid { .. })));
+}
+
+#[test]
+fn two_recipes_for_one_image_name_are_an_error_that_names_both() {
+    let folder = folder(TRACKER);
+    let flat = TRACKER.replace("[variant.debian.debian]", "[debian]");
+    let flat = flat.replace("[variant.debian.python]", "[python]");
+    fs::write(folder.path().join("tracker-debian.toml"), flat).unwrap();
+    let error = Recipe::load_all(folder.path()).unwrap_err();
+    assert!(
+        matches!(&error, RecipeError::Twice { name, .. } if name == "tracker-debian"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_recipe_that_makes_no_image_is_an_error() {
+    let error = Recipe::load_all(folder("title = \"t\"\n").path()).unwrap_err().to_string();
+    assert!(error.contains("the recipe makes no image"), "{error}");
+}
