@@ -15,3 +15,4 @@
 pub mod digest;
 pub mod store;
 pub mod recipe;
+pub mod dataset;

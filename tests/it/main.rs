@@ -1,4 +1,5 @@
 //! Behaviour of the library and of the program, one file per behaviour.
 
+mod data_sets;
 mod files_are_listed;
 mod recipe_reading;

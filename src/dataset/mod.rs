@@ -1,0 +1,154 @@
+//! Reads `datasets.toml` and tells whether a folder is that data set.
+//!
+//! A data set is bound by a manifest of its files, whose digest records name, so
+//! a folder whose archive is long gone is verified as well. Archives are pinned
+//! by size and SHA-256. What has no digest is `unpinned`, with the reason, and
+//! never counts as verified; a digest is never invented.
+//!
+//! Data set `NAME` lies unpacked in `DATA/NAME`; its archives lie there, in `DATA`,
+//! or in the project. Archives of the project are unpacked into the store.
+//!
+//! Invariants: nothing is unpacked that the manifest does not name, so no archive
+//! can leave its folder or grow without end; a file counts as unchanged only by
+//! device, inode, size and both times. Downloading is left to `fetch`.
+
+mod archive;
+mod hash;
+mod manifest;
+mod pin;
+mod read;
+mod report;
+mod types;
+mod unpack;
+mod verify;
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::digest::Digest;
+use crate::recipe::Problem;
+use crate::store::StoreError;
+
+pub use manifest::Manifest;
+pub use pin::{Pinned, pin};
+pub use read::FILE;
+pub use report::{ArchiveReport, FileDifference, SetReport, State, TreeReport, Verdict};
+pub use types::*;
+pub use unpack::ensure_unpacked;
+pub use verify::verify;
+
+/// Is told how far the hashing of files has come.
+pub trait Progress: Sync {
+    /// Something of `bytes` bytes starts.
+    fn begin(&self, what: &str, bytes: u64);
+    /// So many bytes more are done.
+    fn advance(&self, bytes: u64);
+    /// It is over.
+    fn finish(&self);
+}
+
+/// Tells nobody.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Silent;
+
+impl Progress for Silent {
+    fn begin(&self, _what: &str, _bytes: u64) {}
+    fn advance(&self, _bytes: u64) {}
+    fn finish(&self) {}
+}
+
+/// What can go wrong with data sets.
+#[derive(Debug, thiserror::Error)]
+pub enum DatasetError {
+    /// An operation on a file failed.
+    #[error("cannot {action} `{}`", path.display())]
+    Io {
+        /// What was tried, as a verb.
+        action: &'static str,
+        /// On which path.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// `datasets.toml` is wrong; all of it is listed.
+    #[error("{}", crate::recipe::listed(problems))]
+    Invalid {
+        /// What is wrong, sorted by line.
+        problems: Vec<Problem>,
+    },
+    /// There is no data set of this name.
+    #[error("there is no data set `{name}`{}", crate::recipe::suggestion(known, nearest))]
+    Unknown {
+        /// The name asked for.
+        name: String,
+        /// The names there are.
+        known: Vec<String>,
+        /// The one that was most likely meant.
+        nearest: Option<String>,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A manifest is not the one that was pinned.
+    #[error("the manifest `{}` is not the one that was pinned\n  pinned  {pinned}\n  found   {found}", path.display())]
+    Manifest {
+        /// Its file.
+        path: PathBuf,
+        /// The digest in `datasets.toml`.
+        pinned: Digest,
+        /// The digest of the file.
+        found: Digest,
+    },
+    /// A line of a manifest makes no sense.
+    #[error("`{}`:{line}: {reason}", path.display())]
+    ManifestLine {
+        /// Its file.
+        path: PathBuf,
+        /// Line, counted from 1.
+        line: usize,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A file is no archive that can be read.
+    #[error("cannot read the archive `{}`: {reason}", path.display())]
+    Archive {
+        /// Its path.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// An entry of an archive is refused.
+    #[error("the archive `{}` has an entry that is refused\n  entry   {entry}\n  reason  {reason}", path.display())]
+    Entry {
+        /// The archive.
+        path: PathBuf,
+        /// The entry's name.
+        entry: String,
+        /// Why.
+        reason: String,
+    },
+    /// A data set is not what it must be, or is not there.
+    #[error("{0}")]
+    NotVerified(Box<SetReport>),
+    /// A data set's files are not pinned, so no folder can be told to be it.
+    #[error("the files of data set `{name}` are not pinned: `{FILE}` has no manifest for it")]
+    NoManifest {
+        /// Its name.
+        name: String,
+    },
+    /// A file is pinned already, and is another one.
+    #[error("`{file}` is pinned already as another file\n  pinned  {pinned}\n  found   {found}")]
+    PinnedOtherwise {
+        /// Its name.
+        file: String,
+        /// The digest in `datasets.toml`.
+        pinned: Digest,
+        /// The digest of the file.
+        found: Digest,
+    },
+}
+
+/// Adds action and path to a system error.
+fn at<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> DatasetError + 'a {
+    move |source| DatasetError::Io { action, path: path.to_owned(), source }
+}

@@ -1,0 +1,263 @@
+//! Writes what was measured into `datasets.toml`, and leaves the rest of it as it is.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use toml_edit::{ArrayOfTables, DocumentMut, Item, Table, TableLike, value};
+
+use super::archive::{Entry, each_file, is_archive};
+use super::hash::hash_all;
+use super::read::FILE;
+use super::{Archive, Dataset, DatasetError, Datasets, Manifest, Progress, at};
+use crate::digest::{Digest, Hasher};
+use crate::recipe::names;
+use crate::store::Store;
+
+/// What was measured, ready to be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pinned {
+    /// The data set's name.
+    pub name: String,
+    /// The archive's digest.
+    pub sha256: Digest,
+    /// The archive's size in bytes.
+    pub size: u64,
+    /// The new text of `datasets.toml`.
+    pub datasets: String,
+    /// The data set's table in it.
+    pub entry: String,
+    /// The manifest's path in the project and its text; `None` if the file is no archive,
+    /// or another archive of the data set is not beside it.
+    pub manifest: Option<(String, String)>,
+}
+
+/// Measures `file`, an archive that `datasets.toml` names or a new one.
+///
+/// A pin that is there and differs is an error unless `replace` says otherwise.
+pub fn pin(
+    datasets: &Datasets,
+    file: &Path,
+    replace: bool,
+    store: &Store,
+    progress: &dyn Progress,
+) -> Result<Pinned, DatasetError> {
+    let real = file.canonicalize().map_err(at("read", file))?;
+    let hashed = hash_all(store, std::slice::from_ref(&real), true, progress)?;
+    let (sha256, size) = match hashed.into_values().next() {
+        Some(Ok(found)) => found,
+        Some(Err(reason)) => return Err(at("read", file)(std::io::Error::other(reason))),
+        None => return Err(at("read", file)(std::io::ErrorKind::NotFound.into())),
+    };
+    let place = Place::find(datasets, &real)?;
+    if let Some(pinned) = place.archive.sha256.filter(|pinned| *pinned != sha256 && !replace) {
+        let file = place.archive.file;
+        return Err(DatasetError::PinnedOtherwise { file, pinned, found: sha256 });
+    }
+    let manifest = measure(&place, &real)?.map(|manifest| (place.manifest_path(), manifest));
+    let wrong = |error: toml_edit::TomlError| {
+        at("edit", &datasets.project.join(FILE))(std::io::Error::other(error))
+    };
+    let mut text = datasets.text.parse::<DocumentMut>().map_err(wrong)?;
+    let tree = manifest.as_ref().map(|(path, manifest)| (path.as_str(), manifest.digest()));
+    place.write(&mut text, sha256, size, tree);
+    let entry = entry_text(&text, &place.name);
+    Ok(Pinned {
+        name: place.name,
+        sha256,
+        size,
+        datasets: text.to_string(),
+        entry,
+        manifest: manifest.map(|(path, manifest)| (path, manifest.to_text())),
+    })
+}
+
+impl Pinned {
+    /// Writes manifest and `datasets.toml` into the project, each in one step.
+    pub fn write(&self, project: &Path) -> Result<(), DatasetError> {
+        if let Some((path, text)) = &self.manifest {
+            replace_file(&project.join(path), text)?;
+        }
+        replace_file(&project.join(FILE), &self.datasets)
+    }
+}
+
+fn replace_file(path: &Path, text: &str) -> Result<(), DatasetError> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(folder).map_err(at("create", folder))?;
+    let mut file = tempfile::Builder::new()
+        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
+        .tempfile_in(folder)
+        .map_err(at("write", folder))?;
+    file.write_all(text.as_bytes()).map_err(at("write", path))?;
+    file.as_file().sync_all().map_err(at("sync", path))?;
+    file.persist(path).map(drop).map_err(|error| at("write", path)(error.error))
+}
+
+/// The archive's entry in `datasets.toml`, made up if there is none.
+struct Place {
+    name: String,
+    /// Which archive of the data set; `None` for a new data set.
+    index: Option<usize>,
+    archive: Archive,
+    set: Option<Dataset>,
+}
+
+impl Place {
+    fn find(datasets: &Datasets, file: &Path) -> Result<Self, DatasetError> {
+        let file_name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let inside = datasets.project.canonicalize().ok();
+        let inside = inside.and_then(|project| file.strip_prefix(project).ok());
+        let path = inside.and_then(Path::to_str).map(str::to_owned);
+        for set in datasets.sets.values() {
+            let named = |archive: &Archive| match &archive.path {
+                Some(own) => Some(own) == path.as_ref(),
+                None => archive.file == file_name,
+            };
+            if let Some(index) = set.archives.iter().position(named) {
+                let archive = set.archives[index].clone();
+                let (name, set) = (set.name.clone(), Some(set.clone()));
+                return Ok(Self { name, index: Some(index), archive, set });
+            }
+        }
+        let name = stem(&file_name).to_ascii_lowercase();
+        if !names::plain_name(&name) || !names::file_name(&file_name) {
+            let reason = format!("no data set can be named after it: {}", names::PLAIN_NAME);
+            return Err(DatasetError::Archive { path: file.to_owned(), reason });
+        }
+        if datasets.sets.contains_key(&name) {
+            let reason = format!("data set `{name}` has no archive of this name");
+            return Err(DatasetError::Archive { path: file.to_owned(), reason });
+        }
+        Ok(Self { name, index: None, archive: new_archive(file_name, path), set: None })
+    }
+
+    /// The manifest's file: the one named already, or one beside the archive, or one in `datasets`.
+    fn manifest_path(&self) -> String {
+        let named = self.set.as_ref().and_then(|set| set.tree.as_ref());
+        if let Some(path) = named.and_then(|tree| tree.manifest.clone()) {
+            return path;
+        }
+        let folder = match self.archive.path.as_deref().map(Path::new).and_then(Path::parent) {
+            Some(folder) if folder.as_os_str().is_empty() => String::new(),
+            Some(folder) => format!("{}/", folder.display()),
+            None => "datasets/".to_owned(),
+        };
+        format!("{folder}{}.tree", self.name)
+    }
+
+    fn write(
+        &self,
+        text: &mut DocumentMut,
+        sha256: Digest,
+        size: u64,
+        tree: Option<(&str, Digest)>,
+    ) {
+        let set = text.entry(&self.name).or_insert_with(|| Item::Table(self.new_table()));
+        let Some(set) = set.as_table_like_mut() else { return };
+        if let Some(archive) = archive_table(set, self.index.unwrap_or(0)) {
+            archive.insert("size", value(i64::try_from(size).unwrap_or(i64::MAX)));
+            archive.insert("sha256", value(sha256.hex()));
+            archive.remove("unpinned");
+        }
+        if let Some((path, digest)) = tree {
+            let rule = set.entry("tree").or_insert(Item::Table(Table::new()));
+            if let Some(rule) = rule.as_table_like_mut() {
+                rule.insert("manifest", value(path));
+                rule.insert("sha256", value(digest.hex()));
+                rule.remove("counts");
+            }
+        }
+    }
+
+    /// A table for a data set that was not listed.
+    fn new_table(&self) -> Table {
+        let mut archive = Table::new();
+        archive.insert("file", value(&self.archive.file));
+        if let Some(path) = &self.archive.path {
+            archive.insert("path", value(path));
+        }
+        let mut archives = ArrayOfTables::new();
+        archives.push(archive);
+        let mut table = Table::new();
+        table.insert("title", value(&self.name));
+        table.insert("archive", Item::ArrayOfTables(archives));
+        table
+    }
+}
+
+/// The table of one archive, whether the archives stand as `[[NAME.archive]]` or as a list.
+fn archive_table(set: &mut dyn TableLike, index: usize) -> Option<&mut dyn TableLike> {
+    match set.get_mut("archive")? {
+        Item::ArrayOfTables(tables) => tables.get_mut(index).map(|table| table as _),
+        Item::Value(toml_edit::Value::Array(list)) => {
+            list.get_mut(index)?.as_inline_table_mut().map(|table| table as _)
+        }
+        _ => None,
+    }
+}
+
+/// The text of one data set alone.
+fn entry_text(text: &DocumentMut, name: &str) -> String {
+    let mut alone = DocumentMut::new();
+    if let Some(item) = text.get(name) {
+        alone.insert(name, item.clone());
+    }
+    alone.to_string().trim_start().to_owned()
+}
+
+fn stem(file_name: &str) -> &str {
+    let ends = [".tar.gz", ".tgz", ".tar", ".zip"];
+    ends.iter().find_map(|end| file_name.strip_suffix(end)).unwrap_or(file_name)
+}
+
+fn new_archive(file: String, path: Option<String>) -> Archive {
+    Archive {
+        file,
+        path,
+        urls: Vec::new(),
+        size: None,
+        sha256: None,
+        unpinned: None,
+        checks: Default::default(),
+        evidence: String::new(),
+        strip: None,
+        unpack: None,
+    }
+}
+
+/// The manifest of all archives of the data set, or `None` if it cannot be known from `file`
+/// and what lies beside it.
+fn measure(place: &Place, file: &Path) -> Result<Option<Manifest>, DatasetError> {
+    let mut archives: Vec<(&Archive, PathBuf)> = vec![(&place.archive, file.to_owned())];
+    for other in place.set.iter().flat_map(|set| &set.archives) {
+        if other.file != place.archive.file {
+            archives.push((other, file.with_file_name(&other.file)));
+        }
+    }
+    let complete =
+        archives.iter().all(|(archive, path)| is_archive(&archive.file) && path.is_file());
+    if !complete {
+        return Ok(None);
+    }
+    let mut manifest = Manifest::default();
+    for (archive, path) in &archives {
+        each_file(path, &mut |entry| measure_entry(entry, archive, &mut manifest))?;
+    }
+    Ok(Some(manifest))
+}
+
+fn measure_entry(
+    mut entry: Entry<'_>,
+    archive: &Archive,
+    manifest: &mut Manifest,
+) -> Result<(), DatasetError> {
+    let target = entry.target(archive)?;
+    let mut hasher = Hasher::new();
+    let mut buffer = vec![0; 64 << 10];
+    while let count @ 1.. = entry.read(&mut buffer)? {
+        hasher.update(&buffer[..count]);
+    }
+    let size = hasher.size();
+    manifest.add(target, hasher.finish(), size).map_err(|reason| entry.refuse(&reason))
+}

@@ -1,0 +1,138 @@
+//! `datasets.toml` from text.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use super::{Archive, Dataset, DatasetError, Datasets, TreeRule, at};
+use crate::recipe::document::{Document, Fault, problems};
+use crate::recipe::names::{self, FILE_NAME, PLAIN_NAME, RELATIVE_PATH};
+use crate::recipe::nearest;
+
+/// The file's name in a project.
+pub const FILE: &str = "datasets.toml";
+
+impl Datasets {
+    /// Reads the project's `datasets.toml`; a project without one has no data sets.
+    pub fn load(project: &Path) -> Result<Self, DatasetError> {
+        let path = project.join(FILE);
+        let text = match fs::read_to_string(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+            other => other.map_err(at("read", &path))?,
+        };
+        Self::parse(&text, project)
+    }
+
+    /// Reads the text of the `datasets.toml` of `project`.
+    ///
+    /// # Errors
+    ///
+    /// [`DatasetError::Invalid`] with everything that is wrong.
+    pub fn parse(text: &str, project: &Path) -> Result<Self, DatasetError> {
+        let file = project.join(FILE);
+        let invalid = |faults| DatasetError::Invalid { problems: problems(&file, text, faults) };
+        let document = Document::parse(text).map_err(invalid)?;
+        let mut faults = Vec::new();
+        let mut sets = BTreeMap::new();
+        for key in document.root.keys() {
+            let name = key.get_ref().to_string();
+            if let Some(mut set) = document.section::<Dataset>(&name, &mut faults) {
+                set.name = name.clone();
+                Check { document: &document, faults: &mut faults, set: &name }.dataset(&set);
+                sets.insert(name, set);
+            }
+        }
+        if !faults.is_empty() {
+            return Err(invalid(faults));
+        }
+        Ok(Self { project: project.to_owned(), sets, text: text.to_owned() })
+    }
+
+    /// The data set of this name.
+    ///
+    /// # Errors
+    ///
+    /// [`DatasetError::Unknown`] with the names there are and the nearest one.
+    pub fn get(&self, name: &str) -> Result<&Dataset, DatasetError> {
+        self.sets.get(name).ok_or_else(|| {
+            let known: Vec<_> = self.sets.keys().map(String::as_str).collect();
+            DatasetError::Unknown {
+                name: name.to_owned(),
+                nearest: nearest(name, &known).map(str::to_owned),
+                known: self.sets.keys().cloned().collect(),
+            }
+        })
+    }
+
+    /// The data sets of these names; all of them if none is named.
+    pub fn select(&self, names: &[String]) -> Result<Vec<&Dataset>, DatasetError> {
+        if names.is_empty() {
+            return Ok(self.sets.values().collect());
+        }
+        names.iter().map(|name| self.get(name)).collect()
+    }
+}
+
+struct Check<'a, 't> {
+    document: &'a Document<'t>,
+    faults: &'a mut Vec<Fault>,
+    set: &'a str,
+}
+
+impl Check<'_, '_> {
+    fn rule(&mut self, kept: bool, path: &[&str], message: String) {
+        if !kept {
+            let path: Vec<_> = [self.set].into_iter().chain(path.iter().copied()).collect();
+            self.faults.push(Fault { offset: self.document.locate(&path), message });
+        }
+    }
+
+    fn dataset(&mut self, set: &Dataset) {
+        let name = &set.name;
+        self.rule(names::plain_name(name), &[], format!("`{name}`: {PLAIN_NAME}"));
+        let something = !set.archives.is_empty() || set.tree.is_some();
+        self.rule(something, &[], format!("`{name}` has no archive and no tree"));
+        for (at, archive) in set.archives.iter().enumerate() {
+            self.archive(&at.to_string(), archive);
+            let twice = set.archives[..at].iter().any(|other| other.file == archive.file);
+            let message = format!("`{}` stands twice in `{name}`", archive.file);
+            self.rule(!twice, &["archive", &at.to_string(), "file"], message);
+        }
+        if let Some(tree) = &set.tree {
+            self.tree(tree);
+        }
+    }
+
+    fn archive(&mut self, at: &str, archive: &Archive) {
+        let file = &archive.file;
+        let fine = names::file_name(file);
+        self.rule(fine, &["archive", at, "file"], format!("`{file}`: {FILE_NAME}"));
+        let paths =
+            [("path", &archive.path), ("strip", &archive.strip), ("unpack", &archive.unpack)];
+        for (key, path) in paths {
+            if let Some(path) = path {
+                let fine = names::relative_path(path);
+                self.rule(fine, &["archive", at, key], format!("`{path}`: {RELATIVE_PATH}"));
+            }
+        }
+        let pinned = archive.sha256.is_some();
+        let one = pinned != archive.unpinned.is_some();
+        let message = format!("`{file}` needs either `sha256` or `unpinned` with the reason");
+        self.rule(one, &["archive", at, "file"], message);
+        let message = format!("`{file}` has a `sha256` and no `size`");
+        self.rule(!pinned || archive.size.is_some(), &["archive", at, "file"], message);
+    }
+
+    fn tree(&mut self, tree: &TreeRule) {
+        let manifest = tree.manifest.is_some();
+        let pinned = manifest == tree.sha256.is_some();
+        let message = "a tree has `manifest` and its `sha256`, or `counts`".to_owned();
+        self.rule(pinned && manifest == tree.counts.is_empty(), &["tree"], message);
+        let path = tree.manifest.iter().chain(tree.counts.keys().filter(|path| *path != "."));
+        for path in path {
+            let fine = names::relative_path(path);
+            self.rule(fine, &["tree", "manifest"], format!("`{path}`: {RELATIVE_PATH}"));
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! What `datasets.toml` says.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::digest::{self, Digest};
+
+/// Every data set of a project.
+#[derive(Debug, Clone)]
+pub struct Datasets {
+    /// The project's folder: archives and manifests are named relative to it.
+    pub project: PathBuf,
+    /// The data sets by name.
+    pub sets: BTreeMap<String, Dataset>,
+    /// The file's text as read.
+    pub text: String,
+}
+
+/// One data set.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Dataset {
+    /// The key of its table.
+    #[serde(skip)]
+    pub name: String,
+    /// One line for `repro list`.
+    pub title: String,
+    /// Whether its publisher asks for an account.
+    #[serde(default)]
+    pub login_required: bool,
+    /// What a person should know.
+    #[serde(default)]
+    pub notes: String,
+    /// The archives it comes in.
+    #[serde(default, rename = "archive")]
+    pub archives: Vec<Archive>,
+    /// What must lie in its folder.
+    pub tree: Option<TreeRule>,
+}
+
+/// One archive of a data set.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Archive {
+    /// File name.
+    pub file: String,
+    /// Where it lies in the project, if it is part of it.
+    pub path: Option<String>,
+    /// Where its publisher offers it.
+    #[serde(default)]
+    pub urls: Vec<String>,
+    /// Bytes, if known.
+    pub size: Option<u64>,
+    /// SHA-256, if known.
+    #[serde(default, deserialize_with = "digest::hex::optional")]
+    pub sha256: Option<Digest>,
+    /// Why there is no SHA-256.
+    pub unpinned: Option<String>,
+    /// Further facts (`md5`, `sha1`, `etag`) from [`Archive::evidence`]; nothing is checked against them.
+    #[serde(default)]
+    pub checks: BTreeMap<String, String>,
+    /// Where size and hashes were seen.
+    #[serde(default)]
+    pub evidence: String,
+    /// A folder of the archive that is left out of the paths: `cityscapes_30imgs`.
+    pub strip: Option<String>,
+    /// The folder of the data set it unpacks to, if not the data set's own.
+    pub unpack: Option<String>,
+}
+
+/// What must lie in a data set's folder: a pinned manifest, or counts where only those are known.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct TreeRule {
+    /// The manifest's file, relative to the project.
+    pub manifest: Option<String>,
+    /// SHA-256 of the manifest: the data set's binding digest.
+    #[serde(default, deserialize_with = "digest::hex::optional")]
+    pub sha256: Option<Digest>,
+    /// Number of files below each folder, `.` for all.
+    #[serde(default)]
+    pub counts: BTreeMap<String, u64>,
+}
+
+impl Dataset {
+    /// What a record names: the digest of the manifest of the tree; `None` if that is not pinned.
+    pub fn binding(&self) -> Option<Digest> {
+        self.tree.as_ref().and_then(|tree| tree.sha256)
+    }
+
+    /// The folder of the unpacked data set below the data folder.
+    pub fn folder(&self, data: &Path) -> PathBuf {
+        data.join(&self.name)
+    }
+}
+
+impl Datasets {
+    /// Where an archive lies: in the project, in the data set's folder, or in the data folder.
+    pub(super) fn archive_path(
+        &self,
+        set: &Dataset,
+        archive: &Archive,
+        data: Option<&Path>,
+    ) -> PathBuf {
+        if let Some(path) = &archive.path {
+            return self.project.join(path);
+        }
+        let data = data.unwrap_or(&self.project);
+        let inside = set.folder(data).join(&archive.file);
+        if inside.is_file() { inside } else { data.join(&archive.file) }
+    }
+}

@@ -1,0 +1,246 @@
+//! Compares archives and unpacked folders with what was pinned.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::hash::{Hashed, hash_all};
+use super::manifest::{Listing, Manifest};
+use super::{
+    Archive, ArchiveReport, Dataset, DatasetError, Datasets, FileDifference, Progress, SetReport,
+    State, TreeReport, TreeRule, Verdict,
+};
+use crate::store::Store;
+
+/// Verifies the data sets `names` (all, if none is named) in the folder `data`.
+///
+/// Files that are unchanged since they were hashed last are not read again unless
+/// `full` says so. What is wrong with the data is in the reports; an error means
+/// that it could not be told.
+pub fn verify(
+    datasets: &Datasets,
+    names: &[String],
+    data: Option<&Path>,
+    full: bool,
+    store: &Store,
+    progress: &dyn Progress,
+) -> Result<Vec<SetReport>, DatasetError> {
+    let mut views = Vec::new();
+    for set in datasets.select(names)? {
+        // A manifest that is not the pinned one can verify nothing, whether the folder is there or not.
+        if let Some(rule) = &set.tree {
+            load_manifest(datasets, rule)?;
+        }
+        views.push(View::of(datasets, set, data)?);
+    }
+    let mut paths: Vec<_> = views.iter().flat_map(View::paths).collect();
+    paths.sort();
+    paths.dedup();
+    let hashed = hash_all(store, &paths, full, progress)?;
+    Ok(views.iter().map(|view| view.report(&hashed)).collect())
+}
+
+/// Verifies that `folder` holds the files of `manifest` and nothing else.
+pub(super) fn verify_tree(
+    store: &Store,
+    folder: &Path,
+    manifest: &Manifest,
+    progress: &dyn Progress,
+) -> Result<TreeReport, DatasetError> {
+    let tree = TreeView::with_manifest(folder, manifest)?;
+    let hashed = hash_all(store, &tree.paths(), false, progress)?;
+    Ok(tree.report(&hashed))
+}
+
+/// As [`verify_tree`], for a folder whose files were hashed while they were written.
+pub(super) fn tree_report(
+    folder: &Path,
+    manifest: &Manifest,
+    hashed: &BTreeMap<PathBuf, Hashed>,
+) -> Result<TreeReport, DatasetError> {
+    Ok(TreeView::with_manifest(folder, manifest)?.report(hashed))
+}
+
+/// A data set as it lies on this machine, before anything is hashed.
+struct View<'a> {
+    set: &'a Dataset,
+    archives: Vec<(&'a Archive, PathBuf)>,
+    tree: Option<TreeView>,
+}
+
+struct TreeView {
+    folder: PathBuf,
+    /// `None` if the folder is not there.
+    listing: Option<Listing>,
+    /// `None` if only counts are known.
+    manifest: Option<Manifest>,
+    counts: BTreeMap<String, u64>,
+}
+
+impl<'a> View<'a> {
+    fn of(
+        datasets: &Datasets,
+        set: &'a Dataset,
+        data: Option<&Path>,
+    ) -> Result<Self, DatasetError> {
+        let path = |archive: &'a Archive| (archive, datasets.archive_path(set, archive, data));
+        let archives: Vec<_> = set.archives.iter().map(path).collect();
+        let tree = match (&set.tree, data) {
+            (Some(rule), Some(data)) => Some(TreeView::of(datasets, set, rule, data)?),
+            _ => None,
+        };
+        Ok(Self { set, archives, tree })
+    }
+
+    /// What has to be hashed. An unpinned archive is not: there is nothing to compare with.
+    fn paths(&self) -> Vec<PathBuf> {
+        let pinned = self.archives.iter().filter(|(archive, _)| archive.sha256.is_some());
+        let archives = pinned.map(|(_, path)| path.clone()).filter(|path| path.exists());
+        archives.chain(self.tree.iter().flat_map(TreeView::paths)).collect()
+    }
+
+    fn report(&self, hashed: &BTreeMap<PathBuf, Hashed>) -> SetReport {
+        let archive = |(archive, path): &(&Archive, PathBuf)| ArchiveReport {
+            file: archive.file.clone(),
+            path: path.clone(),
+            state: archive_state(archive, path, hashed.get(path)),
+        };
+        let archives: Vec<_> = self.archives.iter().map(archive).collect();
+        let tree = self.tree.as_ref().map(|tree| tree.report(hashed));
+        SetReport {
+            name: self.set.name.clone(),
+            verdict: SetReport::judge(&archives, tree.as_ref()),
+            binding: self.set.binding(),
+            archives,
+            tree,
+        }
+    }
+}
+
+fn archive_state(archive: &Archive, path: &Path, hashed: Option<&Hashed>) -> State {
+    let size = archive.size.unwrap_or_default();
+    match (archive.sha256, hashed) {
+        (Some(_), None) => State::Missing,
+        (Some(_), Some(Err(reason))) => State::Unreadable { reason: reason.clone() },
+        (Some(sha256), Some(Ok(found))) if *found == (sha256, size) => State::Ok { sha256 },
+        (Some(sha256), Some(Ok((found, found_size)))) => State::Differs {
+            expected: Some(sha256),
+            expected_size: size,
+            found: Some(*found),
+            found_size: *found_size,
+        },
+        (None, _) => {
+            let found = std::fs::metadata(path).ok().map(|metadata| metadata.len());
+            match (archive.size, found) {
+                // A digest is not known, but another size is another file.
+                (Some(expected_size), Some(found_size)) if expected_size != found_size => {
+                    State::Differs { expected: None, expected_size, found: None, found_size }
+                }
+                _ => State::Unpinned { reason: archive.unpinned.clone().unwrap_or_default() },
+            }
+        }
+    }
+}
+
+impl TreeView {
+    fn with_manifest(folder: &Path, manifest: &Manifest) -> Result<Self, DatasetError> {
+        Ok(Self {
+            folder: folder.to_owned(),
+            listing: Some(Listing::of(folder)?),
+            manifest: Some(manifest.clone()),
+            counts: BTreeMap::new(),
+        })
+    }
+
+    fn of(
+        datasets: &Datasets,
+        set: &Dataset,
+        rule: &TreeRule,
+        data: &Path,
+    ) -> Result<Self, DatasetError> {
+        let folder = set.folder(data);
+        let manifest = load_manifest(datasets, rule)?;
+        let mut listing = if folder.is_dir() { Some(Listing::of(&folder)?) } else { None };
+        if let Some(listing) = &mut listing {
+            // Archives may lie in the folder that they are unpacked to.
+            listing.files.retain(|path, _| !set.archives.iter().any(|a| a.file == *path));
+        }
+        Ok(Self { folder, listing, manifest, counts: rule.counts.clone() })
+    }
+
+    fn paths(&self) -> Vec<PathBuf> {
+        let (Some(listing), Some(manifest)) = (&self.listing, &self.manifest) else {
+            return Vec::new();
+        };
+        let known = listing.files.iter().filter(|(path, _)| manifest.get(path).is_some());
+        known.map(|(_, path)| path.clone()).collect()
+    }
+
+    fn report(&self, hashed: &BTreeMap<PathBuf, Hashed>) -> TreeReport {
+        let mut report = TreeReport {
+            folder: self.folder.clone(),
+            verdict: Verdict::Missing,
+            files: self.manifest.as_ref().map_or(0, |manifest| manifest.len() as u64),
+            differs: Vec::new(),
+            missing: Vec::new(),
+            extra: Vec::new(),
+            counts: Vec::new(),
+        };
+        let Some(listing) = &self.listing else { return report };
+        match &self.manifest {
+            Some(manifest) => compare(manifest, listing, hashed, &mut report),
+            None => count(&self.counts, listing, &mut report),
+        }
+        let same = report.differs.is_empty() && report.missing.is_empty();
+        report.verdict = match (&self.manifest, same, &report.extra[..], &report.counts[..]) {
+            (Some(_), true, [], []) => Verdict::Ok,
+            // Counts can tell that it is another data set, never that it is this one.
+            (None, true, [], []) => Verdict::Unpinned,
+            _ => Verdict::Differs,
+        };
+        report
+    }
+}
+
+/// The pinned manifest of a tree; `None` if only counts are known.
+pub(super) fn load_manifest(
+    datasets: &Datasets,
+    rule: &TreeRule,
+) -> Result<Option<Manifest>, DatasetError> {
+    let (Some(file), Some(pinned)) = (&rule.manifest, &rule.sha256) else { return Ok(None) };
+    Manifest::load(&datasets.project.join(file), pinned).map(Some)
+}
+
+fn compare(
+    manifest: &Manifest,
+    listing: &Listing,
+    hashed: &BTreeMap<PathBuf, Hashed>,
+    report: &mut TreeReport,
+) {
+    for (path, expected, size) in manifest.files() {
+        let file = listing.files.get(path).and_then(|file| hashed.get(file));
+        let (found, reason) = match file {
+            None if listing.odd.iter().any(|odd| odd == path) => (None, None),
+            None => {
+                report.missing.push(path.to_owned());
+                continue;
+            }
+            Some(Ok(found)) if *found == (expected, size) => continue,
+            Some(Ok((found, _))) => (Some(*found), None),
+            Some(Err(reason)) => (None, Some(reason.clone())),
+        };
+        report.differs.push(FileDifference { path: path.to_owned(), expected, found, reason });
+    }
+    let files = listing.files.keys().chain(&listing.odd);
+    report.extra = files.filter(|path| manifest.get(path).is_none()).cloned().collect();
+    report.extra.sort();
+}
+
+fn count(counts: &BTreeMap<String, u64>, listing: &Listing, report: &mut TreeReport) {
+    for (folder, known) in counts {
+        let prefix = if folder == "." { String::new() } else { format!("{folder}/") };
+        let found = listing.files.keys().filter(|path| path.starts_with(&prefix)).count() as u64;
+        if found != *known {
+            report.counts.push((folder.clone(), *known, found));
+        }
+    }
+}
