@@ -16,3 +16,4 @@ pub mod digest;
 pub mod store;
 pub mod recipe;
 pub mod dataset;
+pub mod lock;

@@ -2,4 +2,5 @@
 
 mod data_sets;
 mod files_are_listed;
+mod lock_text;
 mod recipe_reading;

@@ -1,0 +1,109 @@
+//! A recipe in the lock's types: what was asked for, and the hashes of its own files.
+
+use std::fs::File;
+use std::path::Path;
+
+use super::{
+    Asked, AskedBuild, ImageConfig, LockError, LockedFile, LockedProfileFile, PythonTarget,
+};
+use crate::digest::{Digest, hash_reader};
+use crate::recipe::{BuildRecipe, ImageRecipe, Recipe, names};
+
+impl Asked {
+    /// What the image part of a recipe asks for.
+    pub fn of(image: &ImageRecipe) -> Self {
+        let build = |build: &BuildRecipe| {
+            let asked = AskedBuild {
+                requires: build.requires.clone(),
+                packages: build.packages.clone(),
+                wheels: build.wheels.clone(),
+            };
+            (names::normalised(&build.name), asked)
+        };
+        let mut asked = Self {
+            packages: image.debian.packages.clone(),
+            requirements: image.python.requirements.clone(),
+            builds: image.builds.iter().map(build).collect(),
+        };
+        asked.sort();
+        asked
+    }
+
+    pub(super) fn sort(&mut self) {
+        self.packages.sort();
+        self.requirements.sort();
+        for build in self.builds.values_mut() {
+            build.requires.sort();
+            build.packages.sort();
+            build.wheels.sort();
+        }
+    }
+}
+
+impl PythonTarget {
+    /// The part of `[python]` that decides bytes.
+    pub fn of(image: &ImageRecipe) -> Self {
+        let python = image.python.clone();
+        Self {
+            version: python.version,
+            interpreter: python.interpreter,
+            prefix: python.prefix,
+            site: python.site,
+            scripts: python.scripts,
+            glibc: python.glibc,
+        }
+    }
+}
+
+impl ImageConfig {
+    /// The part of a recipe that goes into the OCI configuration or the run.
+    pub fn of(image: &ImageRecipe) -> Self {
+        Self {
+            architecture: image.debian.architecture.clone(),
+            env: image.env.clone(),
+            workdir: image.workdir.clone(),
+            entrypoint: image.entrypoint.clone(),
+            writable: image.writable.clone(),
+            shm_size: image.shm_size,
+        }
+    }
+}
+
+/// Hashes the local files that become part of the image; sorted by path.
+///
+/// # Errors
+///
+/// [`LockError::Io`] if one is missing or cannot be read.
+pub fn local_files(recipe: &Recipe) -> Result<Vec<LockedFile>, LockError> {
+    let lock = |file: &crate::recipe::LocalFile| {
+        let (sha256, size) = hash(&recipe.folder.join(&file.source))?;
+        let (path, source) = (file.path.clone(), file.source.clone());
+        Ok(LockedFile { path, source, executable: file.executable, size, sha256 })
+    };
+    let mut files = recipe.image.local_files.iter().map(lock).collect::<Result<Vec<_>, _>>()?;
+    files.sort();
+    Ok(files)
+}
+
+/// Hashes the files that profiles mount; sorted by profile and path.
+///
+/// # Errors
+///
+/// [`LockError::Io`] if one is missing or cannot be read.
+pub fn profile_files(recipe: &Recipe) -> Result<Vec<LockedProfileFile>, LockError> {
+    let mut files = Vec::new();
+    for (profile, rules) in &recipe.profiles {
+        for (path, source) in &rules.files {
+            let (sha256, size) = hash(&recipe.folder.join(source))?;
+            let (profile, path, source) = (profile.clone(), path.clone(), source.clone());
+            files.push(LockedProfileFile { profile, path, source, size, sha256 });
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn hash(path: &Path) -> Result<(Digest, u64), LockError> {
+    let read = || hash_reader(File::open(path)?);
+    read().map_err(|source| LockError::Io { path: path.to_owned(), source })
+}

@@ -1,0 +1,283 @@
+//! What differs between a lock and a recipe, or between two locks, in a reader's terms.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use serde::Serialize;
+
+use super::asked::{local_files, profile_files};
+use super::{
+    Asked, ImageConfig, Lock, LockError, LockedBuild, LockedFile, LockedPackage, LockedProfileFile,
+    LockedWheel, PythonTarget,
+};
+use crate::digest::Digest;
+use crate::recipe::{Recipe, names};
+
+/// One thing that is not the same on both sides.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Difference {
+    /// What it is about: ``wheel `torch` ``.
+    pub what: String,
+    /// How it is in the first lock; `None` if it is not there.
+    pub before: Option<String>,
+    /// How it is in the second lock, or in the recipe; `None` if it is not there.
+    pub after: Option<String>,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = &self.what;
+        match (self.before.as_deref(), self.after.as_deref()) {
+            (Some(before), Some(after)) => write!(f, "~ {what}: {before} -> {after}"),
+            (None, Some("")) => write!(f, "+ {what}"),
+            (Some(""), None) => write!(f, "- {what}"),
+            (None, Some(after)) => write!(f, "+ {what} {after}"),
+            (Some(before), None) => write!(f, "- {what} {before}"),
+            (None, None) => write!(f, "  {what}"),
+        }
+    }
+}
+
+impl Lock {
+    /// What a new lock of `recipe` would be made from otherwise; offline.
+    ///
+    /// Only the image part and the profile files count. Local files are hashed again.
+    ///
+    /// # Errors
+    ///
+    /// [`LockError::OtherRecipe`] if the names differ, [`LockError::Io`] if a local file
+    /// is there but cannot be read.
+    pub fn matches(&self, recipe: &Recipe) -> Result<Vec<Difference>, LockError> {
+        if self.name != recipe.name {
+            let (lock, recipe) = (self.name.clone(), recipe.name.clone());
+            return Err(LockError::OtherRecipe { lock, recipe });
+        }
+        let image = &recipe.image;
+        let mut found = Differences::default();
+        found.value("Debian release", &self.suite, &image.debian.suite);
+        found.value("date of resolution", &self.as_of, &image.python.as_of);
+        found.asked(&self.asked, &Asked::of(image));
+        found.python(&self.python, &PythonTarget::of(image));
+        for recipe in &image.builds {
+            let name = names::normalised(&recipe.name);
+            if let Some(build) = self.builds.iter().find(|build| build.name == name) {
+                found.build_command(build, &recipe.version, &recipe.env, &recipe.command);
+            }
+        }
+        found.config(&self.config, &ImageConfig::of(image));
+        found.map("symbolic link", &self.symlinks, &image.symlinks);
+        found.map("text file", &contents(&self.files), &contents(&image.files));
+        found.map("local file", &files(&self.local_files), &files(&local_files(recipe)?));
+        let now = profile_files(recipe)?;
+        found.map("profile file", &mounted(&self.profile_files), &mounted(&now));
+        Ok(found.0)
+    }
+
+    /// What `newer` has otherwise.
+    pub fn diff(&self, newer: &Self) -> Vec<Difference> {
+        let mut found = Differences::default();
+        found.value("image", &self.name, &newer.name);
+        found.value("format epoch", &self.epoch.to_string(), &newer.epoch.to_string());
+        found.value("Debian release", &self.suite, &newer.suite);
+        found.value("date of resolution", &self.as_of, &newer.as_of);
+        found.asked(&self.asked, &newer.asked);
+        found.python(&self.python, &newer.python);
+        found.packages("Debian package", &self.packages, &newer.packages);
+        found.wheels("wheel", &self.wheels, &newer.wheels);
+        found.builds(&self.builds, &newer.builds);
+        found.config(&self.config, &newer.config);
+        found.map("symbolic link", &self.symlinks, &newer.symlinks);
+        found.map("text file", &contents(&self.files), &contents(&newer.files));
+        found.map("local file", &files(&self.local_files), &files(&newer.local_files));
+        found.map("profile file", &mounted(&self.profile_files), &mounted(&newer.profile_files));
+        let unpinned = |lock: &Self| {
+            let pair = |item: &super::Unpinned| (item.input.clone(), item.reason.clone());
+            lock.unpinned.iter().map(pair).collect()
+        };
+        found.map("unpinned input", &unpinned(self), &unpinned(newer));
+        found.seal(self, newer);
+        found.0
+    }
+}
+
+#[derive(Default)]
+struct Differences(Vec<Difference>);
+
+impl Differences {
+    fn value(&mut self, what: &str, before: &str, after: &str) {
+        if before != after {
+            let (before, after) = (Some(before.to_owned()), Some(after.to_owned()));
+            self.0.push(Difference { what: what.to_owned(), before, after });
+        }
+    }
+
+    fn map(
+        &mut self,
+        kind: &str,
+        before: &BTreeMap<String, String>,
+        after: &BTreeMap<String, String>,
+    ) {
+        let names: BTreeSet<_> = before.keys().chain(after.keys()).collect();
+        for name in names {
+            let (before, after) = (before.get(name), after.get(name));
+            if before != after {
+                let what = format!("{kind} `{name}`");
+                let (before, after) = (before.cloned(), after.cloned());
+                self.0.push(Difference { what, before, after });
+            }
+        }
+    }
+
+    fn set(&mut self, kind: &str, before: &[String], after: &[String]) {
+        let bare = |names: &[String]| -> BTreeMap<_, _> {
+            names.iter().map(|name| (name.clone(), String::new())).collect()
+        };
+        self.map(kind, &bare(before), &bare(after));
+    }
+
+    fn asked(&mut self, before: &Asked, after: &Asked) {
+        self.set("asked Debian package", &before.packages, &after.packages);
+        self.set("requirement", &before.requirements, &after.requirements);
+        let names = |asked: &Asked| asked.builds.keys().cloned().collect::<Vec<_>>();
+        self.set("compiled distribution", &names(before), &names(after));
+        for (name, before) in &before.builds {
+            if let Some(after) = after.builds.get(name) {
+                let of = |kind: &str| format!("{kind} of compiled `{name}`");
+                self.set(&of("requirement"), &before.requires, &after.requires);
+                self.set(&of("build package"), &before.packages, &after.packages);
+                self.set(&of("build wheel"), &before.wheels, &after.wheels);
+            }
+        }
+    }
+
+    fn python(&mut self, before: &PythonTarget, after: &PythonTarget) {
+        self.value("Python version", &before.version, &after.version);
+        self.value("Python interpreter", &before.interpreter, &after.interpreter);
+        self.value("Python prefix", &before.prefix, &after.prefix);
+        self.value("site folder", &before.site, &after.site);
+        self.value("scripts folder", &before.scripts, &after.scripts);
+        self.value("glibc", &before.glibc, &after.glibc);
+    }
+
+    fn config(&mut self, before: &ImageConfig, after: &ImageConfig) {
+        self.value("architecture", &before.architecture, &after.architecture);
+        self.map("variable", &before.env, &after.env);
+        self.value("working folder", &before.workdir, &after.workdir);
+        self.value("entry point", &before.entrypoint.join(" "), &after.entrypoint.join(" "));
+        self.value("writable folders", &before.writable.join(" "), &after.writable.join(" "));
+        let (before, after) = (before.shm_size.to_string(), after.shm_size.to_string());
+        self.value("bytes of /dev/shm", &before, &after);
+    }
+
+    fn packages(&mut self, kind: &str, before: &[LockedPackage], after: &[LockedPackage]) {
+        let table = |list: &[LockedPackage]| -> BTreeMap<_, _> {
+            let entry = |p: &LockedPackage| (p.name.clone(), (p.version.clone(), p.sha256, p.size));
+            list.iter().map(entry).collect()
+        };
+        self.versions(kind, &table(before), &table(after));
+    }
+
+    fn wheels(&mut self, kind: &str, before: &[LockedWheel], after: &[LockedWheel]) {
+        let table = |list: &[LockedWheel]| -> BTreeMap<_, _> {
+            let entry = |w: &LockedWheel| (w.name.clone(), (w.version.clone(), w.sha256, w.size));
+            list.iter().map(entry).collect()
+        };
+        self.versions(kind, &table(before), &table(after));
+        for wheel in before {
+            let other = after.iter().find(|other| other.name == wheel.name);
+            if let Some(other) = other.filter(|other| other.requested != wheel.requested) {
+                let (before, after) = (wheel.requested.to_string(), other.requested.to_string());
+                self.value(&format!("{kind} `{}` asked for by name", wheel.name), &before, &after);
+            }
+        }
+    }
+
+    /// Versions where they differ, else digest and size.
+    fn versions(
+        &mut self,
+        kind: &str,
+        before: &BTreeMap<String, (String, Digest, u64)>,
+        after: &BTreeMap<String, (String, Digest, u64)>,
+    ) {
+        let texts = |own: &BTreeMap<String, (String, Digest, u64)>,
+                     other: &BTreeMap<String, (String, Digest, u64)>| {
+            let text = |(name, (version, digest, size)): (&String, &(String, Digest, u64))| {
+                let same = other.get(name).is_some_and(|(other, ..)| other == version);
+                let exact = format!("{version} ({digest}, {size} bytes)");
+                (name.clone(), if same { exact } else { version.clone() })
+            };
+            own.iter().map(text).collect::<BTreeMap<_, _>>()
+        };
+        self.map(kind, &texts(before, after), &texts(after, before));
+    }
+
+    fn builds(&mut self, before: &[LockedBuild], after: &[LockedBuild]) {
+        for build in before {
+            let Some(other) = after.iter().find(|other| other.name == build.name) else {
+                continue;
+            };
+            let of = |kind: &str| format!("{kind} of compiled `{}`", build.name);
+            self.build_command(build, &other.version, &other.env, &other.command);
+            let source = |build: &LockedBuild| {
+                let source = &build.source;
+                format!("{} ({}, {} bytes)", source.file, source.sha256, source.size)
+            };
+            self.value(&of("source"), &source(build), &source(other));
+            self.packages(&of("build package"), &build.packages, &other.packages);
+            self.wheels(&of("build wheel"), &build.wheels, &other.wheels);
+            let (before, after) = (build.output.as_slice(), other.output.as_slice());
+            self.wheels(&of("output"), before, after);
+        }
+    }
+
+    fn build_command(
+        &mut self,
+        build: &LockedBuild,
+        version: &str,
+        env: &BTreeMap<String, String>,
+        command: &[String],
+    ) {
+        let of = |kind: &str| format!("{kind} of compiled `{}`", build.name);
+        self.value(&of("version"), &build.version, version);
+        self.map(&of("variable"), &build.env, env);
+        self.value(&of("command"), &build.command.join(" "), &command.join(" "));
+    }
+
+    fn seal(&mut self, before: &Lock, after: &Lock) {
+        let table = |lock: &Lock| -> BTreeMap<_, _> {
+            let Some(seal) = &lock.seal else { return BTreeMap::new() };
+            let layer = |layer: &super::LockedLayer| {
+                let text = format!("{} ({} bytes)", layer.digest, layer.size);
+                (format!("layer {}", layer.origin), text)
+            };
+            let manifest = ("manifest".to_owned(), seal.manifest.to_string());
+            seal.layers.iter().map(layer).chain([manifest]).collect()
+        };
+        self.map("seal", &table(before), &table(after));
+    }
+}
+
+fn files(files: &[LockedFile]) -> BTreeMap<String, String> {
+    let entry = |file: &LockedFile| {
+        let mode = if file.executable { " executable" } else { "" };
+        let text = format!("from `{}`{mode} ({}, {} bytes)", file.source, file.sha256, file.size);
+        (file.path.clone(), text)
+    };
+    files.iter().map(entry).collect()
+}
+
+fn mounted(files: &[LockedProfileFile]) -> BTreeMap<String, String> {
+    let entry = |file: &LockedProfileFile| {
+        let text = format!("from `{}` ({}, {} bytes)", file.source, file.sha256, file.size);
+        (format!("{}: {}", file.profile, file.path), text)
+    };
+    files.iter().map(entry).collect()
+}
+
+/// Contents are named by digest: a difference is one line.
+fn contents(files: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let entry = |(path, text): (&String, &String)| {
+        (path.clone(), format!("({}, {} bytes)", Digest::of(text.as_bytes()), text.len()))
+    };
+    files.iter().map(entry).collect()
+}

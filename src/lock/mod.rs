@@ -1,0 +1,115 @@
+//! Reads and writes a lock as one canonical text, and compares it with a recipe.
+//!
+//! A lock holds everything an image is made of, so an image is a function of
+//! one file. It says *what* (names, sizes, SHA-256), never *where*: no host and
+//! no URL stands in it, so it works behind any mirror.
+//!
+//! Invariants: lists are sorted, one item stands on one line, writing a parsed
+//! lock gives the same text, and [`Lock::digest`] is over the text without its
+//! seal and without profile files, so that sealing a lock does not change its name.
+//! What a recipe asked for stands beside what it became, so a changed recipe is
+//! found without a network ([`Lock::matches`]). Resolving is left to `fetch::pin`.
+
+mod asked;
+mod compare;
+mod read;
+mod types;
+mod write;
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::digest::Digest;
+use crate::recipe::Problem;
+
+pub use asked::{local_files, profile_files};
+pub use compare::Difference;
+pub use types::*;
+
+/// The version of the text that this program reads and writes.
+const VERSION: i64 = 1;
+
+/// What can go wrong with a lock.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// The text is no lock; everything that is wrong is listed.
+    #[error("{}", crate::recipe::listed(problems))]
+    Invalid {
+        /// What is wrong, sorted by line.
+        problems: Vec<Problem>,
+    },
+    /// A later program wrote it.
+    #[error("`{}` has version {found}\n  this program knows  {VERSION}", file.display())]
+    Newer {
+        /// The lock's file.
+        file: PathBuf,
+        /// The version it has.
+        found: String,
+    },
+    /// It belongs to another image.
+    #[error("this is the lock of another recipe\n  lock    {lock}\n  recipe  {recipe}")]
+    OtherRecipe {
+        /// The name in the lock.
+        lock: String,
+        /// The name of the recipe's image.
+        recipe: String,
+    },
+    /// Some of its inputs have no digest, so nothing can be built from it.
+    #[error("the lock of `{name}` is not complete{}", unpinned_lines(inputs))]
+    Unpinned {
+        /// The image's name.
+        name: String,
+        /// What has no digest, and why.
+        inputs: Vec<Unpinned>,
+    },
+    /// A file of the recipe cannot be read.
+    #[error("cannot read `{}`", path.display())]
+    Io {
+        /// Which.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+}
+
+fn unpinned_lines(inputs: &[Unpinned]) -> String {
+    let line = |item: &Unpinned| format!("\n  unpinned  {}: {}", item.input, item.reason);
+    inputs.iter().map(line).collect()
+}
+
+impl Lock {
+    /// The lock's name: the digest of its text without seal and profile files.
+    pub fn digest(&self) -> Digest {
+        let mut bare = self.clone();
+        bare.seal = None;
+        bare.profile_files.clear();
+        Digest::of(bare.to_text().as_bytes())
+    }
+
+    /// Passes only if every input has a digest.
+    ///
+    /// # Errors
+    ///
+    /// [`LockError::Unpinned`] with every input that has none.
+    pub fn require_pinned(&self) -> Result<(), LockError> {
+        if self.unpinned.is_empty() {
+            return Ok(());
+        }
+        Err(LockError::Unpinned { name: self.name.clone(), inputs: self.unpinned.clone() })
+    }
+
+    /// Brings every list into its order.
+    fn sort(&mut self) {
+        self.asked.sort();
+        self.packages.sort();
+        self.wheels.sort();
+        self.builds.sort_by(|left, right| left.name.cmp(&right.name));
+        for build in &mut self.builds {
+            build.packages.sort();
+            build.wheels.sort();
+        }
+        self.local_files.sort();
+        self.profile_files.sort();
+        self.unpinned.sort();
+    }
+}
