@@ -17,3 +17,4 @@ pub mod store;
 pub mod recipe;
 pub mod dataset;
 pub mod lock;
+pub mod settings;

@@ -4,3 +4,4 @@ mod data_sets;
 mod files_are_listed;
 mod lock_text;
 mod recipe_reading;
+mod settings;

@@ -1,0 +1,192 @@
+//! Where things come from and where they go: folders, package indexes, Debian
+//! archives, proxies.
+//!
+//! A lock says *what* (hashes), never *where*: the places are the user's own.
+//! This is the one module that reads the environment, the two settings files
+//! (`repro/settings.toml` in the user's configuration folder and `repro.toml` in
+//! the project), and what the machine already knows: pip's and apt's own
+//! configuration. What is nearer wins: command line, `REPRO_*` variables, the
+//! project's file, the user's file, then other tools' settings.
+//!
+//! Invariants: every location remembers the name of the setting it came from,
+//! so that an error can say what to change; credentials in a location are never
+//! printed (see [`Location`]); under sudo the store is the invoking user's unless
+//! somebody says otherwise. Asking the locations for anything is left to `fetch`.
+
+mod apt;
+mod debian;
+mod environment;
+mod error;
+mod file;
+mod folders;
+mod helpers;
+mod location;
+mod pip;
+mod proxies;
+mod python;
+
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+pub use debian::Archive;
+pub use environment::Environment;
+pub use error::SettingsError;
+pub use location::{Location, masked};
+pub use proxies::Proxies;
+pub use python::PythonSources;
+
+use file::SettingsFile;
+
+/// Slow mirrors think for a while before they send a large file they do not have yet.
+const SILENCE_LIMIT: Duration = Duration::from_secs(60);
+
+/// What the command line says; absent means that the next source decides.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// `--project DIR`.
+    pub project: Option<PathBuf>,
+    /// `--data DIR`.
+    pub data: Option<PathBuf>,
+    /// `--results DIR`: the folder that run folders are made in.
+    pub results: Option<PathBuf>,
+    /// `--index-url URL`.
+    pub index_url: Option<String>,
+    /// `--extra-index-url URL`, in the order given.
+    pub extra_index_url: Vec<String>,
+    /// `--find-links URL-OR-FOLDER`, in the order given.
+    pub find_links: Vec<String>,
+    /// `--debian-mirror URL`, in the order given.
+    pub debian_mirror: Vec<String>,
+    /// `--debian-security-mirror URL`, in the order given.
+    pub debian_security_mirror: Vec<String>,
+    /// `--offline`.
+    pub offline: bool,
+}
+
+/// Everything that was set, by whomever.
+#[derive(Debug)]
+pub struct Settings {
+    options: Options,
+    environment: Environment,
+    /// The settings files, nearest first.
+    files: Vec<SettingsFile>,
+    project: Option<PathBuf>,
+    store: PathBuf,
+    data: Option<PathBuf>,
+    results: PathBuf,
+    offline: bool,
+    python: OnceLock<PythonSources>,
+}
+
+impl Settings {
+    /// Reads the settings of this process.
+    pub fn load(options: Options) -> Result<Self, SettingsError> {
+        Self::load_in(options, Environment::of_this_process()?)
+    }
+
+    /// Reads the settings in surroundings that the caller made up: tests, and `verify`'s perturbed rebuild.
+    pub fn load_in(options: Options, environment: Environment) -> Result<Self, SettingsError> {
+        let project = folders::project(&options, &environment)?;
+        let files = file::read_all(project.as_deref(), &environment)?;
+        let store = folders::store(&files, &environment)?;
+        let data = folders::data(&options, &files, &environment);
+        let results = folders::results(&options, &files, project.as_deref(), &environment);
+        let offline = offline(&options, &files, &environment)?;
+        let python = OnceLock::new();
+        Ok(Self { options, environment, files, project, store, data, results, offline, python })
+    }
+
+    /// The project's root: the folder that holds `images` and `lockfiles`.
+    ///
+    /// # Errors
+    ///
+    /// [`SettingsError::NoProject`] if neither the current folder nor one above it is a project.
+    pub fn project(&self) -> Result<&Path, SettingsError> {
+        self.project.as_deref().ok_or_else(|| SettingsError::NoProject {
+            folder: self.environment.folder().to_owned(),
+        })
+    }
+
+    /// The store's folder; it may not exist yet.
+    pub fn store_folder(&self) -> &Path {
+        &self.store
+    }
+
+    /// The folder that datasets lie in, if anybody said where that is.
+    pub fn data_folder(&self) -> Option<&Path> {
+        self.data.as_deref()
+    }
+
+    /// The folder that run folders are made in: `results` in the project (or in the current folder without one).
+    pub fn results_folder(&self) -> &Path {
+        &self.results
+    }
+
+    /// Whether nothing may be asked from a network.
+    pub fn offline(&self) -> bool {
+        self.offline
+    }
+
+    /// Where Python's packages come from.
+    ///
+    /// # Errors
+    ///
+    /// A location that is no URL, a pip configuration that cannot be read, or nothing set and no
+    /// pip to ask for its built-in default ([`SettingsError::NoIndex`]).
+    pub fn python_sources(&self) -> Result<&PythonSources, SettingsError> {
+        if let Some(sources) = self.python.get() {
+            return Ok(sources);
+        }
+        let sources = python::resolve(self)?;
+        Ok(self.python.get_or_init(|| sources))
+    }
+
+    /// The Debian archives to try for a release such as `bullseye`, nearest first; main archives
+    /// before security archives.
+    ///
+    /// # Errors
+    ///
+    /// [`SettingsError::NoArchive`] if nothing is set and apt has no Debian source either.
+    pub fn debian_archives(&self, suite: &str) -> Result<Vec<Archive>, SettingsError> {
+        debian::resolve(self, suite)
+    }
+
+    /// How long a server may be silent before it is given up.
+    ///
+    /// # Errors
+    ///
+    /// A setting that is no number of seconds.
+    pub fn silence_limit(&self) -> Result<Duration, SettingsError> {
+        let names = ["REPRO_TIMEOUT", "UV_HTTP_TIMEOUT", "PIP_TIMEOUT", "PIP_DEFAULT_TIMEOUT"];
+        let set = names.iter().find_map(|name| Some((name, self.environment.variable(name)?)));
+        let Some((name, text)) = set else { return Ok(SILENCE_LIMIT) };
+        match text.parse() {
+            Ok(seconds) if seconds > 0 => Ok(Duration::from_secs(seconds)),
+            _ => Err(SettingsError::Value {
+                setting: (*name).to_owned(),
+                value: text.to_owned(),
+                expected: "a number of seconds above 0",
+            }),
+        }
+    }
+
+    /// The proxies to go through.
+    pub fn proxies(&self) -> Proxies {
+        Proxies::of(&self.environment)
+    }
+}
+
+fn offline(
+    options: &Options,
+    files: &[SettingsFile],
+    environment: &Environment,
+) -> Result<bool, SettingsError> {
+    if options.offline {
+        return Ok(true);
+    }
+    match environment.variable("REPRO_OFFLINE") {
+        Some(text) => environment::truth("REPRO_OFFLINE", text),
+        None => Ok(files.iter().find_map(|file| file.content.offline).unwrap_or(false)),
+    }
+}
