@@ -18,3 +18,4 @@ pub mod recipe;
 pub mod dataset;
 pub mod lock;
 pub mod settings;
+pub mod fetch;

@@ -1,0 +1,144 @@
+//! Brings one input from one URL into the store.
+
+use std::sync::atomic::AtomicBool;
+
+use reqwest::Url;
+
+use super::client::{Answer, Client, Request};
+use super::error::{Refusal, Trouble};
+use super::progress::Progress;
+use super::retry::{Attempts, Ending, Stopped, wait};
+use super::wanted::Wanted;
+use crate::store::{BlobWriter, Store, StoreError};
+
+/// Why an input is not in the store.
+#[derive(Debug)]
+pub(super) enum NotBrought {
+    Stopped,
+    Store(StoreError),
+    Refused(Refusal),
+}
+
+/// What one attempt ended with.
+enum Failed {
+    Ending(Ending),
+    Store(StoreError),
+    /// Nothing is there, or too much.
+    Refused(Refusal),
+}
+
+impl From<Ending> for Failed {
+    fn from(ending: Ending) -> Self {
+        Self::Ending(ending)
+    }
+}
+
+impl From<StoreError> for Failed {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// What every download needs.
+pub(super) struct Downloader<'a> {
+    pub(super) client: &'a Client,
+    pub(super) store: &'a Store,
+    pub(super) progress: &'a dyn Progress,
+    pub(super) stop: &'a AtomicBool,
+}
+
+impl Downloader<'_> {
+    /// Downloads `url`, as often as it takes, and keeps the content if it is what is wanted.
+    pub(super) fn bring(&self, url: &Url, wanted: &Wanted) -> Result<(), NotBrought> {
+        let mut writer = self.store.writer().map_err(NotBrought::Store)?;
+        let result = self.fill(&mut writer, url, wanted);
+        let received = writer.size();
+        let result = result.and_then(|()| keep(writer, wanted));
+        // A place that has no such file took nothing back, and the next one is asked quietly.
+        if received > 0 && matches!(result, Err(NotBrought::Refused(_))) {
+            self.progress.retried(&wanted.name, received, "not what was wanted");
+        }
+        result
+    }
+
+    /// Writes the whole answer; one that breaks off is taken up where it broke.
+    fn fill<'a>(
+        &'a self,
+        writer: &mut BlobWriter<'a>,
+        url: &Url,
+        wanted: &Wanted,
+    ) -> Result<(), NotBrought> {
+        let mut attempts = Attempts::default();
+        loop {
+            let before = writer.size();
+            let last = match self.attempt(writer, url, wanted) {
+                Ok(()) => return Ok(()),
+                Err(Failed::Store(error)) => return Err(NotBrought::Store(error)),
+                Err(Failed::Refused(refusal)) => return Err(NotBrought::Refused(refusal)),
+                Err(Failed::Ending(Ending::Stopped)) => return Err(NotBrought::Stopped),
+                Err(Failed::Ending(Ending::Trouble(trouble))) => trouble,
+            };
+            let received = writer.size().saturating_sub(before);
+            let Some(time) = attempts.after(&last, received) else {
+                let attempts = attempts.made();
+                return Err(NotBrought::Refused(Refusal::Trouble { attempts, last }));
+            };
+            self.progress.retried(&wanted.name, 0, &last.to_string());
+            wait(time, self.stop).map_err(|Stopped| NotBrought::Stopped)?;
+        }
+    }
+
+    fn attempt<'a>(
+        &'a self,
+        writer: &mut BlobWriter<'a>,
+        url: &Url,
+        wanted: &Wanted,
+    ) -> Result<(), Failed> {
+        if writer.size() == wanted.size && wanted.size > 0 {
+            return Ok(());
+        }
+        let request = Request { url: url.clone(), accept: None, from: writer.size() };
+        let answer = self.client.ask(&request, self.stop)?;
+        let mut answer = answer.ok_or(Failed::Refused(Refusal::NotFound))?;
+        if answer.head.from != writer.size() {
+            // The server does not resume, or not there: everything comes again.
+            self.progress.retried(&wanted.name, writer.size(), "the server does not resume");
+            *writer = self.store.writer()?;
+        }
+        self.copy(&mut answer, writer, wanted)?;
+        if writer.size() < wanted.size && answer.head.length.is_none() {
+            // Without an announced length, only the lock tells that this was not all.
+            let short = Trouble::Short { received: writer.size(), expected: wanted.size };
+            return Err(Ending::Trouble(short).into());
+        }
+        Ok(())
+    }
+
+    fn copy(
+        &self,
+        answer: &mut Answer,
+        writer: &mut BlobWriter<'_>,
+        wanted: &Wanted,
+    ) -> Result<(), Failed> {
+        // Some excess is taken in, so that the error can show the digest of the wrong file.
+        let limit = wanted.size.saturating_mul(2).saturating_add(1 << 20);
+        while let Some(piece) = answer.next(self.stop)? {
+            writer.write(&piece)?;
+            self.progress.advanced(&wanted.name, piece.len() as u64);
+            if writer.size() > limit {
+                return Err(Failed::Refused(Refusal::Endless));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn keep(writer: BlobWriter<'_>, wanted: &Wanted) -> Result<(), NotBrought> {
+    match writer.finish_as(&wanted.name, &wanted.digest, wanted.size) {
+        Ok(()) => Ok(()),
+        Err(StoreError::Differs { found, found_size, .. }) => {
+            Err(NotBrought::Refused(Refusal::Differs { digest: found, size: found_size }))
+        }
+        Err(error) => Err(NotBrought::Store(error)),
+    }
+}

@@ -1,0 +1,282 @@
+//! Why something could not be fetched: all of it, input by input and place by place.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::wanted::{Place, Wanted};
+use crate::digest::Digest;
+use crate::settings::SettingsError;
+use crate::store::StoreError;
+
+/// Inputs are not in the store, and why.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// The settings do not say where things come from.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// The store cannot be written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The network client cannot be set up.
+    #[error("cannot set up network access: {what}")]
+    Client {
+        /// What it was being given.
+        what: &'static str,
+        /// The reason.
+        source: reqwest::Error,
+    },
+    /// The disk is too small for what is missing.
+    #[error(
+        "not enough space for {files} inputs in the store `{}`\n  needed  {} ({needed} bytes)\n  free    {} ({free} bytes)",
+        store.display(), size_text(*needed), size_text(*free)
+    )]
+    NoSpace {
+        /// The store's folder.
+        store: PathBuf,
+        /// How many files are missing.
+        files: usize,
+        /// Their bytes.
+        needed: u64,
+        /// Bytes that are free.
+        free: u64,
+    },
+    /// Somebody asked to stop.
+    #[error("stopped while fetching")]
+    Stopped,
+    /// Some inputs could not be fetched; the others are in the store.
+    #[error("{}", listed(failures, *total))]
+    Inputs {
+        /// How many were asked for.
+        total: usize,
+        /// Those that failed, by name.
+        failures: Vec<InputFailure>,
+    },
+}
+
+/// One input that could not be fetched.
+#[derive(Debug)]
+pub struct InputFailure {
+    /// The input as it was locked.
+    pub wanted: Wanted,
+    /// Why not.
+    pub reason: InputError,
+}
+
+/// Why an input could not be fetched.
+#[derive(Debug)]
+pub enum InputError {
+    /// It is missing, and no network may be asked.
+    Offline,
+    /// The settings name no place to ask.
+    NoPlace,
+    /// Every place was asked, in this order.
+    Refused(Vec<Tried>),
+}
+
+/// One place that was asked for an input.
+#[derive(Debug)]
+pub struct Tried {
+    /// What was asked, without credentials.
+    pub url: String,
+    /// The setting that named the place.
+    pub setting: String,
+    /// What came of it.
+    pub refusal: Refusal,
+}
+
+/// What came of asking one place.
+#[derive(Debug)]
+pub enum Refusal {
+    /// It has no such file.
+    NotFound,
+    /// It announces a file of this name with another digest; nothing was downloaded.
+    Announced(Digest),
+    /// What it sent is not what was locked.
+    Differs {
+        /// The digest of what came.
+        digest: Digest,
+        /// The bytes that came.
+        size: u64,
+    },
+    /// It sent more than twice what was locked and was cut off.
+    Endless,
+    /// It could not be talked to, after so many attempts.
+    Trouble {
+        /// How often it was tried.
+        attempts: u32,
+        /// What went wrong last.
+        last: Trouble,
+    },
+}
+
+/// What went wrong in one attempt.
+#[derive(Debug, thiserror::Error)]
+pub enum Trouble {
+    /// No answer: no connection, no trust, or silence for too long.
+    #[error("{}", chain(source))]
+    Request {
+        /// The client's reason, without the URL.
+        source: reqwest::Error,
+    },
+    /// The answer broke off.
+    #[error("the answer broke off after {received} bytes: {}", chain(source))]
+    Cut {
+        /// Bytes that came before.
+        received: u64,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The answer ended early.
+    #[error("the answer ended after {received} of {expected} bytes")]
+    Short {
+        /// Bytes that came.
+        received: u64,
+        /// Bytes that should have come.
+        expected: u64,
+    },
+    /// An answer that is none of those expected.
+    #[error("the server answered {code}")]
+    Status {
+        /// The status of HTTP.
+        code: u16,
+        /// How long the server asks to wait.
+        retry_after: Option<Duration>,
+    },
+    /// A page that is no page of an index.
+    #[error("the answer is no page of a package index: {reason}")]
+    Page {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Its host did not answer others before.
+    #[error("its host could not be reached just before")]
+    HostIsDown,
+}
+
+impl InputFailure {
+    /// Whether somebody sent or announced content other than what was locked.
+    pub fn is_about_content(&self) -> bool {
+        let InputError::Refused(tried) = &self.reason else { return false };
+        tried.iter().any(|tried| {
+            matches!(
+                tried.refusal,
+                Refusal::Announced(_) | Refusal::Differs { .. } | Refusal::Endless
+            )
+        })
+    }
+}
+
+impl FetchError {
+    /// Whether content is not what was pinned, as opposed to not there.
+    pub fn is_about_content(&self) -> bool {
+        matches!(self, Self::Inputs { failures, .. } if failures.iter().any(InputFailure::is_about_content))
+    }
+}
+
+impl fmt::Display for InputFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Wanted { name, digest, size: bytes, place } = &self.wanted;
+        let size = size_text(*bytes);
+        match &self.reason {
+            InputError::Offline => {
+                write!(f, "`{name}` ({size}) is not in the store and no network may be asked")?;
+                write!(f, "\n  locked    {digest}")
+            }
+            InputError::NoPlace => {
+                write!(f, "`{name}` ({size}): no setting names a place that has it")?;
+                write!(f, "\n  settable  {}", settable(place))
+            }
+            InputError::Refused(tried) if self.is_about_content() => {
+                write!(f, "`{name}` is not the file that was locked")?;
+                write!(f, "\n  locked    {digest} ({bytes} bytes)")?;
+                tried.iter().try_for_each(|tried| write!(f, "\n{tried}"))
+            }
+            InputError::Refused(tried) => {
+                write!(f, "`{name}` ({size}) could not be fetched")?;
+                tried.iter().try_for_each(|tried| write!(f, "\n{tried}"))?;
+                write!(f, "\n  settable  {}", settable(place))
+            }
+        }
+    }
+}
+
+/// What to set to ask elsewhere.
+fn settable(place: &Place) -> &'static str {
+    match place {
+        Place::Python { .. } => "--index-url, REPRO_INDEX_URL, or `index-url` in `repro.toml`",
+        Place::Debian { .. } => {
+            "--debian-mirror, REPRO_DEBIAN_MIRROR, or `debian-mirror` in `repro.toml`"
+        }
+    }
+}
+
+impl fmt::Display for Tried {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (label, what) = match &self.refusal {
+            Refusal::NotFound => ("missing   ", "not there".to_owned()),
+            Refusal::Announced(digest) => ("announced ", digest.to_string()),
+            Refusal::Differs { digest, size } => ("received  ", format!("{digest} ({size} bytes)")),
+            Refusal::Endless => ("received  ", "more than twice the locked size".to_owned()),
+            Refusal::Trouble { attempts: 1, last } => ("failed    ", last.to_string()),
+            Refusal::Trouble { attempts, last } => {
+                ("failed    ", format!("{last} ({attempts} attempts)"))
+            }
+        };
+        write!(f, "  {label}{what}\n            {} (from {})", self.url, self.setting)
+    }
+}
+
+/// One failure as it is, several under a heading.
+fn listed(failures: &[InputFailure], total: usize) -> String {
+    match failures {
+        [one] => one.to_string(),
+        many => {
+            let items = many.iter().map(|failure| format!("\n{failure}")).collect::<String>();
+            format!("{} of {total} inputs could not be fetched{items}", many.len())
+        }
+    }
+}
+
+/// An error with its causes in one line.
+fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let cause_text = cause.to_string();
+        // Wrappers of the client repeat what they wrap.
+        if !text.ends_with(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        next = cause.source();
+    }
+    text
+}
+
+/// A size for a reader: `831.4 MB`, in powers of ten as indexes and disks count.
+pub fn size_text(bytes: u64) -> String {
+    const UNITS: [(&str, u64); 3] = [("GB", 1_000_000_000), ("MB", 1_000_000), ("kB", 1_000)];
+    match UNITS.iter().find(|(_, unit)| bytes >= *unit) {
+        Some((name, unit)) => {
+            let tenths = bytes / (unit / 10);
+            format!("{}.{} {name}", tenths / 10, tenths % 10)
+        }
+        None => format!("{bytes} bytes"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_written_in_powers_of_ten() {
+        assert_eq!(size_text(0), "0 bytes");
+        assert_eq!(size_text(999), "999 bytes");
+        assert_eq!(size_text(1_000), "1.0 kB");
+        assert_eq!(size_text(831_421_044), "831.4 MB");
+        assert_eq!(size_text(u64::MAX), "18446744073.7 GB");
+    }
+}

@@ -1,0 +1,28 @@
+//! Downloads what a lock pins into the store; the only module that asks a network for anything.
+//!
+//! Two verbs: [`pin`] makes a lock of a recipe, [`fetch`] brings a lock's inputs. A
+//! lock says what (name, size, SHA-256), the settings say where; every byte is
+//! hashed while it streams into the store, so it does not matter whom it came
+//! from. After `fetch` nothing needs a network.
+//!
+//! Invariants: content enters the store only under the digest that was locked; a
+//! failed attempt leaves nothing; what is there already is not asked for again;
+//! a digest that differs is never tried again at the same place, and is reported with both
+//! sides; one failing input does not hide the others. How progress looks is left
+//! to `cli`, what the inputs mean to `layer` and `build`.
+
+mod client;
+mod download;
+mod error;
+mod index;
+mod offers;
+pub mod pin;
+mod progress;
+mod retry;
+mod wanted;
+mod workers;
+
+pub use error::{FetchError, InputError, InputFailure, Refusal, Tried, Trouble, size_text};
+pub use progress::{Progress, Quiet};
+pub use wanted::{Place, Planned, Wanted, plan, wanted};
+pub use workers::{fetch, free_space};

@@ -1,0 +1,142 @@
+//! Puts the parts together, and decides what of a previous lock is still true.
+
+use super::debian::DebianPart;
+use super::files::FilesPart;
+use super::python::PythonPart;
+use super::{Request, Scope};
+use crate::lock::{Asked, ImageConfig, Lock, LockedBuild, PythonTarget};
+use crate::recipe::BuildRecipe;
+use crate::recipe::names::normalised;
+
+/// What was resolved.
+pub(super) struct Parts {
+    pub(super) files: FilesPart,
+    pub(super) debian: DebianPart,
+    pub(super) python: PythonPart,
+}
+
+/// The lock that `parts` make.
+pub(super) fn lock(request: &Request<'_>, asked: &Asked, scope: &Scope, parts: Parts) -> Lock {
+    let mut lock = match (scope, request.previous) {
+        (Scope::Everything, _) | (_, None) => of_recipe(request, asked, parts),
+        (_, Some(previous)) => with_parts(previous.clone(), scope, asked, parts),
+    };
+    if let Some(previous) = request.previous {
+        keep_outputs(&mut lock, previous);
+        lock.seal = previous.seal.clone().filter(|_| is_same_image(&lock, previous));
+    }
+    lock
+}
+
+fn of_recipe(request: &Request<'_>, asked: &Asked, mut parts: Parts) -> Lock {
+    let recipe = request.recipe;
+    let image = &recipe.image;
+    let mut builds: Vec<_> =
+        image.builds.iter().filter_map(|build| of_build(build, &mut parts)).collect();
+    builds.sort_by(|a, b| a.name.cmp(&b.name));
+    Lock {
+        name: recipe.name.clone(),
+        epoch: request.epoch,
+        asked: asked.clone(),
+        as_of: image.python.as_of.clone(),
+        suite: image.debian.suite.clone(),
+        python: PythonTarget::of(image),
+        config: ImageConfig::of(image),
+        packages: parts.debian.base,
+        wheels: parts.python.wheels,
+        builds,
+        symlinks: image.symlinks.clone(),
+        files: image.files.clone(),
+        local_files: parts.files.local,
+        profile_files: parts.files.profile,
+        unpinned: Vec::new(),
+        seal: None,
+    }
+}
+
+fn of_build(recipe: &BuildRecipe, parts: &mut Parts) -> Option<LockedBuild> {
+    let name = normalised(&recipe.name);
+    // Every build of the recipe was resolved: a missing one was an error before.
+    let part = parts.python.builds.remove(&name)?;
+    let packages = parts.debian.builds.remove(&name).unwrap_or_default();
+    Some(LockedBuild {
+        name,
+        version: recipe.version.clone(),
+        source: part.source,
+        packages,
+        wheels: part.wheels,
+        env: recipe.env.clone(),
+        command: recipe.command.clone(),
+        output: None,
+    })
+}
+
+/// One thing was resolved again: the rest stays as it was, even where the recipe has changed.
+fn with_parts(mut lock: Lock, scope: &Scope, asked: &Asked, mut parts: Parts) -> Lock {
+    lock.packages = parts.debian.base;
+    lock.wheels = parts.python.wheels;
+    for build in &mut lock.builds {
+        if let Some(part) = parts.python.builds.remove(&build.name) {
+            (build.source, build.wheels) = (part.source, part.wheels);
+        }
+        build.packages = parts.debian.builds.remove(&build.name).unwrap_or_default();
+        build.output = None;
+    }
+    lock.local_files = parts.files.local;
+    lock.profile_files = parts.files.profile;
+    answer(&mut lock.asked, scope, asked);
+    lock
+}
+
+/// What was resolved again answers what the recipe asks for now.
+fn answer(locked: &mut Asked, scope: &Scope, asked: &Asked) {
+    let debian = matches!(scope, Scope::Debian | Scope::Package(_));
+    let python = matches!(scope, Scope::Distribution(_));
+    if debian {
+        locked.packages.clone_from(&asked.packages);
+    }
+    if python {
+        locked.requirements.clone_from(&asked.requirements);
+    }
+    for (name, build) in &mut locked.builds {
+        let Some(asked) = asked.builds.get(name) else { continue };
+        if debian {
+            build.packages.clone_from(&asked.packages);
+        }
+        if python {
+            build.requires.clone_from(&asked.requires);
+            build.wheels.clone_from(&asked.wheels);
+        }
+    }
+}
+
+/// What a build job gives is still true while everything that it sees is the same.
+fn keep_outputs(lock: &mut Lock, previous: &Lock) {
+    let same_surroundings = lock.epoch == previous.epoch
+        && lock.python == previous.python
+        && lock.config.architecture == previous.config.architecture
+        && lock.packages == previous.packages
+        && lock.symlinks == previous.symlinks
+        && lock.files == previous.files;
+    if !same_surroundings {
+        return;
+    }
+    for build in &mut lock.builds {
+        let mut known = previous.builds.iter().filter(|known| known.name == build.name);
+        if let Some(known) = known.next() {
+            let same = LockedBuild { output: None, ..known.clone() } == *build;
+            build.output = known.output.clone().filter(|_| same);
+        }
+    }
+}
+
+/// Profile files, the date and the seal itself are no part of the image.
+fn is_same_image(lock: &Lock, previous: &Lock) -> bool {
+    let stripped = |lock: &Lock| Lock {
+        as_of: String::new(),
+        profile_files: Vec::new(),
+        seal: None,
+        ..lock.clone()
+    };
+    stripped(lock) == stripped(previous)
+}

@@ -1,0 +1,250 @@
+//! What can keep a recipe from becoming a lock.
+
+use std::error::Error;
+use std::fmt::Write;
+use std::io;
+use std::path::PathBuf;
+
+use crate::digest::Digest;
+use crate::fetch::FetchError;
+use crate::lock::LockError;
+use crate::settings::SettingsError;
+use crate::store::StoreError;
+
+/// Why no lock could be written; with several reasons, all of them are told.
+#[derive(Debug, thiserror::Error)]
+pub enum PinError {
+    /// A helper program is not on this machine.
+    #[error(
+        "`{tool}` is not on this machine; it is needed to write a lock, never to build from one\n  needed  {remedy}"
+    )]
+    ToolMissing {
+        /// The program.
+        tool: &'static str,
+        /// How to get it.
+        remedy: &'static str,
+    },
+    /// A helper program could not be started for another reason.
+    #[error("cannot run `{tool}`")]
+    ToolUnusable {
+        /// The program.
+        tool: &'static str,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// A helper program said no.
+    #[error("`{tool}` could not {task}{}{}", listed(places), indented(stderr))]
+    ToolFailed {
+        /// The program.
+        tool: &'static str,
+        /// What it was asked to do: `resolve the wheels of …`.
+        task: String,
+        /// Where it was told to look, and by which settings.
+        places: Vec<String>,
+        /// What it wrote to standard error, without credentials.
+        stderr: String,
+    },
+    /// A helper program answered something that cannot be read.
+    #[error("cannot read what `{tool}` answered: {reason}")]
+    Answer {
+        /// The program.
+        tool: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The file with Debian's public keys cannot be read.
+    #[error(
+        "cannot read `{}`; Debian's signatures cannot be checked without it\n  needed  the package `debian-archive-keyring`, or REPRO_DEBIAN_KEYRING to name such a file",
+        path.display()
+    )]
+    NoKeyring {
+        /// Where it should be.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The settings forbid the network, and something has to be asked for.
+    #[error("{what} has to be resolved, and the settings say `offline`")]
+    Offline {
+        /// What has to be resolved.
+        what: &'static str,
+    },
+    /// A key of the recipe has a value that nothing can be resolved for.
+    #[error("`{key}` is `{value}`\n  expected  {expected}")]
+    Platform {
+        /// The key.
+        key: &'static str,
+        /// What it says.
+        value: String,
+        /// What it may say.
+        expected: &'static str,
+    },
+    /// A requirement is not one that can be pinned by name, version and digest.
+    #[error("`{requirement}` cannot be pinned: {reason}")]
+    Requirement {
+        /// The requirement as written.
+        requirement: String,
+        /// Why not.
+        reason: &'static str,
+    },
+    /// A distribution has no file of the kind that is needed.
+    #[error("`{name}` {version} has no {kind}{}", offered(files))]
+    NoFile {
+        /// Normalised distribution name.
+        name: String,
+        /// Version.
+        version: String,
+        /// `wheel for …` or `source distribution`.
+        kind: String,
+        /// What there is instead.
+        files: Vec<String>,
+    },
+    /// The index says too little about a file.
+    #[error("the index gives no {what} for `{file}`")]
+    Unknown {
+        /// `SHA-256` or `size`.
+        what: &'static str,
+        /// The file.
+        file: String,
+    },
+    /// A file that was locked is another one now.
+    #[error("`{file}` is not the file that was locked\n  locked   {locked}\n  offered  {offered}")]
+    Changed {
+        /// The file.
+        file: String,
+        /// Its digest in the lock.
+        locked: Digest,
+        /// Its digest in the index.
+        offered: Digest,
+    },
+    /// There is no lock in which one thing could be updated.
+    #[error("there is no lock in which `{name}` could be updated")]
+    NothingToUpdate {
+        /// What should be updated.
+        name: String,
+    },
+    /// The lock has nothing of this name.
+    #[error("the lock holds no `{name}`{}", near(nearest.as_deref()))]
+    UnknownName {
+        /// What should be updated.
+        name: String,
+        /// The nearest name that the lock has.
+        nearest: Option<String>,
+    },
+    /// Two things in the lock have this name.
+    #[error(
+        "`{name}` is two things in the lock\n  either  `debian:{name}`\n  or      `python:{name}`"
+    )]
+    Ambiguous {
+        /// What should be updated.
+        name: String,
+    },
+    /// The recipe changed in a way that makes updating one thing meaningless.
+    #[error(
+        "`{name}` cannot be updated alone: {what} changed\n  locked  {locked}\n  recipe  {recipe}"
+    )]
+    RecipeChanged {
+        /// What should be updated.
+        name: String,
+        /// What changed.
+        what: &'static str,
+        /// What the lock says.
+        locked: String,
+        /// What the recipe says.
+        recipe: String,
+    },
+    /// Another package would have to change as well.
+    #[error("`{name}` cannot be updated alone: other packages would change too{}", listed(others))]
+    NotAlone {
+        /// What should be updated.
+        name: String,
+        /// The others, each with both versions.
+        others: Vec<String>,
+    },
+    /// A file of the recipe's folder cannot be read.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The network cannot be used.
+    #[error(transparent)]
+    Network(#[from] FetchError),
+    /// The settings do not say enough.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// The store cannot be written to.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Several of these.
+    #[error("{} things could not be pinned{}", .0.len(), told(.0))]
+    Several(Vec<PinError>),
+}
+
+/// What went wrong so far; work that does not depend on it goes on.
+#[derive(Debug, Default)]
+pub(super) struct Problems(Vec<PinError>);
+
+impl Problems {
+    /// Takes the value, or keeps the error.
+    pub(super) fn note<T>(&mut self, result: Result<T, PinError>) -> Option<T> {
+        match result {
+            Ok(value) => return Some(value),
+            Err(PinError::Several(errors)) => errors.into_iter().for_each(|error| self.add(error)),
+            Err(error) => self.add(error),
+        }
+        None
+    }
+
+    /// A missing program is met at every step that needs it, and told once.
+    fn add(&mut self, error: PinError) {
+        let text = error.to_string();
+        if self.0.iter().all(|known| known.to_string() != text) {
+            self.0.push(error);
+        }
+    }
+
+    /// Gives `value` if nothing went wrong.
+    pub(super) fn finish<T>(self, value: T) -> Result<T, PinError> {
+        if self.0.is_empty() { Ok(value) } else { Err(self.into_error()) }
+    }
+
+    /// Everything that went wrong as one error.
+    pub(super) fn into_error(mut self) -> PinError {
+        match self.0.len() {
+            1 => self.0.remove(0),
+            _ => PinError::Several(self.0),
+        }
+    }
+}
+
+/// Each line on one of its own, under the message.
+fn indented(text: &str) -> String {
+    text.trim().lines().fold(String::new(), |all, line| all + "\n  " + line)
+}
+
+fn listed(items: &[String]) -> String {
+    items.iter().fold(String::new(), |all, item| all + "\n  " + item)
+}
+
+fn offered(files: &[String]) -> String {
+    let few: Vec<_> = files.iter().take(8).map(|file| format!("offered  `{file}`")).collect();
+    let more = files.len().saturating_sub(few.len());
+    listed(&few) + &if more > 0 { format!("\n  and {more} more") } else { String::new() }
+}
+
+fn near(nearest: Option<&str>) -> String {
+    nearest.map_or(String::new(), |name| format!("\n  nearest  `{name}`"))
+}
+
+/// Every error with its causes, which a list has no other place for.
+fn told(errors: &[PinError]) -> String {
+    let mut text = String::new();
+    for error in errors {
+        let mut message = error.to_string();
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            write!(message, ": {error}").expect("writing to a string cannot fail");
+            cause = error.source();
+        }
+        text.push_str(&indented(&message));
+    }
+    text
+}

@@ -1,0 +1,120 @@
+//! Resolves a recipe to a lock: names and wishes become files with sizes and SHA-256.
+//!
+//! Two programs do the resolving and are needed for nothing else: `apt-get` finds the
+//! closure of Debian packages and checks Debian's signatures (in a private root, see
+//! `apt`), `uv` finds the versions of Python distributions as of a date (see `uv`), from
+//! which the wheel is picked here by compatibility tags. Building from a lock needs neither.
+//!
+//! Invariants: the lock says what, never where: no host and no URL enters it. Nothing
+//! is invented: what cannot be resolved, reached or read is an error, and all of them
+//! are told at once. No code of a distribution runs (`setup.py` included). What the
+//! recipe asks for in the same words as a previous lock of the same date is kept, so that
+//! locking twice gives one text; a resolution of wheels that is made anew prefers nothing,
+//! so that it depends on recipe and date alone. Outputs of build jobs stay while their
+//! inputs do, and the seal while the image does.
+//!
+//! What comes out of build jobs and the seal itself are left to `build`, the text of a lock to `lock`.
+
+mod apt;
+mod assemble;
+mod debian;
+mod error;
+mod files;
+mod names;
+mod pylock;
+mod python;
+mod scope;
+mod size;
+mod tags;
+mod tool;
+mod uris;
+mod uv;
+
+pub use error::PinError;
+
+use error::Problems;
+use scope::Scope;
+
+use crate::lock::{Asked, Lock};
+use crate::recipe::Recipe;
+use crate::settings::Settings;
+use crate::store::Store;
+
+/// What is to be locked.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// The recipe, variant merged.
+    pub recipe: &'a Recipe,
+    /// The format epoch that a new lock is written for.
+    pub epoch: u32,
+    /// The lock there is already; what it says is preferred.
+    pub previous: Option<&'a Lock>,
+    /// `--update NAME`: resolve this one thing again and leave everything else as it is.
+    ///
+    /// A distribution, a Debian package, `debian` for all of them, or a local file; `debian:NAME`
+    /// and `python:NAME` where a name is both.
+    pub update: Option<&'a str>,
+}
+
+/// What every part of the resolution needs.
+struct Context<'a> {
+    settings: &'a Settings,
+    store: &'a Store,
+    request: Request<'a>,
+    /// What the recipe asks for by name.
+    asked: Asked,
+    /// Told what is being done, for a person who waits.
+    progress: &'a dyn Fn(&str),
+}
+
+/// Resolves `request` to a lock; `progress` is told what is being done.
+///
+/// Without `update`, and with a previous lock of the same date, everything is kept that the
+/// recipe asks for in the same words, without asking anybody. `as-of` decides which Python
+/// uploads exist; Debian's archives have no such date, so a first lock and `--update debian`
+/// take what they have now (or had then, if the settings name a snapshot as the mirror).
+///
+/// # Errors
+///
+/// Everything that could not be pinned ([`PinError::Several`] if it is more than one thing); a
+/// lock with holes is never returned.
+pub fn pin(
+    settings: &Settings,
+    store: &Store,
+    request: Request<'_>,
+    progress: &dyn Fn(&str),
+) -> Result<Lock, PinError> {
+    let asked = Asked::of(&request.recipe.image);
+    let context = Context { settings, store, request, asked, progress };
+    let scope = scope::of(&request)?;
+    let mut problems = Problems::default();
+    let files = problems.note(files::pin(&request, &scope));
+    let debian = problems.note(debian::pin(&context, &scope));
+    let python = problems.note(python::pin(&context, &scope));
+    match (files, debian, python) {
+        (Some(files), Some(debian), Some(python)) => {
+            let parts = assemble::Parts { files, debian, python };
+            Ok(assemble::lock(&request, &context.asked, &scope, parts))
+        }
+        _ => Err(problems.into_error()),
+    }
+}
+
+/// Looks for the helper programs; gives the first line that each says of its version.
+///
+/// # Errors
+///
+/// [`PinError::ToolMissing`] for each one that is not on this machine.
+pub fn check_tools(settings: &Settings) -> Result<Vec<String>, PinError> {
+    let environment = settings.helper_environment();
+    let mut problems = Problems::default();
+    let mut versions = Vec::new();
+    for tool in [tool::APT, tool::UV] {
+        let output = tool.run(&environment, "tell its version", |command| {
+            command.arg("--version");
+        });
+        let first = problems.note(output).and_then(|text| text.lines().next().map(str::to_owned));
+        versions.extend(first);
+    }
+    problems.finish(versions)
+}

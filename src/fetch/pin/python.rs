@@ -1,0 +1,307 @@
+//! Python distributions: the wheels of the image, and source and build wheels of each build job.
+
+use std::collections::BTreeMap;
+
+use super::error::Problems;
+use super::names::requirement_name;
+use super::pylock::{Distribution, IndexFile};
+use super::tags::{self, Platform};
+use super::uv::{Question, Uv};
+use super::{Context, PinError, Scope, size};
+use crate::digest::Digest;
+use crate::lock::{Asked, Lock, LockedBuild, LockedSource, LockedWheel, PythonTarget};
+use crate::recipe::BuildRecipe;
+use crate::recipe::names::normalised;
+
+/// What Python needs, each list sorted by name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct PythonPart {
+    pub(super) wheels: Vec<LockedWheel>,
+    /// By the build's normalised name.
+    pub(super) builds: BTreeMap<String, BuildPart>,
+}
+
+/// What one build job takes from an index.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct BuildPart {
+    pub(super) source: LockedSource,
+    pub(super) wheels: Vec<LockedWheel>,
+}
+
+/// What of a previous lock is still asked for.
+#[derive(Default)]
+struct Kept {
+    image: Option<ImagePart>,
+    /// Build wheels by the build's normalised name.
+    builds: BTreeMap<String, Vec<LockedWheel>>,
+}
+
+/// The wheels of the image, and the source of each build by its normalised name.
+type ImagePart = (Vec<LockedWheel>, BTreeMap<String, LockedSource>);
+
+/// Resolves what `scope` asks for and takes the rest from the previous lock.
+pub(super) fn pin(context: &Context<'_>, scope: &Scope) -> Result<PythonPart, PinError> {
+    let previous = context.request.previous;
+    match (scope, previous) {
+        (Scope::Everything, _) | (_, None) => {
+            let previous = previous.filter(|lock| is_usable(context, lock));
+            let kept = previous.map(|lock| kept(context, lock)).unwrap_or_default();
+            everything(context, previous, None, kept)
+        }
+        (Scope::Distribution(name), Some(lock)) => {
+            same_date(context, lock, name)?;
+            everything(context, Some(lock), Some(name), Kept::default())
+        }
+        (_, Some(lock)) => Ok(of_lock(lock)),
+    }
+}
+
+fn of_lock(lock: &Lock) -> PythonPart {
+    let part = |build: &LockedBuild| BuildPart {
+        source: build.source.clone(),
+        wheels: build.wheels.clone(),
+    };
+    let builds = lock.builds.iter().map(|build| (build.name.clone(), part(build)));
+    PythonPart { wheels: lock.wheels.clone(), builds: builds.collect() }
+}
+
+/// A lock of another date, interpreter or processor says nothing about this one.
+fn is_usable(context: &Context<'_>, lock: &Lock) -> bool {
+    let recipe = &context.request.recipe.image;
+    lock.as_of == recipe.python.as_of
+        && lock.python.version == recipe.python.version
+        && lock.python.glibc == recipe.python.glibc
+        && lock.config.architecture == recipe.debian.architecture
+}
+
+fn same_date(context: &Context<'_>, lock: &Lock, name: &str) -> Result<(), PinError> {
+    let recipe = context.request.recipe.image.python.as_of.clone();
+    if lock.as_of == recipe {
+        return Ok(());
+    }
+    let locked = lock.as_of.clone();
+    Err(PinError::RecipeChanged { name: name.to_owned(), what: "the date", locked, recipe })
+}
+
+fn kept(context: &Context<'_>, lock: &Lock) -> Kept {
+    let (before, now) = (&lock.asked, &context.asked);
+    let requires = |asked: &Asked| -> BTreeMap<String, Vec<String>> {
+        let builds = asked.builds.iter();
+        builds.map(|(name, build)| (name.clone(), build.requires.clone())).collect()
+    };
+    let versions: BTreeMap<_, _> =
+        lock.builds.iter().map(|build| (build.name.clone(), build.version.clone())).collect();
+    let same_image = before.requirements == now.requirements
+        && requires(before) == requires(now)
+        && versions == built(context);
+    let mut part = of_lock(lock);
+    let sources = part.builds.iter().map(|(name, build)| (name.clone(), build.source.clone()));
+    let sources = sources.collect();
+    let wheels = |asked: &Asked, name: &String| asked.builds.get(name).map(|b| b.wheels.clone());
+    part.builds.retain(|name, _| wheels(before, name) == wheels(now, name));
+    let builds = part.builds.into_iter().map(|(name, build)| (name, build.wheels)).collect();
+    Kept { image: same_image.then_some((part.wheels, sources)), builds }
+}
+
+/// Normalised name and version of everything that is built.
+fn built(context: &Context<'_>) -> BTreeMap<String, String> {
+    let builds = context.request.recipe.image.builds.iter();
+    builds.map(|build| (normalised(&build.name), build.version.clone())).collect()
+}
+
+fn everything(
+    context: &Context<'_>,
+    previous: Option<&Lock>,
+    update: Option<&str>,
+    mut kept: Kept,
+) -> Result<PythonPart, PinError> {
+    let recipes = &context.request.recipe.image.builds;
+    let all_kept = recipes.iter().all(|build| kept.builds.contains_key(&normalised(&build.name)));
+    let resolution = match kept.image {
+        Some(_) if all_kept => None,
+        _ => Some(Resolution::new(context, previous, update)?),
+    };
+    let mut problems = Problems::default();
+    if let Some(resolution) = &resolution {
+        if kept.image.is_none() {
+            kept.image = problems.note(resolution.image());
+        }
+        for build in recipes {
+            let name = normalised(&build.name);
+            if !kept.builds.contains_key(&name) {
+                let wheels = problems.note(resolution.build_wheels(build));
+                kept.builds.extend(wheels.map(|wheels| (name, wheels)));
+            }
+        }
+    }
+    let (wheels, sources) = kept.image.unwrap_or_default();
+    let part = |(name, source)| {
+        let wheels = kept.builds.remove(&name).unwrap_or_default();
+        (name, BuildPart { source, wheels })
+    };
+    problems.finish(PythonPart { wheels, builds: sources.into_iter().map(part).collect() })
+}
+
+/// Asks uv, and picks files from what it answers.
+struct Resolution<'a> {
+    context: &'a Context<'a>,
+    platform: Platform,
+    uv: Uv<'a>,
+    previous: Option<&'a Lock>,
+    /// The distribution whose pins are given up, while all others stay.
+    update: Option<&'a str>,
+}
+
+impl<'a> Resolution<'a> {
+    fn new(
+        context: &'a Context<'a>,
+        previous: Option<&'a Lock>,
+        update: Option<&'a str>,
+    ) -> Result<Self, PinError> {
+        let image = &context.request.recipe.image;
+        let platform = Platform::new(&PythonTarget::of(image), &image.debian.architecture)?;
+        let uv = Uv::new(context, platform.for_uv()?)?;
+        Ok(Self { context, platform, uv, previous, update })
+    }
+
+    fn image(&self) -> Result<ImagePart, PinError> {
+        let recipe = self.context.request.recipe;
+        let builds = &recipe.image.builds;
+        // What is built is part of the image, whether a requirement asks for it or not.
+        let built = builds.iter().map(|build| format!("{}=={}", build.name, build.version));
+        let locked = self.previous.map_or(&[][..], |lock| &lock.wheels);
+        let mut found = self.uv.resolve(&Question {
+            purpose: format!("`{}`", recipe.name),
+            requirements: recipe.image.python.requirements.iter().cloned().chain(built).collect(),
+            builds,
+            preferred: self.preferred(locked),
+        })?;
+        let mut problems = Problems::default();
+        let mut sources = BTreeMap::new();
+        for build in builds {
+            let name = normalised(&build.name);
+            if let Some(place) = found.iter().position(|distribution| distribution.name == name) {
+                let source = problems.note(self.source(&found.remove(place)));
+                sources.extend(source.map(|source| (name, source)));
+            }
+        }
+        let wheels = self.wheels(&found, locked, &recipe.image.python.requirements);
+        let wheels = problems.note(wheels).unwrap_or_default();
+        problems.finish((wheels, sources))
+    }
+
+    fn build_wheels(&self, build: &BuildRecipe) -> Result<Vec<LockedWheel>, PinError> {
+        if build.wheels.is_empty() {
+            return Ok(Vec::new());
+        }
+        let name = normalised(&build.name);
+        let builds = self.previous.map_or(&[][..], |lock| &lock.builds);
+        let locked = builds.iter().find(|build| build.name == name);
+        let locked = locked.map_or(&[][..], |build| &build.wheels);
+        // To update a build is to look for everything that it is built with.
+        let locked = if self.update == Some(name.as_str()) { &[] } else { locked };
+        let found = self.uv.resolve(&Question {
+            purpose: format!("building `{}`", build.name),
+            requirements: build.wheels.clone(),
+            builds: &[],
+            preferred: self.preferred(locked),
+        })?;
+        self.wheels(&found, locked, &build.wheels)
+    }
+
+    /// A whole resolution prefers nothing, so that it depends on recipe and date alone.
+    fn preferred(&self, locked: &[LockedWheel]) -> Vec<(String, String)> {
+        if self.update.is_none() {
+            return Vec::new();
+        }
+        let others = locked.iter().filter(|wheel| self.update != Some(wheel.name.as_str()));
+        others.map(|wheel| (wheel.name.clone(), wheel.version.clone())).collect()
+    }
+
+    fn wheels(
+        &self,
+        found: &[Distribution],
+        locked: &[LockedWheel],
+        requirements: &[String],
+    ) -> Result<Vec<LockedWheel>, PinError> {
+        let asked: Vec<_> =
+            requirements.iter().filter_map(|text| requirement_name(text).ok()).collect();
+        let mut problems = Problems::default();
+        let mut wheels = Vec::new();
+        for distribution in found {
+            let wheel = problems.note(self.wheel(distribution, locked));
+            wheels.extend(wheel.map(|wheel| LockedWheel {
+                requested: asked.contains(&distribution.name),
+                ..wheel
+            }));
+        }
+        wheels.sort();
+        problems.finish(wheels)
+    }
+
+    /// The wheel that is locked already if the index still has it, else the one that fits best.
+    fn wheel(
+        &self,
+        distribution: &Distribution,
+        locked: &[LockedWheel],
+    ) -> Result<LockedWheel, PinError> {
+        let mut locked = locked.iter().filter(|wheel| {
+            wheel.name == distribution.name
+                && wheel.version == distribution.version
+                && self.update != Some(wheel.name.as_str())
+        });
+        if let Some(locked) = locked.next()
+            && let Some(file) = distribution.wheels.iter().find(|file| file.name == locked.file)
+        {
+            return unchanged(locked, file);
+        }
+        let names = distribution.wheels.iter().map(|file| file.name.as_str());
+        let best = tags::best(&self.platform, names);
+        let file = distribution.wheels.iter().find(|file| Some(file.name.as_str()) == best);
+        let file = file.ok_or_else(|| PinError::NoFile {
+            name: distribution.name.clone(),
+            version: distribution.version.clone(),
+            kind: format!("wheel for {}", self.platform),
+            files: offered(distribution),
+        })?;
+        let (sha256, size) = (digest(file)?, size::of(self.context.settings, file)?);
+        Ok(LockedWheel {
+            name: distribution.name.clone(),
+            version: distribution.version.clone(),
+            file: file.name.clone(),
+            size,
+            sha256,
+            requested: false,
+        })
+    }
+
+    fn source(&self, distribution: &Distribution) -> Result<LockedSource, PinError> {
+        let file = distribution.source.as_ref().ok_or_else(|| PinError::NoFile {
+            name: distribution.name.clone(),
+            version: distribution.version.clone(),
+            kind: "source distribution".to_owned(),
+            files: offered(distribution),
+        })?;
+        let (sha256, size) = (digest(file)?, size::of(self.context.settings, file)?);
+        Ok(LockedSource { file: file.name.clone(), size, sha256 })
+    }
+}
+
+fn unchanged(locked: &LockedWheel, file: &IndexFile) -> Result<LockedWheel, PinError> {
+    let offered = digest(file)?;
+    if offered == locked.sha256 {
+        return Ok(locked.clone());
+    }
+    let (file, locked) = (locked.file.clone(), locked.sha256);
+    Err(PinError::Changed { file, locked, offered })
+}
+
+fn offered(distribution: &Distribution) -> Vec<String> {
+    let files = distribution.wheels.iter().chain(&distribution.source);
+    files.map(|file| file.name.clone()).collect()
+}
+
+fn digest(file: &IndexFile) -> Result<Digest, PinError> {
+    let hex = file.sha256.as_deref().and_then(|hex| Digest::from_hex(hex).ok());
+    hex.ok_or_else(|| PinError::Unknown { what: "SHA-256", file: file.name.clone() })
+}

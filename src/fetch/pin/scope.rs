@@ -1,0 +1,119 @@
+//! What `--update NAME` means: the one thing that is resolved again.
+
+use super::names::requirement_name;
+use super::{PinError, Request};
+use crate::lock::Lock;
+use crate::recipe::names::normalised;
+use crate::recipe::nearest;
+
+/// How much is resolved again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// The whole recipe; what the previous lock says is preferred.
+    Everything,
+    /// All Debian packages, to what the archives have now.
+    Debian,
+    /// One Debian package.
+    Package(String),
+    /// One Python distribution, by its normalised name.
+    Distribution(String),
+    /// One local file, by its path relative to the `images` folder.
+    File(String),
+}
+
+/// Finds what the request wants updated.
+pub(super) fn of(request: &Request<'_>) -> Result<Scope, PinError> {
+    let Some(name) = request.update else { return Ok(Scope::Everything) };
+    let lock =
+        request.previous.ok_or_else(|| PinError::NothingToUpdate { name: name.to_owned() })?;
+    let scope = named(request, lock, name)?;
+    if !matches!(scope, Scope::File(_)) {
+        same_builds(request, lock, name)?;
+    }
+    Ok(scope)
+}
+
+fn named(request: &Request<'_>, lock: &Lock, name: &str) -> Result<Scope, PinError> {
+    if name == "debian" {
+        return Ok(Scope::Debian);
+    }
+    if let Some(package) = name.strip_prefix("debian:") {
+        return one(lock, package, package_named(lock, package));
+    }
+    if let Some(distribution) = name.strip_prefix("python:") {
+        return one(lock, distribution, distribution_named(request, lock, distribution));
+    }
+    let package = package_named(lock, name);
+    let distribution = distribution_named(request, lock, name);
+    if package.is_some() && distribution.is_some() {
+        return Err(PinError::Ambiguous { name: name.to_owned() });
+    }
+    one(lock, name, package.or(distribution).or_else(|| file_named(lock, name)))
+}
+
+/// What is built from source has a version in the recipe; another one needs a whole new lock.
+fn same_builds(request: &Request<'_>, lock: &Lock, name: &str) -> Result<(), PinError> {
+    let listed = |mut builds: Vec<String>| {
+        builds.sort();
+        builds.join(", ")
+    };
+    let text = |name: &str, version: &str| format!("{} {version}", normalised(name));
+    let builds = &request.recipe.image.builds;
+    let locked = lock.builds.iter().map(|build| text(&build.name, &build.version));
+    let asked = builds.iter().map(|build| text(&build.name, &build.version));
+    let (locked, recipe) = (listed(locked.collect()), listed(asked.collect()));
+    if locked == recipe {
+        return Ok(());
+    }
+    let what = "what is built from source";
+    Err(PinError::RecipeChanged { name: name.to_owned(), what, locked, recipe })
+}
+
+fn one(lock: &Lock, name: &str, found: Option<Scope>) -> Result<Scope, PinError> {
+    found.ok_or_else(|| PinError::UnknownName {
+        name: name.to_owned(),
+        nearest: nearest(name, &known(lock)).map(str::to_owned),
+    })
+}
+
+fn package_named(lock: &Lock, name: &str) -> Option<Scope> {
+    let known = package_names(lock).any(|known| known == name);
+    known.then(|| Scope::Package(name.to_owned()))
+}
+
+fn distribution_named(request: &Request<'_>, lock: &Lock, name: &str) -> Option<Scope> {
+    let name = normalised(name);
+    let image = &request.recipe.image;
+    let asked = image.python.requirements.iter();
+    let asked = asked.chain(image.builds.iter().flat_map(|build| &build.wheels));
+    let is_asked = asked.filter_map(|text| requirement_name(text).ok()).any(|known| known == name);
+    let known = is_asked || distribution_names(lock).any(|known| known == name);
+    known.then_some(Scope::Distribution(name))
+}
+
+fn file_named(lock: &Lock, name: &str) -> Option<Scope> {
+    let of_image = lock.local_files.iter().map(|file| (&file.path, &file.source));
+    let of_profiles = lock.profile_files.iter().map(|file| (&file.path, &file.source));
+    let mut files = of_image.chain(of_profiles);
+    let found = files.find(|(path, source)| *path == name || *source == name);
+    found.map(|(_, source)| Scope::File(source.clone()))
+}
+
+fn package_names(lock: &Lock) -> impl Iterator<Item = &str> {
+    let of_builds = lock.builds.iter().flat_map(|build| &build.packages);
+    lock.packages.iter().chain(of_builds).map(|package| package.name.as_str())
+}
+
+fn distribution_names(lock: &Lock) -> impl Iterator<Item = &str> {
+    let of_builds = lock.builds.iter().flat_map(|build| &build.wheels);
+    let wheels = lock.wheels.iter().chain(of_builds).map(|wheel| wheel.name.as_str());
+    wheels.chain(lock.builds.iter().map(|build| build.name.as_str()))
+}
+
+/// Every name that an update may have.
+fn known(lock: &Lock) -> Vec<&str> {
+    let files = lock.local_files.iter().map(|file| file.source.as_str());
+    let profile_files = lock.profile_files.iter().map(|file| file.source.as_str());
+    let all = package_names(lock).chain(distribution_names(lock)).chain(files).chain(profile_files);
+    all.chain(["debian"]).collect()
+}

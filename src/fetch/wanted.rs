@@ -1,0 +1,98 @@
+//! What a lock needs from elsewhere, and what of it is in the store.
+
+use std::collections::BTreeMap;
+
+use crate::digest::Digest;
+use crate::lock::{Lock, LockedPackage, LockedWheel};
+use crate::store::Store;
+
+/// One file that a lock pins and that somebody else publishes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// File name.
+    pub name: String,
+    /// SHA-256 of its bytes.
+    pub digest: Digest,
+    /// Bytes.
+    pub size: u64,
+    /// Who publishes it.
+    pub place: Place,
+}
+
+/// Who publishes a file; where that is, the settings say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// A project of a Python package index.
+    Python {
+        /// Normalised name of the project (PEP 503).
+        project: String,
+    },
+    /// A Debian archive.
+    Debian {
+        /// Path below the archive's root.
+        path: String,
+        /// The release, `bullseye`.
+        suite: String,
+    },
+}
+
+/// One input of a plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Planned {
+    /// The input.
+    pub wanted: Wanted,
+    /// Whether the store has it.
+    pub present: bool,
+}
+
+/// The files that `lock` needs from elsewhere, each once, sorted by name.
+///
+/// What build jobs make is not among them: it comes out of the sources, which are.
+pub fn wanted(lock: &Lock) -> Vec<Wanted> {
+    let mut all: Vec<Wanted> = Vec::new();
+    all.extend(lock.packages.iter().map(|package| of_package(package, &lock.suite)));
+    all.extend(lock.wheels.iter().map(of_wheel));
+    for build in &lock.builds {
+        all.push(Wanted {
+            name: build.source.file.clone(),
+            digest: build.source.sha256,
+            size: build.source.size,
+            place: Place::Python { project: build.name.clone() },
+        });
+        all.extend(build.packages.iter().map(|package| of_package(package, &lock.suite)));
+        all.extend(build.wheels.iter().map(of_wheel));
+    }
+    let by_digest: BTreeMap<Digest, Wanted> =
+        all.into_iter().rev().map(|wanted| (wanted.digest, wanted)).collect();
+    let mut wanted: Vec<Wanted> = by_digest.into_values().collect();
+    wanted.sort_by(|one, other| one.name.cmp(&other.name).then(one.digest.cmp(&other.digest)));
+    wanted
+}
+
+fn of_package(package: &LockedPackage, suite: &str) -> Wanted {
+    Wanted {
+        name: package.path.rsplit('/').next().unwrap_or(&package.path).to_owned(),
+        digest: package.sha256,
+        size: package.size,
+        place: Place::Debian { path: package.path.clone(), suite: suite.to_owned() },
+    }
+}
+
+fn of_wheel(wheel: &LockedWheel) -> Wanted {
+    Wanted {
+        name: wheel.file.clone(),
+        digest: wheel.sha256,
+        size: wheel.size,
+        place: Place::Python { project: wheel.name.clone() },
+    }
+}
+
+/// Tells for each input whether the store has it; downloads and writes nothing.
+pub fn plan(store: &Store, wanted: &[Wanted]) -> Vec<Planned> {
+    let planned = wanted.iter().map(|wanted| Planned {
+        // A file of another size is damaged and comes again.
+        present: store.size_of(&wanted.digest) == Some(wanted.size),
+        wanted: wanted.clone(),
+    });
+    planned.collect()
+}

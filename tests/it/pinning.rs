@@ -1,0 +1,457 @@
+//! From recipe to lock, with test doubles in place of `apt-get` and `uv`.
+//!
+//! The doubles (`fixtures/doubles`) are shell scripts that answer from files and note what they
+//! were asked; the files have the form of what the real programs answer. No network is used.
+
+use std::cell::RefCell;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use repro::digest::{DiffId, Digest};
+use repro::fetch::pin::{PinError, Request, check_tools, pin};
+use repro::lock::{Lock, LockedLayer, LockedSeal, LockedWheel};
+use repro::recipe::Recipe;
+use repro::settings::{Environment, Options, Settings};
+use repro::store::Store;
+
+use crate::loopback::{Reply, Server};
+use crate::recipe_reading::{TRACKER, folder};
+
+const BASE: [(&str, &str); 3] =
+    [("libc6", "2.31-13"), ("python3", "3.9.2-3"), ("zlib1g", "1:1.2.11")];
+const BESIDE: [(&str, &str); 1] = [("python3-distutils", "3.9.2-1")];
+
+/// A recipe, a store, and doubles of the two programs.
+struct World {
+    folder: tempfile::TempDir,
+    images: tempfile::TempDir,
+    store: Store,
+}
+
+impl World {
+    fn new() -> Self {
+        let world = tempfile::tempdir().unwrap();
+        fs::create_dir(world.path().join("bin")).unwrap();
+        for name in ["apt-get", "uv"] {
+            // A link to a file that nobody writes: a program just written may still be open for
+            // writing in another test's child, and then it cannot be run.
+            let double = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/fixtures/doubles");
+            symlink(double.join(name), world.path().join("bin").join(name)).unwrap();
+        }
+        let store = Store::open(&world.path().join("store")).unwrap();
+        let world = Self { folder: world, images: folder(TRACKER), store };
+        world.write("keyring.gpg", "keys of a test double\n");
+        world.has_packages("base-uris", &BASE);
+        world.has_packages("beside-uris", &BESIDE);
+        world.has_wheels("image.toml", &[("addict", "2.4.0"), ("numpy", "1.21.6")], true);
+        world.has_wheels("build.toml", &[("setuptools", "59.5.0")], false);
+        world
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.path(name), text).unwrap();
+    }
+
+    fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+    }
+
+    /// What the programs were asked since the last look, without their versions.
+    fn asked(&self) -> Vec<String> {
+        let asked = fs::read_to_string(self.path("asked")).unwrap_or_default();
+        let _ = fs::remove_file(self.path("asked"));
+        asked.lines().map(str::to_owned).collect()
+    }
+
+    fn has_packages(&self, file: &str, packages: &[(&str, &str)]) {
+        let line = |(name, version): &(&str, &str)| {
+            let digest = Digest::of(format!("{name} {version}").as_bytes()).hex();
+            let (_, bare) = version.split_once(':').unwrap_or(("", version));
+            let escaped = version.replace(':', "%3a");
+            format!(
+                "'http://archive.test/debian/pool/{name}_{bare}_amd64.deb' {name}_{escaped}_amd64.deb 7 SHA256:{digest}\n"
+            )
+        };
+        self.write(file, &packages.iter().map(line).collect::<String>());
+    }
+
+    fn has_wheels(&self, file: &str, wheels: &[(&str, &str)], with_source: bool) {
+        let mut text = "lock-version = \"1.0\"\ncreated-by = \"double\"\n".to_owned();
+        for (name, version) in wheels {
+            let digest = Digest::of(format!("{name} {version}").as_bytes()).hex();
+            text += &format!(
+                "\n[[packages]]\nname = \"{name}\"\nversion = \"{version}\"\nwheels = [\n"
+            );
+            for tag in ["py3-none-any", "cp39-cp39-manylinux2014_x86_64", "cp39-cp39-win_amd64"] {
+                text += &format!(
+                    "  {{ url = \"https://files.test/{name}-{version}-{tag}.whl\", size = 5, hashes = {{ sha256 = \"{digest}\" }} }},\n"
+                );
+            }
+            text += "]\n";
+        }
+        if with_source {
+            let digest = Digest::of(b"source").hex();
+            text += &format!(
+                "\n[[packages]]\nname = \"mmcv\"\nversion = \"1.3.13\"\nsdist = {{ url = \"https://files.test/mmcv-1.3.13.tar.gz\", size = 9, hashes = {{ sha256 = \"{digest}\" }} }}\n"
+            );
+        }
+        self.write(file, &text);
+    }
+
+    fn change_recipe(&self, from: &str, to: &str) {
+        let path = self.images.path().join("tracker.toml");
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.contains(from), "the recipe has no `{from}`");
+        fs::write(&path, text.replacen(from, to, 1)).unwrap();
+    }
+
+    fn recipe(&self) -> Recipe {
+        Recipe::load(self.images.path(), "tracker-debian").unwrap()
+    }
+
+    fn settings(&self, options: Options) -> Settings {
+        let path = format!("{}:/usr/bin:/bin", self.path("bin").display());
+        let environment = Environment::new(self.folder.path(), self.folder.path())
+            .with("PATH", &path)
+            .with("HOME", "/nowhere")
+            .with("UV_PRERELEASE", "allow")
+            .with("REPRO_DEBIAN_KEYRING", "keyring.gpg")
+            .with("REPRO_DEBIAN_MIRROR", "http://me:secret@archive.test/debian")
+            .with("REPRO_DEBIAN_SECURITY_MIRROR", "http://archive.test/debian-security")
+            .with("REPRO_INDEX_URL", "http://me:secret@index.test/simple");
+        Settings::load_in(options, environment).unwrap()
+    }
+
+    fn try_pin(&self, previous: Option<&Lock>, update: Option<&str>) -> Result<Lock, PinError> {
+        let request = Request { recipe: &self.recipe(), epoch: 1, previous, update };
+        pin(&self.settings(Options::default()), &self.store, request, &|_| ())
+    }
+
+    fn pin(&self, previous: Option<&Lock>, update: Option<&str>) -> Lock {
+        self.try_pin(previous, update).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    fn refusal(&self, previous: Option<&Lock>, update: Option<&str>) -> String {
+        self.try_pin(previous, update).unwrap_err().to_string()
+    }
+
+    /// A lock whose build was made and whose image was sealed.
+    fn sealed(&self) -> Lock {
+        let mut lock = self.pin(None, None);
+        self.asked();
+        let digest = Digest::of(b"made");
+        lock.builds[0].output = Some(LockedWheel {
+            name: "mmcv".to_owned(),
+            version: "1.3.13".to_owned(),
+            file: "mmcv-1.3.13-py3-none-any.whl".to_owned(),
+            size: 4,
+            sha256: digest,
+            requested: true,
+        });
+        let layer =
+            LockedLayer { origin: "all".to_owned(), diff_id: DiffId(digest), digest, size: 4 };
+        lock.seal = Some(LockedSeal { manifest: digest, layers: vec![layer] });
+        lock
+    }
+}
+
+fn names(lock: &Lock) -> Vec<&str> {
+    let packages = lock.packages.iter().map(|package| package.name.as_str());
+    packages.chain(lock.wheels.iter().map(|wheel| wheel.name.as_str())).collect()
+}
+
+#[test]
+fn a_recipe_becomes_a_lock_that_matches_it_and_names_no_place() {
+    let world = World::new();
+    let lock = world.pin(None, None);
+    assert_eq!(names(&lock), ["libc6", "python3", "zlib1g", "addict", "numpy"]);
+    assert_eq!(lock.packages[2].version, "1:1.2.11");
+    assert_eq!(lock.packages[2].path, "pool/zlib1g_1.2.11_amd64.deb");
+    assert_eq!(lock.wheels[1].file, "numpy-1.21.6-cp39-cp39-manylinux2014_x86_64.whl");
+    assert!(lock.wheels.iter().all(|wheel| wheel.requested));
+    let build = &lock.builds[0];
+    assert_eq!((build.name.as_str(), build.source.size), ("mmcv", 9));
+    assert_eq!(build.packages.len(), 1, "the base's packages are not repeated: {build:?}");
+    assert_eq!(build.wheels[0].name, "setuptools");
+    assert_eq!((&build.output, &lock.seal), (&None, &None));
+    assert_eq!(lock.matches(&world.recipe()).unwrap(), []);
+    let text = lock.to_text();
+    assert!(!text.contains("://") && !text.contains(".test"), "{text}");
+    assert_eq!(Lock::parse(&text, Path::new("x")).unwrap().to_text(), text);
+}
+
+#[test]
+fn a_size_that_the_index_leaves_out_is_asked_of_the_server_and_never_guessed() {
+    let world = World::new();
+    let server = Server::new(|request| match request.target.as_str() {
+        "/numpy-1.21.6-cp39-cp39-manylinux2014_x86_64.whl" => Reply::ok(vec![0; 321]),
+        "/mmcv-1.3.13.tar.gz" => Reply { hides_length: true, ..Reply::ok(vec![0; 9]) },
+        _ => Reply::status(404),
+    });
+    let image = world.read("image.toml").replace(", size = 5", "").replace(", size = 9", "");
+    world.write("image.toml", &image.replace("https://files.test/", &server.url("/")));
+    let refusal = world.refusal(None, None);
+    assert!(refusal.contains("gives no size for `addict-2.4.0-cp39"), "{refusal}");
+    assert!(refusal.contains("gives no size for `mmcv-1.3.13.tar.gz`"), "{refusal}");
+    let server = Server::new(|_| Reply::ok(vec![0; 321]));
+    world.write("image.toml", &image.replace("https://files.test/", &server.url("/")));
+    let lock = world.pin(None, None);
+    assert_eq!((lock.wheels[1].size, lock.builds[0].source.size), (321, 321));
+}
+
+#[test]
+fn what_was_not_asked_for_by_name_is_not_marked_as_requested() {
+    let world = World::new();
+    world.has_wheels("image.toml", &[("addict", "2.4.0"), ("six", "1.16.0")], true);
+    let requested: Vec<_> = world.pin(None, None).wheels.iter().map(|w| w.requested).collect();
+    assert_eq!(requested, [true, false]);
+}
+
+#[test]
+fn uv_is_told_python_platform_and_date_and_gets_locations_by_its_environment_only() {
+    let world = World::new();
+    world.pin(None, None);
+    let asked = world.asked().join("\n");
+    for part in [
+        "--python-version 3.9",
+        "--python-platform x86_64-manylinux_2_31",
+        "--exclude-newer 2026-11-20T23:59:59Z",
+        "--format pylock.toml",
+    ] {
+        assert!(asked.contains(part), "{asked}");
+    }
+    assert!(!asked.contains("index.test") && !asked.contains("secret"), "{asked}");
+    let environment = world.read("image-environment");
+    assert!(environment.contains("UV_DEFAULT_INDEX=http://me:secret@index.test/simple/\n"));
+    assert!(environment.contains("UV_PYTHON_DOWNLOADS=never\n"), "{environment}");
+    assert!(!environment.contains("UV_PRERELEASE"), "{environment}");
+    let requirements = world.read("image-requirements");
+    assert_eq!(requirements, "numpy==1.21.6\naddict==2.4.0\nmmcv==1.3.13\n");
+    let configuration = world.read("image-configuration");
+    assert!(configuration.contains("no-build = true"), "{configuration}");
+    assert!(configuration.contains("no-binary-package = [\"mmcv\"]"), "{configuration}");
+    assert!(world.read("build-configuration").contains("no-binary-package = []"));
+}
+
+#[test]
+fn apt_reads_the_suites_of_the_recipe_and_builds_stand_on_the_exact_base() {
+    let world = World::new();
+    world.pin(None, None);
+    let sources = world.read("sources");
+    assert!(sources.contains("Suites: bullseye bullseye-updates\nComponents: main\n"), "{sources}");
+    assert!(sources.contains("Suites: bullseye-security\n"), "{sources}");
+    let asked = world.asked();
+    let end = "-- libc6=2.31-13 python3=3.9.2-3 zlib1g=1:1.2.11 python3-distutils";
+    assert!(asked.iter().any(|line| line.ends_with(end)), "{asked:?}");
+    assert!(asked.iter().any(|line| line.ends_with("-- python3 libc6")), "{asked:?}");
+}
+
+#[test]
+fn locking_again_gives_the_same_text_and_asks_nobody() {
+    let world = World::new();
+    let lock = world.sealed();
+    // What the archives and the index have by now does not matter.
+    world.has_packages("base-uris", &[("libc6", "9"), ("python3", "9")]);
+    world.has_wheels("image.toml", &[("numpy", "9")], true);
+    assert_eq!(world.pin(Some(&lock), None).to_text(), lock.to_text());
+    assert_eq!(world.asked(), Vec::<String>::new());
+}
+
+#[test]
+fn another_requirement_resolves_wheels_and_keeps_packages() {
+    let world = World::new();
+    let lock = world.sealed();
+    world.change_recipe("\"addict==2.4.0\"]", "\"addict==2.4.0\", \"six\"]");
+    world.has_wheels(
+        "image.toml",
+        &[("addict", "2.4.0"), ("numpy", "1.21.6"), ("six", "1.16.0")],
+        true,
+    );
+    world.has_packages("base-uris", &[("libc6", "9")]);
+    let new = world.pin(Some(&lock), None);
+    assert_eq!(names(&new), ["libc6", "python3", "zlib1g", "addict", "numpy", "six"]);
+    assert_eq!(new.packages, lock.packages);
+    assert_eq!(new.builds, lock.builds, "the build's inputs did not change");
+    assert_eq!(new.seal, None, "the image changed");
+    assert!(!world.path("image-preferred").exists(), "a whole resolution prefers nothing");
+    assert!(world.asked().iter().all(|line| line.starts_with("uv ")));
+}
+
+#[test]
+fn another_date_resolves_everything() {
+    let world = World::new();
+    let lock = world.sealed();
+    world.change_recipe("as-of = \"2026-11-20\"", "as-of = \"2026-11-21\"");
+    world.has_packages("base-uris", &[("libc6", "9"), ("python3", "9")]);
+    let new = world.pin(Some(&lock), None);
+    assert_eq!(new.as_of, "2026-11-21");
+    assert_eq!(new.packages[0].version, "9");
+    assert_eq!(new.builds[0].output, None, "the build image has another base");
+}
+
+#[test]
+fn the_seal_stays_when_only_a_profile_changes() {
+    let world = World::new();
+    let lock = world.sealed();
+    fs::write(world.images.path().join("tracker/smoke/sitecustomize.py"), "shim = 2\n").unwrap();
+    let new = world.pin(Some(&lock), None);
+    assert_ne!(new.profile_files, lock.profile_files);
+    assert_eq!(new.seal, lock.seal);
+    fs::write(world.images.path().join("tracker/net.py"), "net = 2\n").unwrap();
+    let new = world.pin(Some(&lock), None);
+    assert_eq!((&new.seal, &new.builds), (&None, &lock.builds));
+}
+
+#[test]
+fn updating_a_distribution_prefers_the_versions_of_all_others() {
+    let world = World::new();
+    let lock = world.sealed();
+    world.has_wheels("image.toml", &[("addict", "2.4.0"), ("numpy", "1.22.0")], true);
+    let new = world.pin(Some(&lock), Some("NumPy"));
+    let preferred = world.read("image-preferred");
+    assert!(preferred.contains("\"addict\"") && !preferred.contains("\"numpy\""), "{preferred}");
+    assert_eq!(new.wheels[1].version, "1.22.0");
+    assert_eq!((&new.packages, &new.builds), (&lock.packages, &lock.builds));
+    assert_eq!(new.seal, None);
+}
+
+#[test]
+fn a_file_that_changed_under_its_name_is_refused_until_it_is_updated() {
+    let world = World::new();
+    let lock = world.sealed();
+    world.change_recipe("\"addict==2.4.0\"]", "\"addict==2.4.0\", \"six\"]");
+    let (old, new) = (lock.wheels[1].sha256.hex(), Digest::of(b"another").hex());
+    world.write("image.toml", &world.read("image.toml").replace(&old, &new));
+    let refusal = world.refusal(Some(&lock), None);
+    let expected = format!(
+        "is not the file that was locked\n  locked   sha256:{old}\n  offered  sha256:{new}"
+    );
+    assert!(refusal.contains(&expected), "{refusal}");
+    assert_eq!(world.pin(Some(&lock), Some("numpy")).wheels[1].sha256.hex(), new);
+}
+
+#[test]
+fn updating_a_package_pins_all_others_and_refuses_to_change_them() {
+    let world = World::new();
+    let lock = world.sealed();
+    let changed = [("libc6", "2.31-14"), BASE[1], BASE[2]];
+    world.has_packages("base-uris", &changed);
+    let new = world.pin(Some(&lock), Some("libc6"));
+    assert_eq!(new.packages[0].version, "2.31-14");
+    assert_eq!(new.packages[1..], lock.packages[1..]);
+    assert_eq!(new.builds[0].output, None, "the build image has another base");
+    let preferences = world.read("preferences");
+    let pinned = "Package: zlib1g\nPin: version 1:1.2.11\nPin-Priority: 1001\n";
+    assert!(preferences.contains(pinned) && !preferences.contains("libc6"), "{preferences}");
+    let refusal = world.refusal(Some(&lock), Some("zlib1g"));
+    assert!(refusal.starts_with("`zlib1g` cannot be updated alone"), "{refusal}");
+    assert!(refusal.ends_with("\n  libc6  2.31-13 -> 2.31-14"), "{refusal}");
+    assert_eq!(world.pin(Some(&lock), Some("debian")).packages, new.packages);
+}
+
+#[test]
+fn updating_a_file_touches_that_file_only() {
+    let world = World::new();
+    let lock = world.sealed();
+    fs::write(world.images.path().join("tracker/net.py"), "net = 2\n").unwrap();
+    fs::write(world.images.path().join("tracker/smoke/sitecustomize.py"), "shim = 2\n").unwrap();
+    let new = world.pin(Some(&lock), Some("tracker/net.py"));
+    assert_ne!(new.local_files, lock.local_files);
+    assert_eq!(new.profile_files, lock.profile_files);
+    assert_eq!(world.asked(), Vec::<String>::new());
+}
+
+#[test]
+fn a_name_that_cannot_be_updated_is_refused_with_the_nearest() {
+    let world = World::new();
+    let lock = world.sealed();
+    assert_eq!(
+        world.refusal(Some(&lock), Some("nunpy")),
+        "the lock holds no `nunpy`\n  nearest  `numpy`"
+    );
+    assert!(world.refusal(None, Some("numpy")).starts_with("there is no lock in which `numpy`"));
+    world.has_packages("base-uris", &[BASE[0], BASE[1], ("numpy", "1")]);
+    let lock = world.pin(None, None);
+    let refusal = world.refusal(Some(&lock), Some("numpy"));
+    assert!(refusal.contains("either  `debian:numpy`\n  or      `python:numpy`"), "{refusal}");
+    assert_eq!(world.pin(Some(&lock), Some("python:numpy")), lock);
+    world.change_recipe("version = \"1.3.13\"", "version = \"1.3.14\"");
+    let refusal = world.refusal(Some(&lock), Some("debian:numpy"));
+    assert!(refusal.contains("locked  mmcv 1.3.13\n  recipe  mmcv 1.3.14"), "{refusal}");
+}
+
+#[test]
+fn everything_that_went_wrong_is_told_at_once() {
+    let world = World::new();
+    world.write("apt-fails", "E: Unable to locate package nosuch\n");
+    world.write("uv-fails", "error: no version of numpy at http://me:secret@index.test/\n");
+    fs::remove_file(world.images.path().join("tracker/net.py")).unwrap();
+    let refusal = world.refusal(None, None);
+    assert!(refusal.starts_with("4 things could not be pinned\n  cannot read `"), "{refusal}");
+    assert!(refusal.contains("E: Unable to locate package nosuch"), "{refusal}");
+    assert!(
+        refusal.contains("asked  http://***@archive.test/debian/ (REPRO_DEBIAN_MIRROR)"),
+        "{refusal}"
+    );
+    assert!(refusal.contains("error: no version of numpy at http://***@index.test/"), "{refusal}");
+    assert!(
+        refusal.contains("asked  http://***@index.test/simple/ (REPRO_INDEX_URL)"),
+        "{refusal}"
+    );
+    assert!(!refusal.contains("secret"), "{refusal}");
+}
+
+#[test]
+fn a_wheel_that_does_not_fit_and_a_virtual_package_are_refused() {
+    let world = World::new();
+    let image = world.read("image.toml").replace("py3-none-any", "py2-none-any");
+    world.write("image.toml", &image.replace("manylinux2014", "musllinux_1_1"));
+    world.has_packages("base-uris", &BASE[..2]);
+    world.change_recipe("\"libc6\"]", "\"libc6\", \"awk\"]");
+    let refusal = world.refusal(None, None);
+    assert!(
+        refusal.contains("`numpy` 1.21.6 has no wheel for CPython 3.9 on x86_64 with glibc 2.31"),
+        "{refusal}"
+    );
+    assert!(refusal.contains("offered  `numpy-1.21.6-cp39-cp39-win_amd64.whl`"), "{refusal}");
+    assert!(refusal.contains("`awk` cannot be pinned: it is a virtual package"), "{refusal}");
+}
+
+#[test]
+fn missing_programs_and_keys_are_named_with_what_is_needed() {
+    let world = World::new();
+    let tools = check_tools(&world.settings(Options::default())).unwrap();
+    assert_eq!(tools, ["apt 2.6.1 (double)", "uv 0.0.0 (double)"]);
+    fs::remove_file(world.path("keyring.gpg")).unwrap();
+    assert!(world.refusal(None, None).contains("the package `debian-archive-keyring`"));
+    let environment = Environment::new(world.folder.path(), world.folder.path())
+        .with("PATH", "/nowhere")
+        .with("HOME", "/nowhere");
+    let settings = Settings::load_in(Options::default(), environment).unwrap();
+    let refusal = check_tools(&settings).unwrap_err().to_string();
+    assert!(refusal.contains("`uv` is not on this machine"), "{refusal}");
+    assert!(refusal.contains("needed  pip install uv"), "{refusal}");
+    assert!(refusal.contains("never to build from one"), "{refusal}");
+}
+
+#[test]
+fn offline_a_lock_that_holds_everything_is_fine_and_a_missing_one_is_refused() {
+    let world = World::new();
+    let lock = world.sealed();
+    let settings = world.settings(Options { offline: true, ..Options::default() });
+    let recipe = world.recipe();
+    let request = Request { recipe: &recipe, epoch: 1, previous: Some(&lock), update: None };
+    let told = RefCell::new(Vec::new());
+    let progress = |text: &str| told.borrow_mut().push(text.to_owned());
+    assert_eq!(pin(&settings, &world.store, request, &progress).unwrap(), lock);
+    assert_eq!(told.take(), Vec::<String>::new());
+    let request = Request { previous: None, ..request };
+    let refusal = pin(&settings, &world.store, request, &progress).unwrap_err().to_string();
+    assert!(refusal.contains("the settings say `offline`"), "{refusal}");
+    assert_eq!(world.asked(), Vec::<String>::new());
+}
