@@ -19,3 +19,4 @@ pub mod dataset;
 pub mod lock;
 pub mod settings;
 pub mod fetch;
+pub mod layer;

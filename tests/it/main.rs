@@ -1,10 +1,15 @@
 //! Behaviour of the library and of the program, one file per behaviour.
 
+mod archives;
+mod bad_archives;
 mod data_sets;
 mod fetch;
 mod files_are_listed;
+mod layers;
 mod lock_text;
 mod loopback;
 mod pinning;
+mod pip_equality;
+mod real_layers;
 mod recipe_reading;
 mod settings;

@@ -1,0 +1,116 @@
+//! The directories and symbolic links of the layers below.
+
+use std::collections::BTreeMap;
+
+/// What stands at the paths of the layers below that decide how a path is reached.
+///
+/// A layer that emitted `lib/` over a base where `lib` is a symbolic link to
+/// `usr/lib` would hide the whole base: so every layer is planned against this
+/// table, emits no directory that is in it, and reaches through its links.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Directories {
+    places: BTreeMap<String, Place>,
+}
+
+/// What is at a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Place {
+    Directory { mode: u32 },
+    Symlink { target: String },
+}
+
+/// Links followed before a path counts as a loop, as in Linux (path_resolution(7)).
+const LINK_LIMIT: u32 = 40;
+
+impl Directories {
+    /// A table for a layer that has nothing below it.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Notes a directory; paths have no slash at either end.
+    pub fn insert_directory(&mut self, path: &str, mode: u32) {
+        self.places.insert(path.to_owned(), Place::Directory { mode });
+    }
+
+    /// Notes a symbolic link.
+    pub fn insert_symlink(&mut self, path: &str, target: &str) {
+        self.places.insert(path.to_owned(), Place::Symlink { target: target.to_owned() });
+    }
+
+    /// Notes that something else is at the path now.
+    pub fn remove(&mut self, path: &str) {
+        self.places.remove(path);
+    }
+
+    /// Whether a directory is at the path.
+    pub fn has_directory(&self, path: &str) -> bool {
+        matches!(self.places.get(path), Some(Place::Directory { .. }))
+    }
+
+    /// Where a path leads when every symbolic link but the last component is followed.
+    ///
+    /// `None` for a loop. Links lead nowhere above the image's root.
+    pub(super) fn resolve_parent(&self, path: &str) -> Option<String> {
+        let Some((parent, name)) = path.rsplit_once('/') else { return Some(path.to_owned()) };
+        let parent = self.resolve(parent)?;
+        Some(if parent.is_empty() { name.to_owned() } else { format!("{parent}/{name}") })
+    }
+
+    /// Where a path leads when every symbolic link is followed.
+    pub(super) fn resolve(&self, path: &str) -> Option<String> {
+        let mut left: Vec<String> = components(path);
+        let mut reached: Vec<String> = Vec::new();
+        let mut followed = 0;
+        while let Some(name) = left.pop() {
+            if name == ".." {
+                reached.pop();
+                continue;
+            }
+            reached.push(name);
+            let Some(Place::Symlink { target }) = self.places.get(&reached.join("/")) else {
+                continue;
+            };
+            followed += 1;
+            if followed > LINK_LIMIT {
+                return None;
+            }
+            reached.pop();
+            if target.starts_with('/') {
+                reached.clear();
+            }
+            left.extend(components(target));
+        }
+        Some(reached.join("/"))
+    }
+}
+
+/// The components that matter, last one first.
+fn components(path: &str) -> Vec<String> {
+    let parts = path.split('/').filter(|part| !part.is_empty() && *part != ".");
+    parts.rev().map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_reached_through_the_links_below() {
+        let mut table = Directories::new();
+        table.insert_symlink("lib", "usr/lib");
+        table.insert_symlink("usr/lib/python", "/opt/./python");
+        table.insert_symlink("opt/python", "../../../usr/local/python3");
+        assert_eq!(table.resolve_parent("lib/x").unwrap(), "usr/lib/x");
+        assert_eq!(table.resolve_parent("lib").unwrap(), "lib");
+        assert_eq!(table.resolve("lib/python/a").unwrap(), "usr/local/python3/a");
+    }
+
+    #[test]
+    fn a_loop_of_links_leads_nowhere() {
+        let mut table = Directories::new();
+        table.insert_symlink("a", "b");
+        table.insert_symlink("b", "a");
+        assert_eq!(table.resolve("a/x"), None);
+    }
+}
