@@ -20,3 +20,4 @@ pub mod lock;
 pub mod settings;
 pub mod fetch;
 pub mod layer;
+pub mod image;

@@ -1,0 +1,209 @@
+//! Writes an image as an OCI layout: a folder, or an archive that `docker load` reads too.
+//!
+//! Layers are streamed from their plans and checked against their digests on the
+//! way out, so an export never holds bytes that the manifest does not name.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::json::canonical;
+use super::manifest::{MANIFEST_TYPE, descriptor};
+use super::{Image, ImageError, ImageLayer, documents};
+use crate::digest::{Digest, Hasher};
+use crate::layer;
+use crate::store::{Store, StoreError};
+
+/// Writes `image` as an OCI layout into `folder`, which must be new or empty.
+///
+/// The folder appears under its name only when it is complete.
+/// `progress` is told the bytes of a layer as they are written.
+pub fn export_layout(
+    store: &Store,
+    image: &Image,
+    folder: &Path,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<(), ImageError> {
+    if fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some()) {
+        return Err(ImageError::Exists { path: folder.to_owned() });
+    }
+    let partial = partial_name(folder);
+    let _ = fs::remove_dir_all(&partial);
+    let written = write_layout(store, image, &partial, progress);
+    match written {
+        Ok(()) => fs::rename(&partial, folder).map_err(writing(folder)),
+        Err(error) => {
+            let _ = fs::remove_dir_all(&partial);
+            Err(error)
+        }
+    }
+}
+
+fn write_layout(
+    store: &Store,
+    image: &Image,
+    folder: &Path,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<(), ImageError> {
+    let blobs = folder.join("blobs/sha256");
+    fs::create_dir_all(&blobs).map_err(writing(&blobs))?;
+    for (name, bytes) in small_files(store, image)? {
+        let path = folder.join(name);
+        fs::write(&path, bytes).map_err(writing(&path))?;
+    }
+    for layer in distinct(&image.layers) {
+        let path = blobs.join(layer.digest.hex());
+        let file = File::create(&path).map_err(writing(&path))?;
+        write_layer(store, layer, file, &path, progress)?;
+    }
+    Ok(())
+}
+
+/// Writes `image` as one tar archive: an OCI layout with `manifest.json` for `docker load`.
+///
+/// The archive appears under its name only when it is complete.
+pub fn export_archive(
+    store: &Store,
+    image: &Image,
+    archive: &Path,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<(), ImageError> {
+    if archive.exists() {
+        return Err(ImageError::Exists { path: archive.to_owned() });
+    }
+    let partial = partial_name(archive);
+    let written = write_archive(store, image, &partial, progress);
+    match written {
+        Ok(()) => fs::rename(&partial, archive).map_err(writing(archive)),
+        Err(error) => {
+            let _ = fs::remove_file(&partial);
+            Err(error)
+        }
+    }
+}
+
+fn write_archive(
+    store: &Store,
+    image: &Image,
+    path: &Path,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<(), ImageError> {
+    let mut file = File::create(path).map_err(writing(path))?;
+    let mut small = small_files(store, image)?;
+    small.push(("manifest.json".to_owned(), docker_manifest(store, image)?));
+    small.sort();
+    for (name, bytes) in small {
+        let entry = [layer::archive_header(&name, bytes.len() as u64), bytes].concat();
+        file.write_all(&entry).map_err(writing(path))?;
+        pad(&mut file, entry.len() as u64).map_err(writing(path))?;
+    }
+    for layer in distinct(&image.layers) {
+        let name = blob_name(&layer.digest);
+        file.write_all(&layer::archive_header(&name, layer.size)).map_err(writing(path))?;
+        let target = file.try_clone().map_err(writing(path))?;
+        write_layer(store, layer, target, path, progress)?;
+        pad(&mut file, layer.size).map_err(writing(path))?;
+    }
+    file.write_all(&[0; 1024]).map_err(writing(path))
+}
+
+/// Every file of the layout that is not a layer.
+fn small_files(store: &Store, image: &Image) -> Result<Vec<(String, Vec<u8>)>, ImageError> {
+    let documents = documents(store, &image.seal)?;
+    let mut manifest = descriptor(MANIFEST_TYPE, &image.seal, documents.manifest.len() as u64);
+    manifest["annotations"] = json!({ "org.opencontainers.image.ref.name": image.name });
+    let index = json!({
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.oci.image.index.v1+json",
+        "manifests": [manifest],
+    });
+    Ok(vec![
+        ("oci-layout".to_owned(), canonical(&json!({ "imageLayoutVersion": "1.0.0" }))),
+        ("index.json".to_owned(), canonical(&index)),
+        (blob_name(&Digest::of(&documents.config)), documents.config),
+        (blob_name(&image.seal), documents.manifest),
+    ])
+}
+
+/// The list that `docker load` looks for (Docker image specification 1.2, "Combined Image JSON +
+/// Filesystem Changeset Format"); the tag carries the seal's first digits, so it never moves.
+fn docker_manifest(store: &Store, image: &Image) -> Result<Vec<u8>, ImageError> {
+    let documents = documents(store, &image.seal)?;
+    let layers: Vec<Value> =
+        image.layers.iter().map(|layer| json!(blob_name(&layer.digest))).collect();
+    Ok(canonical(&json!([{
+        "Config": blob_name(&Digest::of(&documents.config)),
+        "RepoTags": [format!("repro/{}:{}", image.name.to_lowercase(), image.seal.short())],
+        "Layers": layers,
+    }])))
+}
+
+fn blob_name(digest: &Digest) -> String {
+    format!("blobs/sha256/{}", digest.hex())
+}
+
+/// Two layers with equal bytes are one file.
+fn distinct(layers: &[ImageLayer]) -> impl Iterator<Item = &ImageLayer> {
+    layers.iter().enumerate().filter_map(|(position, layer)| {
+        let seen = layers[..position].iter().any(|earlier| earlier.digest == layer.digest);
+        (!seen).then_some(layer)
+    })
+}
+
+fn write_layer(
+    store: &Store,
+    layer: &ImageLayer,
+    file: File,
+    path: &Path,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<(), ImageError> {
+    let mut target = Hashed { file: BufWriter::new(file), hasher: Hasher::new(), progress };
+    layer.plan.write_blob(store, &mut target)?;
+    target.file.flush().map_err(writing(path))?;
+    let found_size = target.hasher.size();
+    let found = target.hasher.finish();
+    if found == layer.digest {
+        return Ok(());
+    }
+    let (expected, expected_size) = (layer.digest, layer.size);
+    let name = format!("layer {}", layer.origin);
+    Err(StoreError::Differs { name, expected, expected_size, found, found_size }.into())
+}
+
+/// Hashes and counts what goes into a file.
+struct Hashed<'a> {
+    file: BufWriter<File>,
+    hasher: Hasher,
+    progress: &'a (dyn Fn(u64) + Sync),
+}
+
+impl Write for Hashed<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.file.write(bytes)?;
+        self.hasher.update(&bytes[..count]);
+        (self.progress)(count as u64);
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// Fills up to a whole tar block.
+fn pad(file: &mut File, size: u64) -> io::Result<()> {
+    let missing = size.next_multiple_of(512) - size;
+    file.write_all(&vec![0; missing as usize])
+}
+
+fn partial_name(archive: &Path) -> PathBuf {
+    let mut name = archive.file_name().unwrap_or_default().to_owned();
+    name.push(".partial");
+    archive.with_file_name(name)
+}
+
+fn writing(path: &Path) -> impl FnOnce(io::Error) -> ImageError + '_ {
+    move |source| ImageError::Write { path: path.to_owned(), source }
+}

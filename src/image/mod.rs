@@ -1,0 +1,198 @@
+//! OCI configuration and manifest as canonical JSON; the manifest's digest is the seal.
+//!
+//! The types that OCI tools share keep annotations and labels in hash maps, so
+//! writing those gives another digest each time. Everything here is written
+//! through one canonical form instead (`json`).
+//!
+//! Invariants: an [`Image`] that was loaded is whole (manifest, configuration and
+//! every layer plan are in the store and match the seal); its layers' bytes are
+//! never stored, only streamed from their plans. How an image comes to be is left
+//! to `build`, how it is run to `engine`.
+
+mod export;
+mod json;
+mod manifest;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest::{DiffId, Digest};
+use crate::layer::{LayerError, LayerPlan};
+use crate::store::{Store, StoreError};
+
+pub use export::{export_archive, export_layout};
+pub use json::canonical;
+pub use manifest::{
+    CONFIG_TYPE, Configuration, Documents, LAYER_TYPE, LayerDescriptor, MANIFEST_TYPE,
+};
+
+/// The store's bucket of images: seal to [`Entry`].
+const BUCKET: &str = "image";
+
+/// What can go wrong with an image.
+#[derive(Debug, thiserror::Error)]
+pub enum ImageError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A layer's bytes could not be made.
+    #[error(transparent)]
+    Layer(#[from] LayerError),
+    /// No image of this seal was ever built here.
+    #[error("the store has no image with seal {seal}")]
+    Unknown {
+        /// The seal asked for.
+        seal: Digest,
+    },
+    /// A manifest or a configuration is not what this program writes.
+    #[error("the image's manifest or configuration cannot be read")]
+    Document(#[source] serde_json::Error),
+    /// A file of an export could not be written.
+    #[error("cannot write `{}`", path.display())]
+    Write {
+        /// Which file.
+        path: std::path::PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// The target of an export is there already.
+    #[error("`{}` exists and is not empty", path.display())]
+    Exists {
+        /// The target.
+        path: std::path::PathBuf,
+    },
+}
+
+/// One layer of an image: its descriptor and the plan its bytes are streamed from.
+#[derive(Debug, Clone)]
+pub struct ImageLayer {
+    /// What it holds, in a reader's words.
+    pub origin: String,
+    /// Digest of the tar stream.
+    pub diff_id: DiffId,
+    /// Digest of the compressed bytes.
+    pub digest: Digest,
+    /// Compressed bytes.
+    pub size: u64,
+    /// How to make its bytes.
+    pub plan: LayerPlan,
+}
+
+impl ImageLayer {
+    fn descriptor(&self) -> LayerDescriptor {
+        LayerDescriptor {
+            origin: self.origin.clone(),
+            diff_id: self.diff_id,
+            digest: self.digest,
+            size: self.size,
+        }
+    }
+}
+
+/// A sealed image that is in the store.
+#[derive(Debug, Clone)]
+pub struct Image {
+    /// Name of the recipe's image, `seg-debian`.
+    pub name: String,
+    /// Digest of the manifest.
+    pub seal: Digest,
+    /// Digest of the lock it was built from, without its seal.
+    pub lock: Digest,
+    /// The layers, lowest first.
+    pub layers: Vec<ImageLayer>,
+    /// Environment of every process.
+    pub env: BTreeMap<String, String>,
+    /// Folder a process starts in.
+    pub workdir: String,
+}
+
+/// What the store remembers of an image beside its documents.
+#[derive(Serialize, Deserialize)]
+struct Entry {
+    name: String,
+    lock: Digest,
+    plans: Vec<Digest>,
+}
+
+impl Image {
+    /// Puts an image into the store: configuration, manifest and layer plans.
+    pub fn save(
+        store: &Store,
+        name: &str,
+        lock: Digest,
+        configuration: &Configuration,
+        layers: Vec<ImageLayer>,
+    ) -> Result<Self, ImageError> {
+        let descriptors: Vec<_> = layers.iter().map(ImageLayer::descriptor).collect();
+        let documents = Documents::new(configuration, &descriptors);
+        store.put(&documents.config)?;
+        let plans = layers.iter().map(|layer| store.put(&layer.plan.to_bytes()));
+        let entry = Entry { name: name.to_owned(), lock, plans: plans.collect::<Result<_, _>>()? };
+        let seal = store.put(&documents.manifest)?;
+        let text = serde_json::to_string(&entry).expect("text and digests always serialise");
+        store.remember(BUCKET, &seal.hex(), &text)?;
+        Ok(Self {
+            name: name.to_owned(),
+            seal,
+            lock,
+            layers,
+            env: configuration.env.clone(),
+            workdir: configuration.workdir.clone(),
+        })
+    }
+
+    /// Loads the image with this seal.
+    pub fn load(store: &Store, seal: &Digest) -> Result<Self, ImageError> {
+        let unknown = || ImageError::Unknown { seal: *seal };
+        let text = store.recall(BUCKET, &seal.hex())?.ok_or_else(unknown)?;
+        let entry: Entry = serde_json::from_str(&text).map_err(ImageError::Document)?;
+        let documents = documents(store, seal)?;
+        let (configuration, descriptors) = manifest::read(&documents)?;
+        if descriptors.len() != entry.plans.len() {
+            return Err(unknown());
+        }
+        let layers = descriptors
+            .into_iter()
+            .zip(&entry.plans)
+            .map(|(layer, plan)| {
+                let plan = LayerPlan::from_bytes(&store.read_blob(plan)?)?;
+                let LayerDescriptor { origin, diff_id, digest, size } = layer;
+                Ok(ImageLayer { origin, diff_id, digest, size, plan })
+            })
+            .collect::<Result<Vec<_>, ImageError>>()?;
+        Ok(Self {
+            name: entry.name,
+            seal: *seal,
+            lock: entry.lock,
+            layers,
+            env: configuration.env,
+            workdir: configuration.workdir,
+        })
+    }
+
+    /// Bytes of the metadata that the store keeps for this image: documents and layer plans.
+    pub fn metadata_size(&self, store: &Store) -> Result<u64, ImageError> {
+        let documents = documents(store, &self.seal)?;
+        let plans: usize = self.layers.iter().map(|layer| layer.plan.to_bytes().len()).sum();
+        Ok((documents.config.len() + documents.manifest.len() + plans) as u64)
+    }
+}
+
+/// Name and seal of every image in the store, sorted by seal.
+pub fn list(store: &Store) -> Result<Vec<(String, Digest)>, ImageError> {
+    let mut images = Vec::new();
+    for (key, text) in store.recall_all(BUCKET)? {
+        let entry: Entry = serde_json::from_str(&text).map_err(ImageError::Document)?;
+        if let Ok(seal) = Digest::from_hex(&key) {
+            images.push((entry.name, seal));
+        }
+    }
+    Ok(images)
+}
+
+fn documents(store: &Store, seal: &Digest) -> Result<Documents, ImageError> {
+    let manifest = store.read_blob(seal)?;
+    let config = store.read_blob(&manifest::config_digest(&manifest)?)?;
+    Ok(Documents { config, manifest })
+}
