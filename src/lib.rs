@@ -21,3 +21,4 @@ pub mod settings;
 pub mod fetch;
 pub mod layer;
 pub mod image;
+pub mod engine;

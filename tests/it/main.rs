@@ -2,6 +2,7 @@
 
 mod archives;
 mod bad_archives;
+mod conformance;
 mod data_sets;
 mod fetch;
 mod files_are_listed;
@@ -13,3 +14,4 @@ mod pip_equality;
 mod real_layers;
 mod recipe_reading;
 mod settings;
+mod unpack;

@@ -1,0 +1,84 @@
+//! Compares an unpacked layer with the stream it came from.
+//!
+//! Unpacked layers are what jobs really see, and nothing reads them again after they
+//! were unpacked: a byte that changes there would run under the image's seal.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::thread;
+
+use tar::{Archive, Entry, EntryType};
+
+use crate::digest::{Digest, hash_reader};
+use crate::engine::EngineError;
+use crate::image::ImageLayer;
+use crate::layer::LayerError;
+use crate::store::{Damage, Store};
+
+/// The first file of the unpacked layer that is not the layer's; `None` if there is none, or
+/// if the layer is not unpacked.
+pub fn audit(store: &Store, layer: &ImageLayer) -> Result<Option<Damage>, EngineError> {
+    let root = store.rootfs_path(&layer.diff_id);
+    if !root.is_dir() {
+        return Ok(None);
+    }
+    let compared = thread::scope(|scope| {
+        let (reader, mut writer) = io::pipe()?;
+        // A reader that stops at the first difference breaks the pipe: no error of ours.
+        scope.spawn(move || layer.plan.write_tar(store, &mut writer).ok());
+        compare(&root, reader)
+    });
+    compared.map_err(|error| EngineError::Stream {
+        diff_id: layer.diff_id,
+        source: Box::new(LayerError::Write(error)),
+    })
+}
+
+fn compare(root: &Path, tar: impl Read) -> io::Result<Option<Damage>> {
+    for entry in Archive::new(tar).entries()? {
+        let mut entry = entry?;
+        // The content of a hard link was compared under its first name.
+        if entry.header().entry_type() == EntryType::Link {
+            continue;
+        }
+        let path = root.join(entry.path()?);
+        let expected = entry_digest(&mut entry)?;
+        let found = found_digest(&path).ok();
+        if found != Some(expected) {
+            return Ok(Some(Damage { path, expected: Some(expected), found }));
+        }
+    }
+    Ok(None)
+}
+
+/// The digest of a file's content and mode, or of what stands in place of content.
+fn entry_digest(entry: &mut Entry<'_, impl Read>) -> io::Result<Digest> {
+    let mode = entry.header().mode()?;
+    match entry.header().entry_type() {
+        EntryType::Directory => Ok(Digest::of(b"directory")),
+        EntryType::Symlink => {
+            let target = entry.link_name_bytes().unwrap_or_default();
+            Ok(Digest::of(&[b"link ", target.as_ref()].concat()))
+        }
+        _ => Ok(with_mode(hash_reader(entry)?.0, mode)),
+    }
+}
+
+fn found_digest(path: &Path) -> io::Result<Digest> {
+    let metadata = fs::symlink_metadata(path)?;
+    if metadata.is_dir() {
+        return Ok(Digest::of(b"directory"));
+    }
+    if metadata.is_symlink() {
+        let target = fs::read_link(path)?;
+        return Ok(Digest::of(&[b"link ", target.as_os_str().as_encoded_bytes()].concat()));
+    }
+    let digest = hash_reader(File::open(path)?)?.0;
+    Ok(with_mode(digest, metadata.permissions().mode() & 0o7777))
+}
+
+fn with_mode(content: Digest, mode: u32) -> Digest {
+    Digest::of(format!("{content} {mode:o}").as_bytes())
+}

@@ -1,0 +1,264 @@
+//! Leaves the machine's namespaces and stacks the layers into the job's root.
+//!
+//! One overlay serves the whole job: its root is shown read-only, and each writable
+//! folder is shown again, writable, from the same overlay. So such a folder begins with
+//! what the image has there, and what is written lands on disk in the job's folder.
+
+use std::collections::VecDeque;
+use std::ffi::{CString, OsString};
+use std::fs;
+use std::io;
+use std::os::unix::fs::symlink;
+use std::path::{Component, Path, PathBuf};
+
+use rustix::mount::{
+    MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_change, unmount,
+};
+use rustix::thread::{UnshareFlags, unshare_unsafe};
+
+use crate::engine::Failure;
+use crate::engine::embedded::order::{Order, names};
+
+/// Symlinks followed for one path; the kernel's own limit (path_resolution(7)).
+const MAX_LINKS: usize = 40;
+
+/// Files of `/etc` in every sealed run.
+///
+/// Names resolve without a network, to the loopback. There is no line for IPv6: not every
+/// kernel has it, and a job should see the same on every machine.
+const GENERATED: &[(&str, &str)] = &[
+    ("hosts", "127.0.0.1\tlocalhost\n127.0.0.1\trepro\n"),
+    ("hostname", "repro\n"),
+    ("resolv.conf", ""),
+    // Only where the image has none: the C library would ask a name server before the files.
+    ("nsswitch.conf", "passwd: files\ngroup: files\nshadow: files\nhosts: files\n"),
+];
+
+/// Where things of the job's folder go in the job.
+pub(super) struct Points {
+    /// Folders of the mounted overlay, and their paths in the job.
+    pub(super) writable: Vec<(PathBuf, String)>,
+    /// Generated files, and their paths in the job.
+    pub(super) generated: Vec<(PathBuf, String)>,
+}
+
+/// Enters new mount and network namespaces, in which nothing is shared with the machine.
+pub(super) fn leave_machine() -> Result<(), Failure> {
+    let flags = UnshareFlags::NEWNS | UnshareFlags::NEWNET;
+    // SAFETY: this process has one thread, and no library of it keeps state of a namespace.
+    unsafe { unshare_unsafe(flags) }.map_err(|error| Failure::Machine {
+        action: "make namespaces".to_owned(),
+        reason: error.to_string(),
+        needed: "root with CAP_SYS_ADMIN; inside a container only a privileged one has it"
+            .to_owned(),
+    })?;
+    check_kernel()?;
+    let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+    mount_change("/", private).map_err(|error| Failure::step("make the mounts private", error))?;
+    hide_cgroups()
+}
+
+/// The newest call of the kernel that is needed, by libcontainer for every mount.
+fn check_kernel() -> Result<(), Failure> {
+    // SAFETY: with a size of 0 the kernel refuses before it looks at the null pointers.
+    let result = unsafe {
+        let null = std::ptr::null_mut::<libc::c_void>();
+        libc::syscall(libc::SYS_mount_setattr, -1, null, 0, null, 0)
+    };
+    let error = io::Error::last_os_error();
+    if result == -1 && error.raw_os_error() == Some(libc::ENOSYS) {
+        return Err(Failure::Machine {
+            action: "set attributes of mounts".to_owned(),
+            reason: error.to_string(),
+            needed: "Linux 5.12 or newer".to_owned(),
+        });
+    }
+    Ok(())
+}
+
+/// libcontainer insists on cgroups and moves the job into one of its own. Ours exists
+/// already, counts only what we need and works where no hierarchy can be written to, so
+/// the library is shown a machine without any: an empty folder, which it takes for
+/// version 1 without controllers.
+fn hide_cgroups() -> Result<(), Failure> {
+    let path = "/sys/fs/cgroup";
+    let failed = |error: rustix::io::Errno| Failure::step(format!("cover `{path}`"), error);
+    match unmount(path, UnmountFlags::DETACH) {
+        // Nothing was mounted there.
+        Ok(()) | Err(rustix::io::Errno::INVAL) => {}
+        Err(error) => return Err(failed(error)),
+    }
+    let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+    mount("tmpfs", path, "tmpfs", flags, None).map_err(failed)
+}
+
+/// Mounts a file system in memory into the job's folder, for what nobody keeps: it costs
+/// the disk nothing, and it is gone with the namespace.
+pub(super) fn memory(folder: &Path) -> Result<PathBuf, Failure> {
+    let run = folder.join(names::RUN);
+    let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+    mount("tmpfs", &run, "tmpfs", flags, c"mode=700")
+        .map_err(|error| Failure::step(format!("mount a tmpfs at `{}`", run.display()), error))?;
+    Ok(run)
+}
+
+/// Mounts the overlay in `run` and makes what the job must find in it.
+pub(super) fn prepare(run: &Path, order: &Order) -> Result<Points, Failure> {
+    mount_overlay(run, &order.layers)?;
+    let root = run.join(names::ROOT);
+    let make = |path: &str| {
+        inside(&root, path).map_err(|error| Failure::step(format!("make `{path}`"), error))
+    };
+    make(&order.workdir)?;
+    let mut writable = Vec::with_capacity(order.writable.len());
+    for path in &order.writable {
+        writable.push((make(path)?, path.clone()));
+    }
+    let etc = make("/etc")?;
+    let has_own = |name: &str| etc.join(name).symlink_metadata().is_ok();
+    let mut generated = Vec::new();
+    fs::create_dir(run.join(names::ETC)).map_err(|error| Failure::step("make files", error))?;
+    for (name, text) in GENERATED {
+        if *name != "nsswitch.conf" || !has_own(name) {
+            let file = run.join(names::ETC).join(name);
+            fs::write(&file, text)
+                .map_err(|error| Failure::step(format!("make `{name}`"), error))?;
+            generated.push((file, format!("/etc/{name}")));
+        }
+    }
+    Ok(Points { writable, generated })
+}
+
+/// Mounts the overlay with the layers, the topmost first.
+///
+/// Options of a mount have one page (mount(2)), so the layers are named by short links in
+/// the working folder: a thousand of them fit where forty paths of a store would not.
+/// `volatile`: what the job writes is thrown away, so the end of a job need not wait until
+/// everything that this machine has in memory is on its disk.
+fn mount_overlay(run: &Path, layers: &[PathBuf]) -> Result<(), Failure> {
+    let folder = run.parent().unwrap_or(run);
+    let machine = |error: io::Error| Failure::Machine {
+        action: format!("mount an overlay of {} layers in `{}`", layers.len(), folder.display()),
+        reason: error.to_string(),
+        needed: "the kernel's overlay file system (`modprobe overlay`), and a store on a local \
+                 file system such as ext4, xfs or btrfs, not on an overlay or a network"
+            .to_owned(),
+    };
+    let links = run.join(names::LAYERS);
+    let root = run.join(names::ROOT);
+    let prepared = link_all(&links, layers).and_then(|()| fs::create_dir(&root));
+    prepared.map_err(|error| Failure::step("link the layers", error))?;
+    let lower: Vec<_> = (0..layers.len().max(1)).map(|layer| layer.to_string()).collect();
+    let (upper, work) = (names::UPPER, names::WORK);
+    let options = format!(
+        "volatile,lowerdir={},upperdir=../../{upper},workdir=../../{work}",
+        lower.join(":")
+    );
+    let options = CString::new(options).map_err(|error| machine(error.into()))?;
+    std::env::set_current_dir(&links).map_err(machine)?;
+    let mounted = mount("overlay", &root, "overlay", MountFlags::empty(), Some(options.as_c_str()));
+    std::env::set_current_dir(folder).map_err(machine)?;
+    mounted.map_err(|error| machine(error.into()))
+}
+
+/// Names the layers `0`, `1` and so on; an image without any gets one empty layer.
+fn link_all(links: &Path, layers: &[PathBuf]) -> io::Result<()> {
+    fs::create_dir(links)?;
+    if layers.is_empty() {
+        fs::create_dir(links.join("0"))?;
+    }
+    for (position, layer) in layers.iter().enumerate() {
+        symlink(layer, links.join(position.to_string()))?;
+    }
+    Ok(())
+}
+
+/// The folder that `path` names for a process whose root is `root`, made if it is missing.
+///
+/// Links of the image are followed as that process would follow them, so no image can
+/// make us write elsewhere. Nothing else changes the tree meanwhile.
+fn inside(root: &Path, path: &str) -> io::Result<PathBuf> {
+    let mut open: VecDeque<OsString> = parts(Path::new(path)).collect();
+    let mut reached = PathBuf::new();
+    let mut links = 0;
+    while let Some(name) = open.pop_front() {
+        if name == ".." {
+            reached.pop();
+            continue;
+        }
+        let next = reached.join(&name);
+        let full = root.join(&next);
+        match full.symlink_metadata() {
+            Ok(metadata) if metadata.is_symlink() => {
+                links += 1;
+                if links > MAX_LINKS {
+                    return Err(io::Error::from(rustix::io::Errno::LOOP));
+                }
+                let target = fs::read_link(&full)?;
+                if target.is_absolute() {
+                    reached.clear();
+                }
+                parts(&target).rev().for_each(|part| open.push_front(part));
+            }
+            Ok(metadata) if metadata.is_dir() => reached = next,
+            Ok(_) => return Err(io::Error::from(io::ErrorKind::NotADirectory)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                fs::create_dir(&full)?;
+                reached = next;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(root.join(reached))
+}
+
+/// The names of a path and its `..`, without what means nothing.
+fn parts(path: &Path) -> impl DoubleEndedIterator<Item = OsString> + '_ {
+    path.components().filter_map(|component| match component {
+        Component::Normal(name) => Some(name.to_owned()),
+        Component::ParentDir => Some("..".into()),
+        _ => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::HOST_NAME;
+
+    #[test]
+    fn the_generated_files_name_the_host() {
+        let text = |name| GENERATED.iter().find(|(file, _)| *file == name).unwrap().1;
+        assert_eq!(text("hostname"), format!("{HOST_NAME}\n"));
+        assert!(text("hosts").ends_with(&format!("\t{HOST_NAME}\n")));
+    }
+
+    #[test]
+    fn a_missing_folder_is_made_inside_the_root() {
+        let root = tempfile::tempdir().unwrap();
+        let made = inside(root.path(), "/folder/space").unwrap();
+        assert_eq!(made, root.path().join("folder/space"));
+        assert!(made.is_dir());
+    }
+
+    #[test]
+    fn links_of_the_image_lead_nowhere_else() {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir(root.path().join("run")).unwrap();
+        symlink("/run", root.path().join("absolute")).unwrap();
+        symlink("../../../../run", root.path().join("relative")).unwrap();
+        symlink("loop", root.path().join("loop")).unwrap();
+        let expected = root.path().join("run");
+        assert_eq!(inside(root.path(), "/absolute").unwrap(), expected);
+        assert_eq!(inside(root.path(), "/relative").unwrap(), expected);
+        assert!(inside(root.path(), "/loop").is_err());
+    }
+
+    #[test]
+    fn a_file_is_not_taken_for_a_folder() {
+        let root = tempfile::tempdir().unwrap();
+        fs::write(root.path().join("file"), "").unwrap();
+        let error = inside(root.path(), "/file/inner").unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotADirectory);
+    }
+}

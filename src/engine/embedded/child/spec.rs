@@ -1,0 +1,200 @@
+//! Writes the job as a runtime specification, which is what libcontainer reads.
+
+use std::fs;
+use std::path::Path;
+
+use rustix::process::{Resource, getrlimit};
+use rustix::thread::{CapabilitySet, capabilities};
+use serde_json::{Value, json};
+
+use super::mounts::Points;
+use crate::engine::embedded::order::{Order, names};
+use crate::engine::{Failure, HOST_NAME};
+
+/// Open files of one process: enough for many data loaders, few enough for old programs
+/// that walk all possible ones.
+const OPEN_FILES: u64 = 16_384;
+
+/// Stack of a process in bytes, as most systems have it.
+const STACK: u64 = 8 << 20;
+
+/// Memory that a process may lock in bytes, as most systems have it.
+const LOCKED_MEMORY: u64 = 8 << 20;
+
+/// No limit (getrlimit(2), `RLIM_INFINITY`).
+const UNLIMITED: u64 = u64::MAX;
+
+/// Where memory is short, the job should go before `repro`: then its failure is recorded.
+const OOM_SCORE: i32 = 500;
+
+/// What of `/proc` and `/sys` tells about the machine or steers it.
+const MASKED: [&str; 11] = [
+    "/proc/acpi",
+    "/proc/asound",
+    "/proc/interrupts",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/proc/timer_list",
+    "/sys/devices/virtual/powercap",
+    "/sys/firmware",
+];
+
+/// What of `/proc` is for administrators.
+const READ_ONLY: [&str; 5] =
+    ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
+
+/// Writes `config.json` into `run`, the bundle of the container.
+pub(super) fn write(run: &Path, order: &Order, points: &Points) -> Result<(), Failure> {
+    let text = specification(order, points).to_string();
+    fs::write(run.join("config.json"), text)
+        .map_err(|error| Failure::step("write the specification", error))
+}
+
+/// The network namespace is missing here: this process is in it already.
+fn specification(order: &Order, points: &Points) -> Value {
+    json!({
+        "ociVersion": "1.0.2",
+        "hostname": HOST_NAME,
+        "root": { "path": names::ROOT, "readonly": true },
+        "process": {
+            "terminal": false,
+            "user": { "uid": 0, "gid": 0, "umask": 0o022 },
+            // Command and environment reach the job through `Init`, which knows them exactly.
+            "args": ["job"],
+            "env": [],
+            "cwd": order.workdir,
+            "capabilities": {
+                "bounding": super::init::NEEDED, "effective": super::init::NEEDED,
+                "permitted": super::init::NEEDED, "inheritable": [], "ambient": [],
+            },
+            "rlimits": limits(),
+            "noNewPrivileges": true,
+            "oomScoreAdj": OOM_SCORE,
+        },
+        "mounts": mounts(order, points),
+        "linux": {
+            "cgroupsPath": "/",
+            "namespaces": [
+                { "type": "pid" }, { "type": "ipc" }, { "type": "uts" },
+                { "type": "mount" }, { "type": "cgroup" },
+            ],
+            "maskedPaths": MASKED,
+            "readonlyPaths": READ_ONLY,
+        },
+    })
+}
+
+/// The same everywhere, but where this machine gives even root less and does not let it
+/// take more: then what it gives.
+fn limits() -> Value {
+    let can_raise =
+        capabilities(None).is_ok_and(|sets| sets.effective.contains(CapabilitySet::SYS_RESOURCE));
+    let limit = |name: &str, kind: Resource, soft: u64, hard: u64| {
+        let given = getrlimit(kind).maximum.filter(|_| !can_raise).unwrap_or(UNLIMITED);
+        json!({ "type": name, "soft": soft.min(given), "hard": hard.min(given) })
+    };
+    json!([
+        limit("RLIMIT_AS", Resource::As, UNLIMITED, UNLIMITED),
+        limit("RLIMIT_CORE", Resource::Core, 0, 0),
+        limit("RLIMIT_CPU", Resource::Cpu, UNLIMITED, UNLIMITED),
+        limit("RLIMIT_DATA", Resource::Data, UNLIMITED, UNLIMITED),
+        limit("RLIMIT_FSIZE", Resource::Fsize, UNLIMITED, UNLIMITED),
+        limit("RLIMIT_MEMLOCK", Resource::Memlock, LOCKED_MEMORY, LOCKED_MEMORY),
+        limit("RLIMIT_NOFILE", Resource::Nofile, OPEN_FILES, OPEN_FILES),
+        limit("RLIMIT_STACK", Resource::Stack, STACK, UNLIMITED),
+    ])
+}
+
+fn mounts(order: &Order, points: &Points) -> Vec<Value> {
+    let mut mounts = vec![
+        mount("/proc", "proc", "proc", &["nosuid", "noexec", "nodev"]),
+        mount("/sys", "sysfs", "sysfs", &["nosuid", "noexec", "nodev", "ro"]),
+        // Made read-only by `Init`, after libcontainer has filled it.
+        mount("/dev", "tmpfs", "tmpfs", &["nosuid", "noexec", "mode=755", "size=64k"]),
+        mount(
+            "/dev/pts",
+            "devpts",
+            "devpts",
+            &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"],
+        ),
+        mount(
+            "/dev/shm",
+            "tmpfs",
+            "shm",
+            &["nosuid", "noexec", "nodev", "mode=1777", &format!("size={}", order.shm_size)],
+        ),
+    ];
+    for (source, target) in &points.writable {
+        mounts.push(mount(target, "bind", source, &["rbind", "rw", "nosuid", "nodev"]));
+    }
+    for (source, target) in &points.generated {
+        mounts.push(mount(target, "bind", source, &["bind", "ro", "nosuid", "nodev"]));
+    }
+    for bind in &order.mounts {
+        // `rro`: what is mounted below the source is read-only as well.
+        let access = if bind.writable { "rw" } else { "rro" };
+        let options = ["rbind", access, "nosuid", "nodev"];
+        mounts.push(mount(&bind.target, "bind", &bind.source, &options));
+    }
+    mounts
+}
+
+fn mount(target: &str, kind: &str, source: impl AsRef<Path>, options: &[&str]) -> Value {
+    json!({
+        "destination": target,
+        "type": kind,
+        "source": source.as_ref(),
+        "options": options,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::embedded::order::Bind;
+    use oci_spec::runtime::Spec;
+    use std::collections::BTreeMap;
+
+    fn order() -> Order {
+        Order {
+            parent: 1,
+            layers: vec!["/store/rootfs/ab".into()],
+            command: vec!["true".to_owned()],
+            env: BTreeMap::from([("SECRET".to_owned(), "x".to_owned())]),
+            workdir: "/work".to_owned(),
+            mounts: vec![Bind {
+                source: "/srv/data".into(),
+                target: "/data".to_owned(),
+                writable: false,
+            }],
+            writable: vec!["/tmp".to_owned()],
+            shm_size: 1 << 30,
+        }
+    }
+
+    #[test]
+    fn the_text_is_a_runtime_specification_with_a_read_only_root() {
+        let points = Points {
+            writable: vec![("/store/root/tmp".into(), "/tmp".to_owned())],
+            generated: vec![("/store/etc/hosts".into(), "/etc/hosts".to_owned())],
+        };
+        let spec: Spec = serde_json::from_value(specification(&order(), &points)).unwrap();
+        assert_eq!(spec.root().as_ref().unwrap().readonly(), Some(true));
+        let process = spec.process().as_ref().unwrap();
+        assert_eq!(process.no_new_privileges(), Some(true));
+        assert_eq!(process.user().umask(), Some(0o022));
+        assert_eq!(process.env().as_ref().unwrap().len(), 0);
+        let options = |target: &str| {
+            let mounts = spec.mounts().as_ref().unwrap();
+            let mount = mounts.iter().find(|it| it.destination() == Path::new(target)).unwrap();
+            mount.options().clone().unwrap()
+        };
+        assert!(options("/data").contains(&"rro".to_owned()));
+        assert!(options("/etc/hosts").contains(&"ro".to_owned()));
+        assert!(options("/tmp").contains(&"rw".to_owned()));
+        assert!(options("/dev/shm").contains(&"size=1073741824".to_owned()));
+    }
+}

@@ -1,0 +1,111 @@
+//! Runs jobs through libcontainer: no daemon, nothing to install.
+//!
+//! libcontainer forks, so it needs a process of one thread: `repro` starts itself again
+//! with a hidden argument ([`child`]), hands over the job and gets output and outcome back
+//! through pipes. All layers are unpacked once ([`rootfs`]) and stacked by
+//! an overlay whose writes land in the session's scratch folder.
+//!
+//! Invariants: every namespace and mount of a job is made after the child left ours, so
+//! the kernel takes them back when the job's processes end. The job's processes end when
+//! the child ends, the child when `repro` ends, however that happens. What is left then
+//! is one folder (removed with the session) and one cgroup (removed by [`sweep`]).
+
+mod audit;
+mod bundle;
+mod cgroup;
+pub mod child;
+mod order;
+pub mod rootfs;
+mod watch;
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::engine::{Engine, EngineError, Exit, Job, Outcome, Stop};
+use crate::image::Image;
+use crate::store::Store;
+
+use bundle::Bundle;
+use cgroup::Cgroup;
+use watch::Helper;
+
+pub use audit::audit;
+pub use cgroup::sweep;
+
+/// The engine that needs nothing but the kernel.
+#[derive(Debug, Clone)]
+pub struct Embedded {
+    exe: PathBuf,
+}
+
+impl Embedded {
+    /// Prepares jobs in a process of `exe`, a program whose `main` begins with [`child::entry`].
+    pub fn new(exe: PathBuf) -> Self {
+        Self { exe }
+    }
+}
+
+/// Whether this process may run jobs at all; asked before anything is downloaded for one.
+pub fn check_user() -> Result<(), EngineError> {
+    let uid = rustix::process::geteuid();
+    if uid.is_root() { Ok(()) } else { Err(EngineError::NotRoot { uid: uid.as_raw() }) }
+}
+
+impl Engine for Embedded {
+    fn name(&self) -> &'static str {
+        "embedded"
+    }
+
+    fn run(
+        &self,
+        store: &Store,
+        image: &Image,
+        job: &Job,
+        output: &mut dyn FnMut(&[u8]),
+        stop: &Stop,
+    ) -> Result<Outcome, EngineError> {
+        check_user()?;
+        bundle::check(job)?;
+        let layers = unpacked_layers(store, image)?;
+        if stop.is_requested() {
+            return Ok(never_started());
+        }
+        let order = bundle::order(&layers, job)?;
+        let bundle = Bundle::create(store)?;
+        let cgroup = Cgroup::create(&cgroup::name(store, bundle.folder())?);
+        if let Some(bytes) = job.memory {
+            let limited = cgroup.limit_memory(bytes);
+            limited.map_err(|reason| EngineError::Memory { bytes, reason })?;
+        }
+        let mut helper = Helper::start(&self.exe, bundle.folder())?;
+        // Nothing of the job is there before the order, so nothing is missed in counting.
+        let counted = cgroup.add(helper.pid()).is_ok();
+        if !counted && let Some(bytes) = job.memory {
+            let reason = "the job cannot be moved into its cgroup".to_owned();
+            return Err(EngineError::Memory { bytes, reason });
+        }
+        helper.give(&order);
+        let ended = helper.watch(job.timeout, stop, output)?;
+        Ok(Outcome {
+            exit: ended.exit,
+            duration: ended.duration,
+            cpu_time: cgroup.cpu_time().filter(|_| counted),
+            peak_memory: cgroup.peak_memory().filter(|_| counted),
+        })
+    }
+}
+
+fn never_started() -> Outcome {
+    Outcome { exit: Exit::Stopped, duration: Duration::ZERO, cpu_time: None, peak_memory: None }
+}
+
+/// The folders of the image's layers, lowest first, unpacking what is not there yet.
+fn unpacked_layers(store: &Store, image: &Image) -> Result<Vec<PathBuf>, EngineError> {
+    let mut folders = Vec::with_capacity(image.layers.len());
+    for layer in &image.layers {
+        let write = |out: &mut (dyn Write + Send)| layer.plan.write_tar(store, out);
+        folders.push(rootfs::ensure(store, layer.diff_id, write)?);
+    }
+    Ok(folders)
+}

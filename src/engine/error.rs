@@ -1,0 +1,125 @@
+//! Why a job could not be run at all.
+
+use std::io;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest::DiffId;
+use crate::layer::LayerError;
+use crate::store::StoreError;
+
+/// Why a job could not be run at all; a job that ran and failed is an outcome instead.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The store could not be read or written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The user may not make namespaces and mounts.
+    #[error("the embedded engine needs root\n  running as  uid {uid}\n  needed      uid 0")]
+    NotRoot {
+        /// The user who runs `repro`.
+        uid: u32,
+    },
+    /// The job asks for something no engine can give it.
+    #[error("the job cannot be run: {reason}")]
+    Job {
+        /// What is wrong with it, with the value in question.
+        reason: String,
+    },
+    /// What a job should see is not on this machine.
+    #[error("cannot mount `{}` at `{target}`", path.display())]
+    Mount {
+        /// The file or folder on this machine.
+        path: PathBuf,
+        /// Where the job expects it.
+        target: String,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The job has a memory limit, and this machine has no way to keep it.
+    #[error("the job's memory cannot be limited to {bytes} bytes: {reason}")]
+    Memory {
+        /// The limit of the job.
+        bytes: u64,
+        /// What the machine lacks.
+        reason: String,
+    },
+    /// A layer could not be streamed for unpacking.
+    #[error("cannot stream layer {diff_id}")]
+    Stream {
+        /// The layer.
+        diff_id: DiffId,
+        /// Why its bytes could not be made.
+        source: Box<LayerError>,
+    },
+    /// A layer's entry could not be unpacked.
+    #[error("cannot unpack `{entry}` of layer {diff_id}: {reason}")]
+    Unpack {
+        /// The layer.
+        diff_id: DiffId,
+        /// Path of the entry in the layer.
+        entry: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A layer's bytes are not those its diff ID names.
+    #[error(
+        "the bytes of a layer are not what its image names\n  expected  {expected}\n  found     {found}"
+    )]
+    Differs {
+        /// The diff ID of the image.
+        expected: DiffId,
+        /// The digest of what was unpacked.
+        found: DiffId,
+    },
+    /// The process that prepares the job could not be started or talked to.
+    #[error("cannot {action} the process that prepares the job")]
+    Helper {
+        /// What was tried, as a verb.
+        action: &'static str,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The process that prepares the job gave up.
+    #[error(transparent)]
+    Failed(#[from] Failure),
+}
+
+/// Why the process that prepares a job gave up; it travels from there to `repro` as JSON.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+pub enum Failure {
+    /// The machine lacks something that a sealed run needs.
+    #[error("this machine cannot {action}: {reason}\n  needed  {needed}")]
+    Machine {
+        /// What was tried, as a verb.
+        action: String,
+        /// The system's reason.
+        reason: String,
+        /// What to change.
+        needed: String,
+    },
+    /// The image has no such program, or it cannot be run.
+    #[error("cannot run `{command}` in the image: {reason}")]
+    Command {
+        /// The first word of the job's command.
+        command: String,
+        /// The system's reason, and where it was looked for.
+        reason: String,
+    },
+    /// A step of the preparation failed.
+    #[error("cannot {action}: {reason}")]
+    Step {
+        /// What was tried, as a verb.
+        action: String,
+        /// The reason, as the system or the container library gives it.
+        reason: String,
+    },
+}
+
+impl Failure {
+    /// A step that failed for `reason`.
+    pub(super) fn step(action: impl Into<String>, reason: impl ToString) -> Self {
+        Self::Step { action: action.into(), reason: reason.to_string() }
+    }
+}
