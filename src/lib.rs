@@ -22,3 +22,4 @@ pub mod fetch;
 pub mod layer;
 pub mod image;
 pub mod engine;
+pub mod build;

@@ -2,6 +2,7 @@
 
 mod archives;
 mod bad_archives;
+mod building;
 mod conformance;
 mod data_sets;
 mod fetch;

@@ -1,0 +1,240 @@
+//! Ties fetch, build jobs, layers and image together: a lock becomes an image.
+//!
+//! An image is a function of its lock. Building does as little as can prove that:
+//!
+//! - nothing, where this image was built here before and its inputs are there;
+//! - one pass over the compressed bytes of each layer, where the lock has its seal
+//!   and the layer was never proven on this machine;
+//! - inflating everything once, where the lock has no seal yet.
+//!
+//! Invariants: a build whose seal differs from the lock's fails with both and
+//! leaves the store as it was but for fetched inputs; a lock with unpinned inputs
+//! is refused. Which files the lock and the recipe are read from is left to `cli`.
+
+mod assemble;
+mod inputs;
+mod jobs;
+mod progress;
+mod prove;
+mod source;
+mod verify;
+
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+
+use crate::digest::Digest;
+use crate::engine::{Engine, EngineError, Stop};
+use crate::fetch::{self, FetchError};
+use crate::image::{Image, ImageError};
+use crate::layer::{EPOCH, LayerError};
+use crate::lock::{Lock, LockError, LockedLayer, LockedSeal};
+use crate::settings::Settings;
+use crate::store::{Store, StoreError};
+
+pub use inputs::import_profile_files;
+pub use progress::Progress;
+pub use source::{Source, source_of};
+pub use verify::{Rebuilt, Verdict, rebuild, verify};
+
+/// Why a lock could not become its image.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Inputs could not be fetched.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    /// A layer could not be made.
+    #[error(transparent)]
+    Layer(#[from] LayerError),
+    /// The image could not be saved or loaded.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// A build job could not be started.
+    #[error("cannot run the build job of `{name}`")]
+    Engine {
+        /// The distribution that is compiled.
+        name: String,
+        /// The engine's reason.
+        source: EngineError,
+    },
+    /// The lock was written under an epoch this program does not know.
+    #[error("lock `{name}` has format epoch {found}\n  this program knows  {EPOCH}")]
+    Epoch {
+        /// The lock's name.
+        name: String,
+        /// Its epoch.
+        found: u32,
+    },
+    /// The lock has inputs that nobody could pin.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// A local file is not the one that was locked.
+    #[error(
+        "`{}` is not the file that was locked\n  locked  {expected}\n  found   {}",
+        path.display(), found.map_or("no file".to_owned(), |digest| digest.to_string())
+    )]
+    LocalFile {
+        /// The file.
+        path: PathBuf,
+        /// The locked digest.
+        expected: Digest,
+        /// The digest of what is there.
+        found: Option<Digest>,
+    },
+    /// A stored input changed after it was fetched.
+    #[error("stored input `{name}` is damaged\n  expected  {expected}\n  found     {found}")]
+    DamagedInput {
+        /// What a reader would call it.
+        name: String,
+        /// The digest it is stored under.
+        expected: Digest,
+        /// The digest of its bytes.
+        found: Digest,
+    },
+    /// A layer is not the one that was locked although its inputs are.
+    #[error(
+        "layer `{origin}` is not the one that was locked\n  locked  {expected}\n  built   {found}"
+    )]
+    LayerDiffers {
+        /// What the layer holds.
+        origin: String,
+        /// The locked digest.
+        expected: String,
+        /// The digest that came out.
+        found: String,
+    },
+    /// The image is not the one that was locked.
+    #[error("`{name}` does not come out as it was sealed\n  sealed  {expected}\n  built   {found}")]
+    SealDiffers {
+        /// The image.
+        name: String,
+        /// The lock's seal.
+        expected: Digest,
+        /// The seal that came out.
+        found: Digest,
+    },
+    /// A build job failed.
+    #[error("the build job of `{name}` failed: {reason}\n{output}")]
+    JobFailed {
+        /// The distribution that is compiled.
+        name: String,
+        /// How it ended.
+        reason: String,
+        /// The last lines of what it printed.
+        output: String,
+    },
+    /// A build job gave another wheel than the one that is locked.
+    #[error(
+        "the build of `{name}` gives other bytes than the lock has\n  locked  {expected}\n  built   {found}"
+    )]
+    OutputDiffers {
+        /// The distribution that is compiled.
+        name: String,
+        /// The locked digest.
+        expected: Digest,
+        /// The digest that came out.
+        found: Digest,
+    },
+    /// A source distribution cannot be unpacked.
+    #[error("cannot unpack `{file}`: {reason}")]
+    Source {
+        /// The source distribution.
+        file: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A file could not be read or written.
+    #[error("cannot {action} `{}`", path.display())]
+    Io {
+        /// What was tried, as a verb.
+        action: &'static str,
+        /// On which path.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// The user asked to stop.
+    #[error("stopped")]
+    Stopped,
+}
+
+/// Everything a build works with.
+pub struct Builder<'a> {
+    /// Where inputs come from.
+    pub settings: &'a Settings,
+    /// Where content is kept.
+    pub store: &'a Store,
+    /// Runs build jobs.
+    pub engine: &'a dyn Engine,
+    /// Told what is going on.
+    pub progress: &'a dyn Progress,
+    /// The user's wish to stop.
+    pub stop: &'a Stop,
+    /// The folder that local files are relative to (`images`).
+    pub folder: PathBuf,
+    /// The recipe's text, kept under the seal; absent in a second build.
+    pub recipe: Option<String>,
+}
+
+/// An image that came out of a build.
+#[derive(Debug)]
+pub struct Built {
+    /// The image.
+    pub image: Image,
+    /// The lock with what came out: wheels of build jobs, layers and seal.
+    pub lock: Lock,
+    /// Whether anything had to be done.
+    pub fresh: bool,
+}
+
+impl Builder<'_> {
+    /// Builds the image of `lock`; compares with the lock's seal if it has one.
+    pub fn build(&self, lock: &Lock) -> Result<Built, BuildError> {
+        if lock.epoch != EPOCH {
+            return Err(BuildError::Epoch { name: lock.name.clone(), found: lock.epoch });
+        }
+        lock.require_pinned()?;
+        if let Some(image) = self.built_before(lock)? {
+            let mut lock = lock.clone();
+            lock.seal.get_or_insert_with(|| locked_seal(&image));
+            return Ok(Built { image, lock, fresh: false });
+        }
+        self.fetch(lock)?;
+        inputs::import_local_files(self.store, &self.folder, lock)?;
+        let mut lock = lock.clone();
+        let image = match self.make(&mut lock) {
+            Ok(image) => image,
+            Err(error) => return Err(self.blame(&lock, error)?),
+        };
+        lock.seal = Some(locked_seal(&image));
+        self.register(&lock, &image)?;
+        Ok(Built { image, lock, fresh: true })
+    }
+
+    /// Makes the image out of inputs that are all in the store.
+    fn make(&self, lock: &mut Lock) -> Result<Image, BuildError> {
+        self.run_jobs(lock)?;
+        let layers = self.assemble(lock)?;
+        self.seal(lock, layers)
+    }
+
+    /// Downloads what the lock names and the store lacks.
+    pub fn fetch(&self, lock: &Lock) -> Result<(), BuildError> {
+        let stop: &AtomicBool = &self.stop.flag();
+        let wanted = fetch::wanted(lock);
+        fetch::fetch(self.settings, self.store, &wanted, self.progress, stop)?;
+        Ok(())
+    }
+}
+
+fn locked_seal(image: &Image) -> LockedSeal {
+    let layers = image.layers.iter().map(|layer| LockedLayer {
+        origin: layer.origin.clone(),
+        diff_id: layer.diff_id,
+        digest: layer.digest,
+        size: layer.size,
+    });
+    LockedSeal { manifest: image.seal, layers: layers.collect() }
+}
