@@ -23,3 +23,5 @@ pub mod layer;
 pub mod image;
 pub mod engine;
 pub mod build;
+pub mod bench;
+pub mod report;

@@ -2,6 +2,7 @@
 
 mod archives;
 mod bad_archives;
+mod bench;
 mod building;
 mod conformance;
 mod data_sets;

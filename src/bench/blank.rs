@@ -1,0 +1,119 @@
+//! The part of a record that is known before the job starts.
+
+use std::collections::BTreeMap;
+
+use globset::Glob;
+
+use super::plan::{PlannedCase, Setup, is_comparable};
+use super::previous::Repeatable;
+use super::record::{
+    DataRecord, FileRecord, ImageRecord, JobRecord, MountRecord, ProfileRecord, RunRecord, Status,
+    VERSION,
+};
+use crate::engine::Job;
+use crate::recipe::Published;
+
+/// A record of a case that has not started yet.
+pub(super) fn record(
+    setup: &Setup,
+    planned: &PlannedCase,
+    engine: &str,
+    run: &str,
+    index: usize,
+    start: String,
+) -> RunRecord {
+    RunRecord {
+        version: VERSION,
+        run: run.to_owned(),
+        index,
+        case: planned.case.name.clone(),
+        status: Status::Failed("it was not run".to_owned()),
+        final_result: None,
+        throughput: None,
+        metrics: Vec::new(),
+        repeatable: Repeatable::NothingToCompare,
+        start,
+        duration: None,
+        exit: None,
+        cpu_time: None,
+        peak_memory: None,
+        image: image(setup),
+        profile: profile(setup),
+        data: data(setup),
+        deviations: planned.case.deviations.clone(),
+        variables: planned.case.variables.clone(),
+        job: job(&planned.job),
+        engine: engine.to_owned(),
+        host: setup.host.clone(),
+        log: None,
+        once: BTreeMap::new(),
+        series: BTreeMap::new(),
+        progress: setup.recipe.benchmark.log.progress.clone(),
+        guide_record: None,
+        published: published(setup, planned),
+        errata: setup.recipe.errata.clone(),
+    }
+}
+
+fn image(setup: &Setup) -> ImageRecord {
+    ImageRecord {
+        name: setup.image.name.clone(),
+        seal: setup.image.seal,
+        lock: setup.lock,
+        recipe: setup.recipe.digest(),
+        guide: setup.recipe.guide.clone(),
+    }
+}
+
+fn profile(setup: &Setup) -> ProfileRecord {
+    let rule = setup.recipe.profiles.get(setup.profile);
+    let mounted = |path: &String| setup.files.iter().find(|file| file.target == *path);
+    let files = rule.into_iter().flat_map(|profile| profile.files.keys()).filter_map(mounted);
+    ProfileRecord {
+        name: setup.profile.to_owned(),
+        about: rule.map(|profile| profile.about.clone()).unwrap_or_default(),
+        files: files
+            .map(|file| FileRecord { path: file.target.clone(), digest: file.digest })
+            .collect(),
+    }
+}
+
+fn data(setup: &Setup) -> Vec<DataRecord> {
+    let rule = setup.recipe.profiles.get(setup.profile);
+    let wanted = rule.into_iter().flat_map(|profile| &profile.data);
+    wanted
+        .filter_map(|(path, name)| {
+            let (_, digest) = setup.data.get(name)?;
+            Some(DataRecord { path: path.clone(), name: name.clone(), digest: *digest })
+        })
+        .collect()
+}
+
+fn job(job: &Job) -> JobRecord {
+    let mounts = job.mounts.iter().map(|mount| MountRecord {
+        target: mount.target.clone(),
+        source: mount.source.clone(),
+        writable: mount.writable,
+    });
+    JobRecord {
+        command: job.command.clone(),
+        env: job.env.clone(),
+        workdir: job.workdir.clone(),
+        mounts: mounts.collect(),
+        writable: job.writable.clone(),
+        shm_size: job.shm_size,
+        timeout: job.timeout.as_secs(),
+    }
+}
+
+/// The published figures that this run may be judged by: none, unless it is the guide's own.
+fn published(setup: &Setup, planned: &PlannedCase) -> Vec<Published> {
+    if !is_comparable(setup, &planned.case) {
+        return Vec::new();
+    }
+    let fits = |figure: &&Published| {
+        let glob = Glob::new(&figure.case).map(|glob| glob.compile_matcher());
+        glob.is_ok_and(|glob| glob.is_match(&planned.case.name))
+    };
+    setup.recipe.published.iter().filter(fits).cloned().collect()
+}

@@ -1,0 +1,136 @@
+//! What can go wrong before, between and after cases; a case that fails is a record.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::recipe::Recipe;
+use crate::store::StoreError;
+
+/// Why a benchmark cannot be planned or run.
+#[derive(Debug, thiserror::Error)]
+pub enum BenchError {
+    /// The recipe's benchmark part is wrong; every problem is listed.
+    #[error("the benchmark of `{recipe}` cannot be run\n{}", list(problems))]
+    Recipe {
+        /// Name of the image.
+        recipe: String,
+        /// What is wrong, one fragment each.
+        problems: Vec<String>,
+    },
+    /// No profile has this name.
+    #[error("`{image}` has no profile `{name}`\n  known    {}", known.join(", "))]
+    UnknownProfile {
+        /// The name asked for.
+        name: String,
+        /// The image.
+        image: String,
+        /// The profiles there are.
+        known: Vec<String>,
+    },
+    /// No case has this name.
+    #[error("no case is named `{pattern}`{}", nearest_cases(near, *count))]
+    UnknownCase {
+        /// What was asked for.
+        pattern: String,
+        /// The names most like it.
+        near: Vec<String>,
+        /// How many cases there are.
+        count: usize,
+    },
+    /// Several cases fit a name that is no glob.
+    #[error("`{pattern}` is more than one case\n{}", list(matches))]
+    AmbiguousCase {
+        /// What was asked for.
+        pattern: String,
+        /// The cases it could be.
+        matches: Vec<String>,
+    },
+    /// A glob cannot be read.
+    #[error("`{pattern}` is no glob of case names: {reason}")]
+    CaseGlob {
+        /// What was asked for.
+        pattern: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A `NAME=VALUE` cannot be used.
+    #[error("cannot set `{text}`: {reason}")]
+    Setting {
+        /// As the user wrote it.
+        text: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// No variable of the recipe has the name that was set.
+    #[error("cannot set `{name}`: no such variable{}\n  known    {}", super::nearest::hint(name, known), known.join(", "))]
+    UnknownSetting {
+        /// The name.
+        name: String,
+        /// The variables there are.
+        known: Vec<String>,
+    },
+    /// The profile mounts what the caller has not provided.
+    #[error("profile `{profile}` needs what is not there\n{}", list(missing))]
+    MissingInput {
+        /// The profile.
+        profile: String,
+        /// Data sets and files, one each.
+        missing: Vec<String>,
+    },
+    /// This machine lacks what cases need, and the user wants all or nothing.
+    #[error("this machine cannot run {} of the cases\n{}", lacking.len(), list(lacking))]
+    Strict {
+        /// Case and reason, one each.
+        lacking: Vec<String>,
+    },
+    /// A record cannot be read.
+    #[error("`{}` is no run record: {reason}", path.display())]
+    Record {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// An operation on a file of the results failed.
+    #[error("cannot {action} `{}`", path.display())]
+    Io {
+        /// What was tried, as a verb.
+        action: &'static str,
+        /// On which path.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl BenchError {
+    pub(super) fn recipe(recipe: &Recipe, problems: Vec<String>) -> Self {
+        Self::Recipe { recipe: recipe.name.clone(), problems }
+    }
+}
+
+/// Adds action and path to a system error.
+pub(super) fn at<'a>(
+    action: &'static str,
+    path: &'a Path,
+) -> impl FnOnce(io::Error) -> BenchError + 'a {
+    move |source| BenchError::Io { action, path: path.to_owned(), source }
+}
+
+fn list(items: &[String]) -> String {
+    items
+        .iter()
+        .map(|item| format!("  {}", item.replace('\n', "\n  ")))
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+fn nearest_cases(near: &[String], count: usize) -> String {
+    match near {
+        [] => format!(" ({count} cases are known)"),
+        _ => format!("\n  nearest  {}", near.join("\n           ")),
+    }
+}

@@ -1,0 +1,168 @@
+//! The folder of a run: `results/RUN-ID/system/model/mode/batch/precision/`.
+//!
+//! A record appears in one step or not at all, and a killed run leaves no temporary
+//! file: the file has no name until it is complete. Under sudo, what is made
+//! belongs to whoever owns the folder it is made in.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+
+use super::BenchError;
+use super::error::at;
+
+/// The folder of one run.
+#[derive(Debug)]
+pub(super) struct RunFolder {
+    /// The name of the run.
+    pub id: String,
+    /// The folder.
+    pub path: PathBuf,
+    owner: Option<(u32, u32)>,
+}
+
+impl RunFolder {
+    /// Makes a new folder below `results` whose name begins with `name`.
+    pub(super) fn create(results: &Path, name: &str) -> Result<Self, BenchError> {
+        let owner = foreign_owner(results);
+        make_folders(results, owner)?;
+        for count in 1u32.. {
+            let id = if count == 1 { name.to_owned() } else { format!("{name}-{count}") };
+            let path = results.join(&id);
+            match fs::create_dir(&path) {
+                Ok(()) => {
+                    give(&path, owner);
+                    return Ok(Self { id, path, owner });
+                }
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(at("create", &path)(error)),
+            }
+        }
+        unreachable!("no folder holds four thousand million runs")
+    }
+
+    /// The folder of a case, made if it is not there.
+    pub(super) fn case(&self, case: &str) -> Result<PathBuf, BenchError> {
+        let folder = self.path.join(case);
+        make_folders(&folder, self.owner)?;
+        Ok(folder)
+    }
+
+    /// A new file that is written while the job runs.
+    pub(super) fn create_file(&self, path: &Path) -> Result<File, BenchError> {
+        let file = File::create_new(path).map_err(at("create", path))?;
+        give(path, self.owner);
+        Ok(file)
+    }
+
+    /// A new file that appears with all of its content.
+    pub(super) fn write_file(&self, path: &Path, bytes: &[u8]) -> Result<(), BenchError> {
+        match write_unnamed(path, bytes) {
+            Err(error) if has_no_unnamed_files(&error) => {
+                let temporary = path.with_extension("partial");
+                let write = || {
+                    let mut file = File::create(&temporary)?;
+                    file.write_all(bytes)?;
+                    file.sync_all()?;
+                    fs::rename(&temporary, path)
+                };
+                write().map_err(at("write", path))?;
+            }
+            written => written.map_err(at("write", path))?,
+        }
+        give(path, self.owner);
+        Ok(())
+    }
+}
+
+fn write_unnamed(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mode = Mode::from_raw_mode(0o644);
+    let unnamed =
+        rustix::fs::open(folder, OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC, mode)?;
+    let mut file = File::from(unnamed);
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    // linkat(2): the way to name such a file without CAP_DAC_READ_SEARCH.
+    let nameless = format!("/proc/self/fd/{}", file.as_raw_fd());
+    Ok(rustix::fs::linkat(CWD, &nameless, CWD, path, AtFlags::SYMLINK_FOLLOW)?)
+}
+
+/// NFS and some overlays have no `O_TMPFILE`; old kernels take it for a folder.
+fn has_no_unnamed_files(error: &io::Error) -> bool {
+    let known = [rustix::io::Errno::OPNOTSUPP, rustix::io::Errno::ISDIR, rustix::io::Errno::INVAL];
+    known.iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
+}
+
+/// Makes `folder` and what is missing above it.
+fn make_folders(folder: &Path, owner: Option<(u32, u32)>) -> Result<(), BenchError> {
+    // A relative path ends in an empty one, which is the current folder.
+    if folder.as_os_str().is_empty() || folder.is_dir() {
+        return Ok(());
+    }
+    if let Some(above) = folder.parent() {
+        make_folders(above, owner)?;
+    }
+    match fs::create_dir(folder) {
+        Ok(()) => give(folder, owner),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => {}
+        Err(error) => return Err(at("create", folder)(error)),
+    }
+    Ok(())
+}
+
+/// The owner of the nearest folder that exists, if this is root and the owner is not.
+fn foreign_owner(folder: &Path) -> Option<(u32, u32)> {
+    if !rustix::process::geteuid().is_root() {
+        return None;
+    }
+    let there = folder.ancestors().find(|above| above.is_dir()).unwrap_or(Path::new("."));
+    let metadata = fs::metadata(there).ok()?;
+    (metadata.uid() != 0).then_some((metadata.uid(), metadata.gid()))
+}
+
+/// A failure only matters to a later removal by the owner.
+fn give(path: &Path, owner: Option<(u32, u32)>) {
+    if let Some((user, group)) = owner {
+        let _ = std::os::unix::fs::chown(path, Some(user), Some(group));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_of_one_second_get_different_folders() {
+        let results = tempfile::tempdir().unwrap();
+        let deep = results.path().join("a/results");
+        assert_eq!(RunFolder::create(&deep, "run").unwrap().id, "run");
+        assert_eq!(RunFolder::create(&deep, "run").unwrap().id, "run-2");
+        assert_eq!(RunFolder::create(&deep, "run").unwrap().id, "run-3");
+    }
+
+    #[test]
+    fn a_file_appears_complete_and_alone() {
+        let results = tempfile::tempdir().unwrap();
+        let run = RunFolder::create(results.path(), "run").unwrap();
+        let folder = run.case("a/b").unwrap();
+        run.write_file(&folder.join("record.json"), b"{}").unwrap();
+        assert_eq!(fs::read(folder.join("record.json")).unwrap(), b"{}");
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
+        let mode = fs::metadata(folder.join("record.json")).unwrap().mode();
+        assert_eq!(mode & 0o600, 0o600);
+    }
+
+    #[test]
+    fn results_that_cannot_be_written_are_an_error_with_the_path() {
+        let results = tempfile::tempdir().unwrap();
+        let file = results.path().join("file");
+        fs::write(&file, "").unwrap();
+        let message = RunFolder::create(&file.join("results"), "run").unwrap_err().to_string();
+        assert_eq!(message, format!("cannot create `{}`", file.display()));
+    }
+}

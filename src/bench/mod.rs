@@ -1,0 +1,53 @@
+//! Runs cases, turns their logs into figures, and writes a record of each run.
+//!
+//! A case is one point of a recipe's matrix under one profile. Each is run by an
+//! engine in the sealed image; its log is kept whole, the recipe's patterns find
+//! values in it while it grows, the recipe's formulas make figures of them, and
+//! two records are written before the next case starts: the one that the guide asks
+//! for, with exactly the guide's keys, and the run record with everything else.
+//! A new benchmark needs a recipe, never code here.
+//!
+//! - `case`, `variables`, `template`: from matrix and profile to commands;
+//! - `log`, `formula`, `number`, `clock`, `figures`: from a log to figures;
+//! - `record`, `guide`, `previous`: what is written, and whether a run repeats another;
+//! - `plan`, `run`, `kept_log`, `verdict`: what would be run, running it, and how it ended.
+//!
+//! Invariants: every case that was started has a record, however it ended; a figure
+//! that could not be computed is absent with its reason, never a guess; what a user
+//! set otherwise stands in the record. Reading records for people is left to `report`,
+//! exit codes and progress bars to `cli`, verifying data sets to `dataset`.
+
+mod blank;
+mod case;
+mod clock;
+mod error;
+mod figures;
+mod files;
+mod formula;
+mod guide;
+mod host;
+mod kept_log;
+mod log;
+mod nearest;
+mod number;
+mod plan;
+mod previous;
+mod record;
+mod run;
+mod template;
+mod variables;
+mod verdict;
+
+pub use case::{Case, FULL_PROFILE, expand, select};
+pub use error::BenchError;
+pub use figures::{Figure, Rules};
+pub use formula::{Binding, FUNCTIONS, Formula, FormulaError, Scope};
+pub use host::Host;
+pub use log::{Findings, LogPatterns, LogReader};
+pub use number::Number;
+pub use plan::{PlannedCase, ProfileFile, Setup, check, plan};
+pub use previous::Repeatable;
+pub use record::{RunRecord, Status, read_record, read_records};
+pub use run::{Event, Options, RunSummary, run};
+pub use template::{Template, TemplateError};
+pub use variables::{Deviation, Setting, Variables};

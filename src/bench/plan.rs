@@ -1,0 +1,261 @@
+//! Says exactly what would be run: `run` runs it, a dry run prints it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::case::{self, Case, find_profile};
+use super::figures::Rules;
+use super::host::Host;
+use super::template::Template;
+use super::variables::{Setting, value_text};
+use super::{BenchError, expand, select};
+use crate::digest::Digest;
+use crate::engine::{Job, Mount};
+use crate::image::Image;
+use crate::recipe::{Profile, Recipe};
+
+/// A file that the profile mounts, where it lies on this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProfileFile {
+    /// Absolute path in the job, a key of the profile's `files`.
+    pub target: String,
+    /// The file on this machine, already checked.
+    pub source: PathBuf,
+    /// Digest of its content.
+    pub digest: Digest,
+}
+
+/// What is to be run, and on what.
+#[derive(Debug, Clone)]
+pub struct Setup<'a> {
+    /// The recipe.
+    pub recipe: &'a Recipe,
+    /// Digest of the lock that the image was built from.
+    pub lock: Digest,
+    /// The sealed image.
+    pub image: &'a Image,
+    /// Name of the profile.
+    pub profile: &'a str,
+    /// Names and globs of cases; all of them if empty.
+    pub cases: &'a [String],
+    /// What the user sets otherwise than the recipe.
+    pub settings: &'a [Setting],
+    /// The profile's files.
+    pub files: &'a [ProfileFile],
+    /// Verified data sets: name to folder and digest.
+    pub data: &'a BTreeMap<String, (PathBuf, Digest)>,
+    /// Seconds for each case instead of the recipe's.
+    pub timeout: Option<u64>,
+    /// The machine.
+    pub host: &'a Host,
+}
+
+/// One case as it would be run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlannedCase {
+    /// The case.
+    pub case: Case,
+    /// Command, environment, mounts and limits.
+    pub job: Job,
+    /// Name of the kept log.
+    pub log_file: String,
+    /// Name of the guide's record.
+    pub record_file: String,
+    /// Why it would be skipped on this machine, if it would.
+    pub lacks: Option<String>,
+}
+
+/// Every chosen case as it would be run, in the order of the matrix.
+pub fn plan(setup: &Setup) -> Result<Vec<PlannedCase>, BenchError> {
+    let recipe = setup.recipe;
+    let profile = find_profile(recipe, setup.profile)?;
+    let rules = Rules::compile(&recipe.benchmark)
+        .map_err(|problems| BenchError::recipe(recipe, problems))?;
+    let cases = select(&expand(recipe, setup.profile, setup.settings)?, setup.cases)?;
+    let mounts = mounts(setup, profile)?;
+    let (mut planned, mut problems) = (Vec::new(), Vec::new());
+    for case in cases {
+        let mut case_problems = rules.unknown_names(&case.variables);
+        match planned_case(setup, profile, case, &mounts) {
+            Ok(case) => planned.push(case),
+            Err(more) => case_problems.extend(more),
+        }
+        // The same mistake shows in every case; it is reported once.
+        case_problems.retain(|problem| !problems.contains(problem));
+        problems.extend(case_problems);
+    }
+    if problems.is_empty() { Ok(planned) } else { Err(BenchError::recipe(recipe, problems)) }
+}
+
+/// Whether the benchmark part of `recipe` could be run under each of its profiles.
+///
+/// Needs neither image nor data: it compiles every pattern and formula, expands every
+/// matrix and fills in every template.
+pub fn check(recipe: &Recipe) -> Result<(), BenchError> {
+    let image = Image {
+        name: recipe.name.clone(),
+        seal: Digest::of(b""),
+        lock: Digest::of(b""),
+        layers: Vec::new(),
+        env: BTreeMap::new(),
+        workdir: String::new(),
+    };
+    let nowhere = |target: &String| ProfileFile {
+        target: target.clone(),
+        source: PathBuf::new(),
+        digest: Digest::of(b""),
+    };
+    for (name, profile) in &recipe.profiles {
+        let files: Vec<_> = profile.files.keys().map(nowhere).collect();
+        let names = profile.data.values();
+        let data = names.map(|name| (name.clone(), (PathBuf::new(), Digest::of(b"")))).collect();
+        plan(&Setup {
+            recipe,
+            lock: Digest::of(b""),
+            image: &image,
+            profile: name,
+            cases: &[],
+            settings: &[],
+            files: &files,
+            data: &data,
+            timeout: None,
+            host: &Host::default(),
+        })?;
+    }
+    Ok(())
+}
+
+/// Data sets and profile files, sorted by their place in the job.
+fn mounts(setup: &Setup, profile: &Profile) -> Result<Vec<Mount>, BenchError> {
+    let mut missing = Vec::new();
+    let mut mounts = BTreeMap::new();
+    for (target, name) in &profile.data {
+        match setup.data.get(name) {
+            Some((folder, _)) => drop(mounts.insert(target, folder)),
+            None => missing.push(format!("data set `{name}` at `{target}`")),
+        }
+    }
+    for (target, path) in &profile.files {
+        match setup.files.iter().find(|file| file.target == *target) {
+            Some(file) => drop(mounts.insert(target, &file.source)),
+            None => missing.push(format!("file `{path}` at `{target}`")),
+        }
+    }
+    if !missing.is_empty() {
+        return Err(BenchError::MissingInput { profile: setup.profile.to_owned(), missing });
+    }
+    let mount = |(target, source): (&String, &PathBuf)| Mount {
+        source: source.clone(),
+        target: target.clone(),
+        writable: false,
+    };
+    Ok(mounts.into_iter().map(mount).collect())
+}
+
+fn planned_case(
+    setup: &Setup,
+    profile: &Profile,
+    case: Case,
+    mounts: &[Mount],
+) -> Result<PlannedCase, Vec<String>> {
+    let benchmark = &setup.recipe.benchmark;
+    let mode = &benchmark.mode[&case.mode];
+    let mut filler = Filler::new(&case);
+    let template = mode.commands.get(&case.model).unwrap_or(&mode.command);
+    let command: Vec<String> =
+        template.iter().flat_map(|argument| filler.argument(argument)).collect();
+    let mut env = setup.image.env.clone();
+    for (name, value) in mode.env.iter().chain(&profile.env) {
+        env.insert(name.clone(), filler.text("environment", value));
+    }
+    let workdir = filler.text("`workdir`", &benchmark.workdir);
+    let log_file = filler.file_name("`log-file`", &benchmark.record.log_file);
+    let record_file = filler.file_name("`file`", &benchmark.record.file);
+    filler.check_names(&command, &log_file, &record_file);
+    let problems = filler.problems;
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let image = &setup.recipe.image;
+    let timeout = setup.timeout.or(profile.timeout).unwrap_or(benchmark.timeout);
+    let job = Job {
+        command,
+        env,
+        workdir,
+        mounts: mounts.to_vec(),
+        writable: image.writable.clone(),
+        shm_size: image.shm_size,
+        timeout: Duration::from_secs(timeout),
+        memory: None,
+    };
+    let lacks = if profile.gpus { setup.host.lacks_gpus(case.gpus) } else { None };
+    Ok(PlannedCase { case, job, log_file, record_file, lacks })
+}
+
+/// Fills in templates with the variables of one case and collects what goes wrong.
+struct Filler<'a> {
+    case: &'a Case,
+    known: Vec<String>,
+    problems: Vec<String>,
+}
+
+impl<'a> Filler<'a> {
+    fn new(case: &'a Case) -> Self {
+        let known = case.variables.keys().cloned().collect();
+        Self { case, known, problems: Vec::new() }
+    }
+
+    fn argument(&mut self, template: &str) -> Vec<String> {
+        let case = self.case;
+        let value = |name: &str| case.variables.get(name).map(value_text);
+        let filled = Template::parse(template)
+            .and_then(|template| template.render_argument(&self.known, value));
+        filled.unwrap_or_else(|error| {
+            self.problems.push(format!("command: {error}"));
+            Vec::new()
+        })
+    }
+
+    fn text(&mut self, place: &str, template: &str) -> String {
+        let case = self.case;
+        let value = |name: &str| case.variables.get(name).map(value_text);
+        let filled =
+            Template::parse(template).and_then(|template| template.render(&self.known, value));
+        filled.unwrap_or_else(|error| {
+            self.problems.push(format!("{place}: {error}"));
+            String::new()
+        })
+    }
+
+    /// A name that stays inside the case's folder.
+    fn file_name(&mut self, place: &str, template: &str) -> String {
+        let name = self.text(place, template);
+        if name.contains(['/', '\0']) || matches!(name.as_str(), "." | "..") || name.len() > 200 {
+            self.problems.push(format!("{place}: `{name}` is no plain file name"));
+        }
+        name
+    }
+
+    fn check_names(&mut self, command: &[String], log_file: &str, record_file: &str) {
+        if command.first().is_none_or(String::is_empty) {
+            self.problems.push(format!("the command of mode `{}` is empty", self.case.mode));
+        }
+        let taken = [log_file, record_file, super::record::FILE];
+        let twice = taken[0] == taken[1] || taken[..2].contains(&taken[2]);
+        if self.problems.is_empty() && (twice || taken.contains(&"")) {
+            self.problems.push(format!(
+                "`file` and `log-file` have to be two names other than `{}`\n  file      {record_file}\n  log-file  {log_file}",
+                super::record::FILE
+            ));
+        }
+    }
+}
+
+/// Whether figures of this run may be judged against published ones: only the guide's own
+/// matrix in the guide's own image, with nothing set otherwise.
+pub(super) fn is_comparable(setup: &Setup, case: &Case) -> bool {
+    setup.profile == case::FULL_PROFILE
+        && setup.recipe.name == setup.recipe.system
+        && case.deviations.is_empty()
+}

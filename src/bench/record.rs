@@ -1,0 +1,381 @@
+//! The run record: everything that decided a figure, and everything that was measured.
+//!
+//! One JSON file a case, written when the case ends, however it ends. It carries a
+//! version; what was not measured is `null`, never a guess. References to digests make
+//! it checkable, and the recipe's errata are copied into it, so that `report` needs nothing else.
+//!
+//! Invariant: a field is only ever added, with a default, within one version; a record
+//! of a later version is refused, not half read.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::BenchError;
+use super::error::at;
+use super::figures::{Figure, number_of};
+use super::host::Host;
+use super::number::Number;
+use super::previous::Repeatable;
+use super::variables::{Deviation, Variables};
+use crate::digest::Digest;
+use crate::recipe::{Erratum, Guide, Published};
+
+/// The version of records that this program writes.
+pub const VERSION: u32 = 1;
+
+/// Name of the file in a case's folder.
+pub const FILE: &str = "record.json";
+
+/// One case that was run, or why it was not.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunRecord {
+    /// Format of the record.
+    pub version: u32,
+    /// The run it belongs to.
+    pub run: String,
+    /// Position of the case in its run, from 1.
+    pub index: usize,
+    /// The case, `seg/fastscnn/sp/bs2/fp32`.
+    pub case: String,
+    /// How it ended.
+    pub status: Status,
+    /// The figure that the guide's own script would print.
+    pub final_result: Option<Figure>,
+    /// The true throughput.
+    pub throughput: Option<Figure>,
+    /// Every figure of the recipe, in its order.
+    pub metrics: Vec<Figure>,
+    /// Whether the run repeats the newest one of the same work to the last digit.
+    pub repeatable: Repeatable,
+    /// Start of the command, RFC 3339 in UTC.
+    pub start: String,
+    /// Wall time of the command in seconds.
+    pub duration: Option<f64>,
+    /// How the command ended; absent if it never started.
+    pub exit: Option<ExitRecord>,
+    /// Processor time in seconds; `null` if it was not measured.
+    pub cpu_time: Option<f64>,
+    /// Largest memory in bytes; `null` if it was not measured.
+    pub peak_memory: Option<u64>,
+    /// The image.
+    pub image: ImageRecord,
+    /// The profile.
+    pub profile: ProfileRecord,
+    /// The data sets, in the order of their place in the job.
+    pub data: Vec<DataRecord>,
+    /// What a user set otherwise than the recipe.
+    pub deviations: Vec<Deviation>,
+    /// What templates and formulas could name.
+    pub variables: Variables,
+    /// What was run.
+    pub job: JobRecord,
+    /// Name of the engine.
+    pub engine: String,
+    /// The machine.
+    pub host: Host,
+    /// The kept log; absent if the command never started.
+    pub log: Option<LogRecord>,
+    /// Values found once, as the log writes them; `null` if there was none.
+    pub once: BTreeMap<String, Option<String>>,
+    /// Every value of every series.
+    pub series: BTreeMap<String, SeriesRecord>,
+    /// Name of the series that counts steps, a key of `series`.
+    pub progress: String,
+    /// Name of the guide's record beside this one; absent if the case was skipped.
+    pub guide_record: Option<String>,
+    /// Figures the guide publishes for this case; empty if this run may not be judged by them.
+    pub published: Vec<Published>,
+    /// What the guide gets wrong, or the recipe does otherwise.
+    pub errata: Vec<Erratum>,
+}
+
+/// How a case ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", content = "reason", rename_all = "kebab-case")]
+pub enum Status {
+    /// It ran to its end and gave every figure it has to give.
+    Ok,
+    /// It did not; the reason as a fragment.
+    Failed(String),
+    /// It was not started, because this machine lacks something.
+    Skipped(String),
+}
+
+/// How a command ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "by", content = "number", rename_all = "kebab-case")]
+pub enum ExitRecord {
+    /// It returned this status.
+    Status(i32),
+    /// This signal ended it.
+    Signal(i32),
+    /// It took too long.
+    Timeout,
+    /// The user stopped it.
+    Stop,
+}
+
+/// The image a case ran in, and where it came from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageRecord {
+    /// `seg-debian`.
+    pub name: String,
+    /// Digest of the manifest.
+    pub seal: Digest,
+    /// Digest of the lock.
+    pub lock: Digest,
+    /// Digest of the recipe's text: matrix, log rule, formulas.
+    pub recipe: Digest,
+    /// The guide the recipe follows.
+    pub guide: Guide,
+}
+
+/// How the image was run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProfileRecord {
+    /// `full`, `smoke`.
+    pub name: String,
+    /// What it is for.
+    pub about: String,
+    /// The files it mounts.
+    pub files: Vec<FileRecord>,
+}
+
+/// A profile file in the job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileRecord {
+    /// Absolute path in the job.
+    pub path: String,
+    /// Digest of its content.
+    pub digest: Digest,
+}
+
+/// A data set in the job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DataRecord {
+    /// Absolute path in the job.
+    pub path: String,
+    /// Name in `datasets.toml`.
+    pub name: String,
+    /// Digest that it was verified as.
+    pub digest: Digest,
+}
+
+/// The command and its surroundings.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobRecord {
+    /// Command and arguments.
+    pub command: Vec<String>,
+    /// The whole environment.
+    pub env: BTreeMap<String, String>,
+    /// Folder it started in.
+    pub workdir: String,
+    /// What was mounted.
+    pub mounts: Vec<MountRecord>,
+    /// Folders it could write to.
+    pub writable: Vec<String>,
+    /// Bytes of `/dev/shm`.
+    pub shm_size: u64,
+    /// Seconds it was given.
+    pub timeout: u64,
+}
+
+/// A file or folder of the machine in the job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MountRecord {
+    /// Absolute path in the job.
+    pub target: String,
+    /// Path on the machine.
+    pub source: PathBuf,
+    /// Whether the job could write to it.
+    pub writable: bool,
+}
+
+/// The kept log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogRecord {
+    /// Name beside this record.
+    pub file: String,
+    /// Digest of its bytes.
+    pub digest: Digest,
+    /// Bytes.
+    pub size: u64,
+    /// Lines so long that only their beginning was searched.
+    pub cut_lines: u64,
+}
+
+/// One series: what the log says, and its usual summary after the skip.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SeriesRecord {
+    /// Every value as the log writes it, nothing skipped.
+    pub values: Vec<String>,
+    /// How many were dropped from the front before anything was computed.
+    pub skipped: usize,
+    /// How many were used.
+    pub used: usize,
+    /// Their mean; absent without numbers.
+    pub mean: Option<f64>,
+    /// Their median.
+    pub median: Option<f64>,
+    /// Their standard deviation (of a sample); absent for less than two.
+    pub deviation: Option<f64>,
+    /// The smallest.
+    pub min: Option<f64>,
+    /// The largest.
+    pub max: Option<f64>,
+}
+
+impl SeriesRecord {
+    /// Sums up `values` without the first `skip`.
+    pub(super) fn new(values: Vec<String>, skip: usize) -> Self {
+        let skipped = skip.min(values.len());
+        let texts = values[skipped..].iter();
+        let numbers: Option<Vec<f64>> = texts
+            .map(|text| number_of(text).map(Number::as_f64).filter(|n| n.is_finite()))
+            .collect();
+        let mut sorted = numbers.unwrap_or_default();
+        let used = values.len() - skipped;
+        let mean = mean(&sorted);
+        let deviation = mean.and_then(|mean| deviation(&sorted, mean));
+        sorted.sort_by(f64::total_cmp);
+        let (min, max) = (sorted.first().copied(), sorted.last().copied());
+        Self { values, skipped, used, mean, median: median(&sorted), deviation, min, max }
+    }
+
+    /// The standard deviation as a part of the mean: what a reader calls the spread.
+    pub fn spread(&self) -> Option<f64> {
+        let mean = self.mean.filter(|mean| *mean != 0.0)?;
+        Some(self.deviation? / mean.abs())
+    }
+}
+
+fn mean(numbers: &[f64]) -> Option<f64> {
+    let mean = numbers.iter().sum::<f64>() / numbers.len() as f64;
+    mean.is_finite().then_some(mean)
+}
+
+fn deviation(numbers: &[f64], mean: f64) -> Option<f64> {
+    let squares: f64 = numbers.iter().map(|number| (number - mean).powi(2)).sum();
+    let deviation = (squares / (numbers.len() as f64 - 1.0)).sqrt();
+    (numbers.len() > 1 && deviation.is_finite()).then_some(deviation)
+}
+
+fn median(sorted: &[f64]) -> Option<f64> {
+    let middle = sorted.len() / 2;
+    let upper = *sorted.get(middle)?;
+    Some(if sorted.len() % 2 == 1 { upper } else { f64::midpoint(sorted[middle - 1], upper) })
+}
+
+impl RunRecord {
+    /// Its bytes on disk.
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = serde_json::to_vec_pretty(self)
+            .expect("a record has text keys only and no value that JSON lacks");
+        bytes.push(b'\n');
+        bytes
+    }
+
+    /// Seal, profile, data, command and settings are the same: both runs did the same work.
+    pub fn is_same_work(&self, other: &Self) -> bool {
+        self.case == other.case
+            && self.image.seal == other.image.seal
+            && self.profile.files == other.profile.files
+            && self.data == other.data
+            && self.variables == other.variables
+            && self.job.command == other.job.command
+            && self.job.env == other.job.env
+            && self.job.workdir == other.job.workdir
+    }
+}
+
+/// Only the version, to be looked at before anything else.
+#[derive(Deserialize)]
+struct Versioned {
+    version: u32,
+}
+
+/// Reads one record.
+pub fn read_record(path: &Path) -> Result<RunRecord, BenchError> {
+    let bytes = fs::read(path).map_err(at("read", path))?;
+    let wrong = |reason: String| BenchError::Record { path: path.to_owned(), reason };
+    let parse_error = |error: serde_json::Error| wrong(error.to_string());
+    let Versioned { version } = serde_json::from_slice(&bytes).map_err(parse_error)?;
+    if version > VERSION {
+        return Err(wrong(format!("it has version {version}\n  this program knows  {VERSION}")));
+    }
+    serde_json::from_slice(&bytes).map_err(parse_error)
+}
+
+/// Reads every record below `folder`, sorted by run and by position in the run.
+pub fn read_records(folder: &Path) -> Result<Vec<RunRecord>, BenchError> {
+    let mut records = Vec::new();
+    collect(folder, 0, &mut records)?;
+    records.sort_by(|a, b| (&a.run, a.index).cmp(&(&b.run, b.index)));
+    Ok(records)
+}
+
+/// `results/RUN/system/model/mode/batch/precision` is as deep as records lie.
+const DEEPEST: usize = 7;
+
+fn collect(folder: &Path, depth: usize, records: &mut Vec<RunRecord>) -> Result<(), BenchError> {
+    let entries = match fs::read_dir(folder) {
+        // Another process may be removing old runs.
+        Err(error) if error.kind() == io::ErrorKind::NotFound && depth > 0 => return Ok(()),
+        entries => entries.map_err(at("read", folder))?,
+    };
+    for entry in entries {
+        let entry = entry.map_err(at("read", folder))?;
+        let path = entry.path();
+        if entry.file_name() == FILE {
+            records.push(read_record(&path)?);
+        } else if depth < DEEPEST && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            collect(&path, depth + 1, records)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(values: &[&str]) -> Vec<String> {
+        values.iter().map(|value| (*value).to_owned()).collect()
+    }
+
+    #[test]
+    fn a_series_is_summed_up_after_the_skip() {
+        let series = SeriesRecord::new(texts(&["100", "1", "2", "4", "5"]), 1);
+        assert_eq!((series.skipped, series.used), (1, 4));
+        assert_eq!((series.mean, series.median), (Some(3.0), Some(3.0)));
+        assert_eq!((series.min, series.max), (Some(1.0), Some(5.0)));
+        assert!((series.deviation.unwrap() - 1.825_741_858).abs() < 1e-8);
+        assert!((series.spread().unwrap() - 0.608_580_619).abs() < 1e-8);
+    }
+
+    #[test]
+    fn a_series_without_numbers_has_no_summary() {
+        for values in [&["a", "b"][..], &["1", "nan"], &[]] {
+            let series = SeriesRecord::new(texts(values), 0);
+            assert_eq!((series.mean, series.median, series.spread()), (None, None, None));
+        }
+        let one = SeriesRecord::new(texts(&["1", "7"]), 1);
+        assert_eq!((one.mean, one.deviation), (Some(7.0), None));
+        assert_eq!(SeriesRecord::new(texts(&["1"]), 4).skipped, 1);
+    }
+
+    #[test]
+    fn a_record_of_a_later_version_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(FILE);
+        fs::write(&path, r#"{"version": 2, "anything": []}"#).unwrap();
+        let message = read_record(&path).unwrap_err().to_string();
+        assert!(message.contains("it has version 2\n  this program knows  1"), "{message}");
+        fs::write(&path, "\0\u{1}").unwrap();
+        assert!(matches!(read_record(&path), Err(BenchError::Record { .. })));
+    }
+}

@@ -1,0 +1,290 @@
+//! Runs the planned cases one after the other and writes a record of each.
+
+use std::path::{Path, PathBuf};
+
+use super::blank;
+use super::error::BenchError;
+use super::figures::{Figure, Rules};
+use super::files::RunFolder;
+use super::formula::{Binding, Scope};
+use super::guide;
+use super::kept_log::{Ended, KeptLog};
+use super::log::Findings;
+use super::number::Number;
+use super::plan::{PlannedCase, Setup, plan};
+use super::previous;
+use super::record::{ExitRecord, FILE, RunRecord, SeriesRecord, Status};
+use super::variables::value_text;
+use super::verdict;
+use crate::engine::{Engine, Exit, Stop};
+use crate::store::Store;
+
+/// How a run goes about it.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Folder that the run's own folder is made in, `./results`.
+    pub results: PathBuf,
+    /// Go on with the next case when one fails.
+    pub keep_going: bool,
+    /// Refuse to run anything when a case would be skipped.
+    pub strict: bool,
+}
+
+/// What happens while cases run.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// The run has its folder.
+    RunStarted {
+        /// Name of the run.
+        id: &'a str,
+        /// Its folder.
+        folder: &'a Path,
+        /// Number of cases.
+        cases: usize,
+    },
+    /// A case starts.
+    CaseStarted {
+        /// Position, from 1.
+        index: usize,
+        /// The case.
+        case: &'a PlannedCase,
+    },
+    /// The job has written something.
+    Output {
+        /// The bytes, in any pieces.
+        bytes: &'a [u8],
+    },
+    /// The progress series has a new value.
+    Progress {
+        /// How many values it has.
+        step: usize,
+        /// The newest, as the log writes it.
+        value: &'a str,
+        /// The true throughput of this step alone, if it can be computed.
+        throughput: Option<&'a Figure>,
+    },
+    /// A case has ended and its record is written.
+    CaseEnded {
+        /// The record.
+        record: &'a RunRecord,
+    },
+}
+
+/// What came out of a run.
+#[derive(Debug)]
+pub struct RunSummary {
+    /// Name of the run.
+    pub id: String,
+    /// Its folder.
+    pub folder: PathBuf,
+    /// A record of each case that was started or skipped.
+    pub records: Vec<RunRecord>,
+    /// Cases that were not reached, because one failed or the user stopped.
+    pub not_run: Vec<String>,
+    /// Whether the user stopped it.
+    pub stopped: bool,
+}
+
+impl RunSummary {
+    /// Whether something was measured and nothing failed, was left out or was stopped.
+    /// A skipped case is no failure, but no measurement either.
+    pub fn all_ok(&self) -> bool {
+        let failed = |record: &RunRecord| matches!(record.status, Status::Failed(_));
+        let measured = self.records.iter().any(|record| record.status == Status::Ok);
+        measured && self.not_run.is_empty() && !self.stopped && !self.records.iter().any(failed)
+    }
+}
+
+/// Where and with what cases run.
+struct Run<'a, 's> {
+    engine: &'a dyn Engine,
+    store: &'a Store,
+    setup: &'a Setup<'s>,
+    rules: Rules,
+    folder: RunFolder,
+    results: &'a Path,
+    stop: &'a Stop,
+}
+
+/// Runs every case of `setup` with `engine` and tells `events` about it.
+///
+/// A case that fails is a record, not an error; an error means that nothing was run, or
+/// that a record could not be written.
+pub fn run(
+    engine: &dyn Engine,
+    store: &Store,
+    setup: &Setup,
+    options: &Options,
+    stop: &Stop,
+    events: &mut dyn FnMut(Event),
+) -> Result<RunSummary, BenchError> {
+    let planned = plan(setup)?;
+    refuse_if_strict(&planned, options)?;
+    let rules = Rules::compile(&setup.recipe.benchmark)
+        .map_err(|problems| BenchError::recipe(setup.recipe, problems))?;
+    let name = format!("{}-{}", now("%Y%m%dT%H%M%SZ"), setup.image.seal.short());
+    let folder = RunFolder::create(&options.results, &name)?;
+    events(Event::RunStarted { id: &folder.id, folder: &folder.path, cases: planned.len() });
+    let run = Run { engine, store, setup, rules, folder, results: &options.results, stop };
+    let mut records: Vec<RunRecord> = Vec::new();
+    for (index, case) in planned.iter().enumerate() {
+        let failed = |record: &RunRecord| matches!(record.status, Status::Failed(_));
+        let give_up = !options.keep_going && records.last().is_some_and(failed);
+        if give_up || stop.is_requested() {
+            break;
+        }
+        events(Event::CaseStarted { index: index + 1, case });
+        let record = run.case(index + 1, case, events)?;
+        events(Event::CaseEnded { record: &record });
+        records.push(record);
+    }
+    let not_run = planned[records.len()..].iter().map(|case| case.case.name.clone()).collect();
+    let (id, folder) = (run.folder.id, run.folder.path);
+    Ok(RunSummary { id, folder, records, not_run, stopped: stop.is_requested() })
+}
+
+fn refuse_if_strict(planned: &[PlannedCase], options: &Options) -> Result<(), BenchError> {
+    let lacking: Vec<String> = planned
+        .iter()
+        .filter_map(|case| Some(format!("{}: {}", case.case.name, case.lacks.as_ref()?)))
+        .collect();
+    if options.strict && !lacking.is_empty() {
+        return Err(BenchError::Strict { lacking });
+    }
+    Ok(())
+}
+
+#[expect(clippy::disallowed_methods, reason = "a record says when its run started")]
+fn now(format: &str) -> String {
+    jiff::Timestamp::now().strftime(format).to_string()
+}
+
+impl Run<'_, '_> {
+    /// Runs or skips one case; its record is on disk when this returns.
+    fn case(
+        &self,
+        index: usize,
+        case: &PlannedCase,
+        events: &mut dyn FnMut(Event),
+    ) -> Result<RunRecord, BenchError> {
+        let folder = self.folder.case(&case.case.name)?;
+        let start = now("%Y-%m-%dT%H:%M:%SZ");
+        let engine = self.engine.name();
+        let mut record = blank::record(self.setup, case, engine, &self.folder.id, index, start);
+        match &case.lacks {
+            Some(reason) => record.status = Status::Skipped(reason.clone()),
+            None => {
+                let ended = self.execute(case, &folder, events)?;
+                self.fill_in(&mut record, case, ended);
+                self.write_guide_record(&mut record, case, &folder)?;
+            }
+        }
+        let runs = self.store.runs();
+        let repeatable = &self.rules.benchmark.log.repeatable;
+        record.repeatable = previous::compare(&record, repeatable, &[self.results, &runs]);
+        let bytes = record.to_bytes();
+        self.folder.write_file(&folder.join(FILE), &bytes)?;
+        let kept = Path::new("runs").join(&self.folder.id).join(&case.case.name).join(FILE);
+        self.store.write_file(&kept, &bytes)?;
+        Ok(record)
+    }
+
+    fn execute(
+        &self,
+        case: &PlannedCase,
+        folder: &Path,
+        events: &mut dyn FnMut(Event),
+    ) -> Result<Ended, BenchError> {
+        let path = folder.join(&case.log_file);
+        let mut log = KeptLog::new(self.folder.create_file(&path)?, self.rules.patterns.reader());
+        let series = &self.rules.benchmark.log.progress;
+        let mut seen = 0;
+        let mut output = |bytes: &[u8]| {
+            log.push(bytes);
+            events(Event::Output { bytes });
+            let findings = log.findings();
+            let Some(value) = findings.series[series].last() else { return };
+            let step = findings.series[series].len();
+            if step > seen {
+                seen = step;
+                let throughput = self.rules.current(&case.case.variables, findings);
+                events(Event::Progress { step, value, throughput: throughput.as_ref() });
+            }
+        };
+        let outcome =
+            self.engine.run(self.store, self.setup.image, &case.job, &mut output, self.stop);
+        Ok(log.end(outcome, &path, &case.log_file))
+    }
+
+    /// Puts what a job did into its record.
+    fn fill_in(&self, record: &mut RunRecord, case: &PlannedCase, ended: Ended) {
+        let figures = self.rules.figures(&case.case.variables, &ended.findings);
+        record.status = match verdict::failure(&self.rules, &case.job, &ended, &figures) {
+            None => Status::Ok,
+            Some(reason) => Status::Failed(reason),
+        };
+        let rule = &self.rules.benchmark.record;
+        let named = |name: &str| figures.iter().find(|figure| figure.name == name).cloned();
+        record.final_result = named(&rule.final_result);
+        record.throughput = named(&rule.throughput);
+        record.metrics = figures;
+        record.log = Some(ended.log);
+        if let Ok(outcome) = &ended.outcome {
+            record.exit = Some(exit_record(outcome.exit));
+            record.duration = Some(outcome.duration.as_secs_f64());
+            record.cpu_time = outcome.cpu_time.map(|time| time.as_secs_f64());
+            record.peak_memory = outcome.peak_memory;
+        }
+        record.once = ended.findings.once;
+        let series = ended.findings.series.into_iter();
+        record.series = series
+            .map(|(name, values)| {
+                let series = SeriesRecord::new(values, self.rules.skip(&name));
+                (name, series)
+            })
+            .collect();
+    }
+
+    /// Writes the record that the guide asks for.
+    fn write_guide_record(
+        &self,
+        record: &mut RunRecord,
+        case: &PlannedCase,
+        folder: &Path,
+    ) -> Result<(), BenchError> {
+        let variables = &case.case.variables;
+        let findings = Findings {
+            once: record.once.clone(),
+            series: record.series.keys().map(|name| (name.clone(), Vec::new())).collect(),
+            ..Findings::default()
+        };
+        let mut scope: Scope = self.rules.scope(variables, &findings, |_| 0);
+        for figure in &record.metrics {
+            let absent = || Binding::Unusable(figure.reason.clone().unwrap_or_default());
+            let binding = figure.value.map_or_else(absent, Binding::Number);
+            scope.insert(figure.name.clone(), binding);
+        }
+        let text = |name: &str| -> Option<String> {
+            let found = record.once.get(name).cloned().flatten();
+            found.or_else(|| variables.get(name).map(value_text))
+        };
+        let ok = record.status == Status::Ok;
+        let final_result: Option<Number> =
+            record.final_result.as_ref().and_then(|figure| figure.value).filter(|_| ok);
+        let outcome =
+            guide::Outcome { scope: &scope, text: &text, final_result, log_file: &case.log_file };
+        let json = guide::render(&self.rules.keys, &outcome);
+        self.folder.write_file(&folder.join(&case.record_file), json.as_bytes())?;
+        record.guide_record = Some(case.record_file.clone());
+        Ok(())
+    }
+}
+
+fn exit_record(exit: Exit) -> ExitRecord {
+    match exit {
+        Exit::Status(status) => ExitRecord::Status(status),
+        Exit::Signal(signal) => ExitRecord::Signal(signal),
+        Exit::TimedOut => ExitRecord::Timeout,
+        Exit::Stopped => ExitRecord::Stop,
+    }
+}

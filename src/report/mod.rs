@@ -1,0 +1,86 @@
+//! Tables from run records, for a terminal or as Markdown.
+//!
+//! Reads nothing but records: errata and published figures were copied into them
+//! when the case ended. Says everything in words, so that no colour is needed.
+//!
+//! Invariants: `FINAL_RESULT` stands as the guide's script would print it, the true
+//! throughput beside it, each with its unit; what was not measured is called so; a case
+//! that failed or was skipped has no figures and gives its reason below the table. Text
+//! of a log never reaches a terminal with control characters in it.
+
+mod columns;
+mod table;
+
+use crate::bench::{Repeatable, RunRecord, Status};
+
+pub use table::Format;
+use table::{Align, Table};
+
+/// One table for each run among `records`, with what a reader has to know below it.
+pub fn report(records: &[RunRecord], format: Format) -> String {
+    let mut text = String::new();
+    for run in records.chunk_by(|a, b| a.run == b.run) {
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        text.push_str(&heading(&run[0], format));
+        text.push_str(&table_of(run).render(format));
+        text.push_str(&notes(run, format));
+    }
+    text
+}
+
+/// Run, image with its seal, profile, engine.
+fn heading(record: &RunRecord, format: Format) -> String {
+    let mark = if format == Format::Markdown { "## " } else { "" };
+    let (image, profile) = (&record.image, &record.profile.name);
+    format!(
+        "{mark}run {}\n\n{}@{}, profile {profile}, engine {}\n\n",
+        record.run, image.name, image.seal, record.engine
+    )
+}
+
+fn table_of(run: &[RunRecord]) -> Table {
+    let mut table = Table::new(&[
+        ("case", Align::Left),
+        ("status", Align::Left),
+        ("FINAL_RESULT", Align::Right),
+        ("throughput", Align::Right),
+        ("steps", Align::Right),
+        ("spread", Align::Right),
+        ("time", Align::Right),
+        ("memory", Align::Right),
+        ("repeated", Align::Left),
+    ]);
+    for record in run {
+        table.row(columns::cells(record));
+    }
+    table
+}
+
+/// Reasons, differences, deviations and errata, each once.
+fn notes(run: &[RunRecord], format: Format) -> String {
+    let mut notes: Vec<String> = Vec::new();
+    for record in run {
+        match &record.status {
+            Status::Ok => {}
+            Status::Failed(reason) => notes.push(format!("{} failed: {reason}", record.case)),
+            Status::Skipped(reason) => notes.push(format!("{} skipped: {reason}", record.case)),
+        }
+        if matches!(record.repeatable, Repeatable::Differs { .. }) {
+            notes.push(format!("{} {}", record.case, record.repeatable));
+        }
+    }
+    let deviations = run.iter().flat_map(|record| &record.deviations);
+    notes.extend(deviations.map(columns::deviation));
+    let errata = run.iter().flat_map(|record| &record.errata);
+    notes.extend(errata.map(|erratum| format!("erratum {}: {}", erratum.id, erratum.text)));
+    let mut seen = std::collections::BTreeSet::new();
+    notes.retain(|note| seen.insert(note.clone()));
+    let lines = notes.iter().map(|note| table::note(note, format));
+    let text: String = lines.collect();
+    if text.is_empty() { text } else { format!("\n{text}") }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,183 @@
+//! Names, choice and commands of cases.
+
+use repro::bench::{BenchError, PlannedCase, Setting, check, expand, plan, select};
+
+use super::{Bench, recipe, recipe_of};
+
+fn names(patterns: &[&str]) -> Result<Vec<String>, BenchError> {
+    let cases = expand(&recipe("seg"), "full", &[]).unwrap();
+    let patterns: Vec<String> = patterns.iter().map(|pattern| (*pattern).to_owned()).collect();
+    Ok(select(&cases, &patterns)?.into_iter().map(|case| case.name).collect())
+}
+
+fn planned(bench: &Bench) -> Vec<PlannedCase> {
+    plan(&bench.setup()).unwrap()
+}
+
+/// The seg recipe with one text in place of another.
+fn changed(from: &str, to: &str) -> repro::recipe::Recipe {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/fixtures/guides/seg.toml");
+    let text = std::fs::read_to_string(folder).unwrap();
+    assert!(text.contains(from), "{from}");
+    recipe_of("seg", &text.replacen(from, to, 1))
+}
+
+#[test]
+fn the_matrix_is_walked_in_the_order_it_is_written() {
+    let all = names(&[]).unwrap();
+    assert_eq!(all.len(), 6);
+    assert_eq!(all[0], "seg/fastscnn/sp/bs2/fp32");
+    assert_eq!(all[1], "seg/fastscnn/mp/bs2/fp32");
+    assert_eq!(all[5], "seg/ocrnet_hrnetw48/mp/bs2/fp32");
+}
+
+#[test]
+fn globs_cross_slashes_and_keep_the_order_of_the_matrix() {
+    let fastscnn = ["seg/fastscnn/sp/bs2/fp32", "seg/fastscnn/mp/bs2/fp32"];
+    assert_eq!(names(&["seg/fastscnn/*"]).unwrap(), fastscnn);
+    assert_eq!(names(&["*fp32"]).unwrap().len(), 6);
+    assert_eq!(names(&["*/mp/*", "seg/fastscnn/sp/bs2/fp32"]).unwrap().len(), 4);
+    assert_eq!(names(&["*/fastscnn/*", "seg/fast*"]).unwrap(), fastscnn);
+}
+
+#[test]
+fn a_part_of_exactly_one_name_is_enough() {
+    assert_eq!(names(&["fastscnn/sp"]).unwrap(), ["seg/fastscnn/sp/bs2/fp32"]);
+    let message = names(&["fastscnn"]).unwrap_err().to_string();
+    let expected =
+        "`fastscnn` is more than one case\n  seg/fastscnn/sp/bs2/fp32\n  seg/fastscnn/mp/bs2/fp32";
+    assert_eq!(message, expected);
+}
+
+#[test]
+fn an_unknown_case_is_named_with_the_nearest() {
+    let message = names(&["seg/fastscn/sp/bs2/fp32"]).unwrap_err().to_string();
+    assert!(
+        message
+            .starts_with("no case is named `seg/fastscn/sp/bs2/fp32`\n  nearest  seg/fastscnn/sp")
+    );
+    let message = names(&["zzz*"]).unwrap_err().to_string();
+    assert_eq!(message, "no case is named `zzz*` (6 cases are known)");
+    assert!(matches!(names(&["[a"]), Err(BenchError::CaseGlob { .. })));
+    assert!(names(&[""]).is_err());
+}
+
+#[test]
+fn a_plan_is_the_exact_command_with_its_surroundings() {
+    let bench = Bench::new();
+    let cases = planned(&bench);
+    assert_eq!(cases.len(), 3);
+    let job = &cases[0].job;
+    let expected = [
+        "python",
+        "tools/train.py",
+        "configs/fastscnn.py",
+        "--no-validate",
+        "--options",
+        "runner.max_iters=60",
+        "data.samples_per_gpu=2",
+        "data.workers_per_gpu=5",
+        "--smoke",
+        "yes",
+    ];
+    assert_eq!(job.command, expected);
+    assert_eq!(job.workdir, "/home/mmsegmentation");
+    assert_eq!(job.timeout.as_secs(), 600);
+    assert_eq!(job.shm_size, 1 << 30);
+    let env: Vec<String> = job.env.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    assert_eq!(env, ["CUDA_VISIBLE_DEVICES=0", "LC_ALL=C.UTF-8", "OMP_NUM_THREADS=1"]);
+    let mounts: Vec<_> =
+        job.mounts.iter().map(|mount| (mount.target.as_str(), mount.writable)).collect();
+    assert_eq!(mounts, [("/home/data/cityscapes", false), ("/opt/smoke/sitecustomize.py", false)]);
+    assert_eq!(cases[0].log_file, "fastscnn_sp_bs2_fp32_1");
+    assert_eq!(cases[0].lacks, None);
+}
+
+#[test]
+fn variables_of_profile_and_model_win_in_their_order() {
+    let bench = Bench::new();
+    let command = &planned(&bench)[2].job.command;
+    assert!(command.contains(&"runner.max_iters=30".to_owned()), "{command:?}");
+    assert!(command.contains(&"data.workers_per_gpu=3".to_owned()), "{command:?}");
+    let full = Bench::of(recipe("seg"), "full").cases(&["*fastscnn/sp*"]);
+    let command = planned(&full).remove(0).job.command;
+    assert_eq!(command.last().unwrap(), "data.workers_per_gpu=5", "an empty list adds no argument");
+}
+
+#[test]
+fn what_a_user_sets_is_used_and_recorded() {
+    let bench = Bench::new().set(&["batch_size=18", "iterations=7"]).cases(&["*ocrnet*"]);
+    let case = planned(&bench).remove(0);
+    assert_eq!(case.case.name, "seg/ocrnet_hrnetw48/sp/bs18/fp32");
+    assert!(case.job.command.contains(&"data.samples_per_gpu=18".to_owned()));
+    assert!(case.job.command.contains(&"runner.max_iters=7".to_owned()));
+    let names: Vec<_> = case.case.deviations.iter().map(|one| one.name.as_str()).collect();
+    assert_eq!(names, ["batch_size", "iterations"]);
+}
+
+#[test]
+fn what_cannot_be_set_is_refused() {
+    let refuse = |text: &str| {
+        expand(&recipe("seg"), "smoke", &[Setting::parse(text).unwrap()]).unwrap_err().to_string()
+    };
+    let message = refuse("iteration=7");
+    assert!(
+        message.starts_with("cannot set `iteration`: no such variable, did you mean `iterations`?")
+    );
+    assert!(message.contains("batch_size, iterations, options, precision, workers"), "{message}");
+    assert!(refuse("batch_size=0").contains("a batch size is a whole number"));
+    assert!(refuse("model=x").contains("cases are chosen by their names"));
+}
+
+#[test]
+fn an_unknown_profile_is_named_with_those_there_are() {
+    let message = expand(&recipe("seg"), "smok", &[]).unwrap_err().to_string();
+    assert_eq!(message, "`seg` has no profile `smok`\n  known    full, smoke");
+}
+
+#[test]
+fn a_missing_data_set_is_refused_before_anything_runs() {
+    let mut bench = Bench::new();
+    bench.data.clear();
+    bench.files.clear();
+    let message = plan(&bench.setup()).unwrap_err().to_string();
+    assert!(message.contains("data set `cityscapes-tiny` at `/home/data/cityscapes`"), "{message}");
+    assert!(message.contains("file `seg/sitecustomize.py`"), "{message}");
+}
+
+#[test]
+fn mistakes_that_only_a_case_shows_are_found_without_running_it() {
+    let changes = [
+        ("mean(time), 3)", "mean(tiem), 3)", "unknown name `tiem`, did you mean `time`?"),
+        ("gpu_end - gpu_first", "gpu_end -", "formula of `gpus`: a number, a name or `(` expected"),
+        ("={workers}", "={worker}", "command: unknown variable `worker`, did you mean `workers`?"),
+        ("={workers}", "={workers...}", "it has to be a whole argument"),
+        ("/home/mmsegmentation", "/home/{folder}", "`workdir`: unknown variable `folder`"),
+        ("\"=gpus\"", "\"=gpu\"", "record key `gpu_num`: unknown name `gpu`"),
+        ("gpus == 1", "gpus = 1", "record key `run_mode`: an operator or the end expected"),
+        ("iterations = 500,", "batch_size = 500,", "variable `batch_size` is given by the matrix"),
+        ("iterations = 500,", "iterations = inf,", "variable `iterations` is not a finite number"),
+        ("{gpu_num}_speed\"", "{gpu_num}\"", "have to be two names other than `record.json`"),
+        ("{gpu_num}_speed\"", "{data}\"", "`file`: unknown variable `data`"),
+        ("name = \"gpus\"", "name = \"time\"", "`time` is given twice, in step and in metric"),
+        ("name = \"gpus\"", "name = \"a-b\"", "`a-b` cannot be a name"),
+        ("[\"fp32\"]", "[\"fp32\"]\nexclude = [\"[\"]", "`exclude` has `[`: "),
+    ];
+    for (from, to, expected) in changes {
+        let message = check(&changed(from, to)).unwrap_err().to_string();
+        assert!(message.starts_with("the benchmark of `seg` cannot be run\n  "), "{message}");
+        assert!(message.contains(expected), "{to}: {message}");
+    }
+}
+
+#[test]
+fn every_mistake_is_reported_at_once() {
+    let mut recipe = recipe("seg");
+    recipe.benchmark.metrics[1].formula = "1 +".to_owned();
+    recipe.benchmark.log.step.insert("x".to_owned(), "(".to_owned());
+    recipe.benchmark.record.throughput = "speed".to_owned();
+    let message = check(&recipe).unwrap_err().to_string();
+    for part in ["formula of `final_result`", "pattern of `x`", "no metric is named `speed`"] {
+        assert!(message.contains(part), "{part}: {message}");
+    }
+}
