@@ -25,3 +25,4 @@ pub mod engine;
 pub mod build;
 pub mod bench;
 pub mod report;
+pub mod cli;

@@ -4,5 +4,8 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     // Before anything starts a thread: libcontainer forks.
-    repro::engine::embedded::child::entry().unwrap_or(ExitCode::SUCCESS)
+    if let Some(code) = repro::engine::embedded::child::entry() {
+        return code;
+    }
+    repro::cli::main()
 }

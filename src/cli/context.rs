@@ -1,0 +1,128 @@
+//! What most commands need: settings, the store, recipes, locks, the engine, the wish to stop.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::Global;
+use super::error::CliError;
+use super::progress::Display;
+use crate::build::Builder;
+use crate::engine::Stop;
+use crate::engine::embedded::{self, Embedded};
+use crate::lock::Lock;
+use crate::recipe::Recipe;
+use crate::settings::Settings;
+use crate::store::Store;
+
+/// What a command works with; the store is opened only by commands that use it.
+pub struct Context {
+    pub settings: Settings,
+    pub json: bool,
+    pub display: Display,
+    pub stop: Stop,
+}
+
+impl Context {
+    pub fn open(global: &Global) -> Result<Self, CliError> {
+        let settings = Settings::load(global.options())?;
+        let stop = Stop::new();
+        // A second Ctrl-C ends the program at once; the next command clears up after it.
+        for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+            signal_hook::flag::register_conditional_shutdown(signal, 130, stop.flag())
+                .and_then(|_| signal_hook::flag::register(signal, stop.flag()))
+                .map_err(CliError::Signals)?;
+        }
+        // A lost terminal ends no run: what is printed goes nowhere, records are written all the same.
+        signal_hook::flag::register(signal_hook::consts::SIGHUP, Stop::new().flag())
+            .map_err(CliError::Signals)?;
+        Ok(Self { settings, json: global.json, display: Display::new(global.quiet), stop })
+    }
+
+    /// Opens the store and clears what killed runs left behind.
+    pub fn store(&self) -> Result<Store, CliError> {
+        let store = Store::open(self.settings.store_folder())?;
+        embedded::sweep(&store);
+        Ok(store)
+    }
+
+    /// The folder of recipes.
+    pub fn images(&self) -> Result<PathBuf, CliError> {
+        Ok(self.settings.project()?.join("images"))
+    }
+
+    /// The recipe of an image.
+    pub fn recipe(&self, name: &str) -> Result<Recipe, CliError> {
+        Ok(Recipe::load(&self.images()?, name)?)
+    }
+
+    /// Where the lock of an image is.
+    pub fn lock_path(&self, name: &str) -> Result<PathBuf, CliError> {
+        Ok(self.settings.project()?.join("lockfiles").join(format!("{name}.lock")))
+    }
+
+    /// The lock of an image, if there is one.
+    pub fn find_lock(&self, name: &str) -> Result<Option<Lock>, CliError> {
+        let path = self.lock_path(name)?;
+        match fs::read_to_string(&path) {
+            Ok(text) => Ok(Some(Lock::parse(&text, &path)?)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(CliError::Io { action: "read", path, source }),
+        }
+    }
+
+    /// The lock of an image; none is an error that says how to make one.
+    pub fn lock(&self, name: &str) -> Result<Lock, CliError> {
+        self.find_lock(name)?.ok_or_else(|| CliError::NoLock { name: name.to_owned() })
+    }
+
+    /// Writes a lock in one step.
+    pub fn write_lock(&self, lock: &Lock) -> Result<PathBuf, CliError> {
+        let path = self.lock_path(&lock.name)?;
+        write_in_one_step(&path, lock.to_text().as_bytes())?;
+        Ok(path)
+    }
+
+    /// The engine that jobs run in.
+    pub fn engine(&self) -> Result<Embedded, CliError> {
+        let program = std::env::current_exe().map_err(|source| CliError::Io {
+            action: "find",
+            path: "/proc/self/exe".into(),
+            source,
+        })?;
+        Ok(Embedded::new(program))
+    }
+
+    /// A builder over this context's parts.
+    pub fn builder<'a>(
+        &'a self,
+        store: &'a Store,
+        engine: &'a Embedded,
+        folder: &Path,
+        recipe: Option<&Recipe>,
+    ) -> Builder<'a> {
+        Builder {
+            settings: &self.settings,
+            store,
+            engine,
+            progress: &self.display,
+            stop: &self.stop,
+            folder: folder.to_owned(),
+            recipe: recipe.map(|recipe| recipe.text.clone()),
+        }
+    }
+}
+
+/// Writes a file of the project so that a crash leaves the old one or the new one.
+pub fn write_in_one_step(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let write = || -> io::Result<()> {
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        io::Write::write_all(&mut file, bytes)?;
+        let readable = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+        file.as_file().set_permissions(readable)?;
+        file.as_file().sync_all()?;
+        file.persist(path).map(drop).map_err(|error| error.error)
+    };
+    write().map_err(|source| CliError::Io { action: "write", path: path.to_owned(), source })
+}

@@ -1,0 +1,93 @@
+//! `repro exec`
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::context::Context;
+use super::error::CliError;
+use super::{output, reference};
+use crate::engine::{Engine, Exit, Job, Mount};
+use crate::lock::Lock;
+
+/// Run one command in a sealed image
+#[derive(Debug, Args)]
+#[command(
+    after_help = "The command runs as a case does: no network, a read-only root, no capabilities. \
+    Its output goes to standard output, and its exit status is the exit code.\n\nExamples:\n  \
+    repro exec seg-debian -- python3 -c 'import torch; print(torch.__version__)'\n  \
+    repro exec seg-debian --mount ./script.py:/script.py -- python3 /script.py"
+)]
+pub struct Arguments {
+    /// The image: a name, `NAME@DIGEST` or an unambiguous prefix of its seal
+    image: String,
+    /// Mount a file or folder read-only
+    #[arg(long, value_name = "SOURCE:TARGET", value_parser = mount)]
+    mount: Vec<Mount>,
+    /// Set a variable of the command's environment
+    #[arg(long, value_name = "NAME=VALUE", value_parser = variable)]
+    env: Vec<(String, String)>,
+    /// Seconds the command may take
+    #[arg(long, value_name = "SECONDS", default_value_t = 86_400)]
+    timeout: u64,
+    /// The command and its arguments
+    #[arg(last = true, required = true)]
+    command: Vec<String>,
+}
+
+pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliError> {
+    let store = context.store()?;
+    let image = reference::image(context, &store, &arguments.image)?;
+    let lock = reference::lock_of(&store, &image.seal)?;
+    let mut job = job(&lock, arguments);
+    job.env.extend(arguments.env.iter().cloned());
+    let mut print = |bytes: &[u8]| {
+        let _ = std::io::stdout().lock().write_all(bytes);
+    };
+    let outcome = context.engine()?.run(&store, &image, &job, &mut print, &context.stop)?;
+    let _ = std::io::stdout().flush();
+    Ok(match outcome.exit {
+        Exit::Status(status) => ExitCode::from(u8::try_from(status).unwrap_or(1)),
+        Exit::Signal(signal) => {
+            output::note(&format!("signal {signal} ended the command"));
+            ExitCode::from(u8::try_from(128 + signal).unwrap_or(1))
+        }
+        Exit::TimedOut => {
+            output::note(&format!("the command took longer than {} s", arguments.timeout));
+            ExitCode::from(124)
+        }
+        Exit::Stopped => return Err(CliError::Stopped),
+    })
+}
+
+fn job(lock: &Lock, arguments: &Arguments) -> Job {
+    Job {
+        command: arguments.command.clone(),
+        env: lock.config.env.clone(),
+        workdir: lock.config.workdir.clone(),
+        mounts: arguments.mount.clone(),
+        writable: lock.config.writable.clone(),
+        shm_size: lock.config.shm_size,
+        timeout: Duration::from_secs(arguments.timeout),
+        memory: None,
+    }
+}
+
+fn mount(text: &str) -> Result<Mount, String> {
+    let (source, target) = text.split_once(':').ok_or("expected SOURCE:TARGET")?;
+    if !target.starts_with('/') {
+        return Err(format!("`{target}` is no absolute path"));
+    }
+    let source = PathBuf::from(source);
+    let source =
+        source.canonicalize().map_err(|error| format!("`{}`: {error}", source.display()))?;
+    Ok(Mount { source, target: target.to_owned(), writable: false })
+}
+
+fn variable(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
+}

@@ -1,0 +1,102 @@
+//! `repro fsck`
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+
+use clap::Args;
+use serde_json::json;
+
+use super::context::Context;
+use super::error::CliError;
+use super::output;
+use crate::engine::embedded;
+use crate::image::{self, Image};
+use crate::store::{Damage, Store};
+
+/// Hash every blob in the store, compare every unpacked layer
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    repro fsck            hash every blob, compare every unpacked layer\n  \
+    repro fsck --remove   and remove it, so that the next build fetches it again")]
+pub struct Arguments {
+    /// Remove what is damaged
+    #[arg(long)]
+    remove: bool,
+}
+
+pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliError> {
+    let store = context.store()?;
+    context.display.begin("hashing the store", 0);
+    let report = store.fsck(|bytes| context.display.advance(bytes));
+    context.display.finish();
+    let mut report = report?;
+    // What an image unpacks to is told by its blobs: only right ones can say what is wrong.
+    if report.damage.is_empty() {
+        report.damage = audit(context, &store, arguments.remove)?;
+    }
+    for damage in &report.damage {
+        if arguments.remove
+            && let Some(digest) = damage.expected
+            && store.has(&digest)
+        {
+            store.remove_blob(&digest)?;
+        }
+    }
+    if context.json {
+        let damage: Vec<_> = report
+            .damage
+            .iter()
+            .map(|damage| {
+                json!({ "path": damage.path, "expected": damage.expected, "found": damage.found })
+            })
+            .collect();
+        output::json(&json!({ "blobs": report.blobs, "bytes": report.bytes, "damage": damage,
+            "removed": arguments.remove }));
+    } else {
+        print_report(&report);
+    }
+    let good = report.damage.is_empty() || arguments.remove;
+    Ok(if good { ExitCode::SUCCESS } else { ExitCode::from(3) })
+}
+
+/// Compares the unpacked layers of every image with what they were unpacked from.
+fn audit(context: &Context, store: &Store, remove: bool) -> Result<Vec<Damage>, CliError> {
+    let mut layers = BTreeMap::new();
+    for (_, seal) in image::list(store)? {
+        let Ok(image) = Image::load(store, &seal) else { continue };
+        layers.extend(image.layers.into_iter().map(|layer| (layer.diff_id, layer)));
+    }
+    let mut damage = Vec::new();
+    for (diff_id, layer) in layers {
+        context.display.begin(&format!("comparing {}", layer.origin), 0);
+        let found = embedded::audit(store, &layer);
+        context.display.finish();
+        if let Some(found) = found? {
+            damage.push(found);
+            if remove {
+                store.remove_rootfs(&diff_id)?;
+            }
+        }
+    }
+    Ok(damage)
+}
+
+fn print_report(report: &crate::store::FsckReport) {
+    let digest = |digest: &Option<crate::digest::Digest>| {
+        digest.map_or("not a digest".to_owned(), |digest| digest.to_string())
+    };
+    for damage in &report.damage {
+        output::print(&format!(
+            "damaged `{}`\n  expected  {}\n  found     {}\n",
+            damage.path.display(),
+            digest(&damage.expected),
+            digest(&damage.found)
+        ));
+    }
+    output::print(&format!(
+        "{} hashed ({}), {} damaged\n",
+        output::count(report.blobs as usize, "blob", "blobs"),
+        output::size(report.bytes),
+        report.damage.len()
+    ));
+}

@@ -1,0 +1,116 @@
+//! `repro list`
+
+use std::process::ExitCode;
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::context::Context;
+use super::error::CliError;
+use super::output;
+use crate::bench::{self, Case};
+use crate::image;
+use crate::recipe::Recipe;
+
+/// List images, their profiles and cases; what is sealed, unsealed or unpinned
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    repro list                 every image with its state\n  \
+    repro list seg-debian      its profiles and cases\n  \
+    repro list --json")]
+pub struct Arguments {
+    /// Show the profiles and cases of these images
+    images: Vec<String>,
+}
+
+pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliError> {
+    let recipes = if arguments.images.is_empty() {
+        Recipe::load_all(&context.images()?)?
+    } else {
+        let recipes = arguments.images.iter().map(|name| context.recipe(name));
+        recipes.collect::<Result<_, _>>()?
+    };
+    if context.json {
+        let items: Result<Vec<Value>, CliError> =
+            recipes.iter().map(|recipe| describe(context, recipe)).collect();
+        output::json(&items?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    if arguments.images.is_empty() {
+        return table(context, &recipes);
+    }
+    for recipe in &recipes {
+        details(context, recipe)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn table(context: &Context, recipes: &[Recipe]) -> Result<ExitCode, CliError> {
+    let mut rows = vec![["image", "state", "cases", "title"].map(str::to_owned).to_vec()];
+    for recipe in recipes {
+        let cases: Vec<String> = profiles(recipe)?
+            .into_iter()
+            .map(|(profile, cases)| format!("{profile} {}", cases.len()))
+            .collect();
+        let state = state(context, recipe)?;
+        rows.push(vec![recipe.name.clone(), state, cases.join(", "), recipe.title.clone()]);
+    }
+    output::print(&output::columns(&rows, &[]));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn details(context: &Context, recipe: &Recipe) -> Result<(), CliError> {
+    output::print(&format!("{}: {}\n", recipe.name, recipe.title));
+    output::print(&format!("state: {}\n", state(context, recipe)?));
+    let guide = &recipe.guide;
+    output::print(&format!("guide: {} {} at {}\n", guide.repository, guide.path, guide.commit));
+    for (profile, cases) in profiles(recipe)? {
+        output::print(&format!("\nprofile {profile}: {}\n", recipe.profiles[&profile].about));
+        cases.iter().for_each(|case| output::print(&format!("  {}\n", case.name)));
+    }
+    if !recipe.errata.is_empty() {
+        output::print("\nerrata:\n");
+    }
+    for erratum in &recipe.errata {
+        output::print(&format!("  {}: {}\n", erratum.id, erratum.text));
+    }
+    Ok(())
+}
+
+fn profiles(recipe: &Recipe) -> Result<Vec<(String, Vec<Case>)>, CliError> {
+    recipe
+        .profiles
+        .keys()
+        .map(|profile| Ok((profile.clone(), bench::expand(recipe, profile, &[])?)))
+        .collect()
+}
+
+fn state(context: &Context, recipe: &Recipe) -> Result<String, CliError> {
+    let Some(lock) = context.find_lock(&recipe.name)? else { return Ok("not locked".to_owned()) };
+    if !lock.unpinned.is_empty() {
+        return Ok(format!("{} unpinned", lock.unpinned.len()));
+    }
+    if !lock.matches(recipe)?.is_empty() {
+        return Ok("lock is old".to_owned());
+    }
+    let Some(seal) = &lock.seal else { return Ok("locked, not sealed".to_owned()) };
+    let store = context.store()?;
+    let built = image::list(&store)?.iter().any(|(_, built)| *built == seal.manifest);
+    let state = if built { "built" } else { "sealed" };
+    Ok(format!("{state} {}", seal.manifest.short()))
+}
+
+fn describe(context: &Context, recipe: &Recipe) -> Result<Value, CliError> {
+    let profiles: serde_json::Map<String, Value> = profiles(recipe)?
+        .into_iter()
+        .map(|(profile, cases)| {
+            let names: Vec<String> = cases.into_iter().map(|case| case.name).collect();
+            (profile, json!(names))
+        })
+        .collect();
+    let seal = context.find_lock(&recipe.name)?.and_then(|lock| lock.seal);
+    Ok(json!({
+        "image": recipe.name, "title": recipe.title, "state": state(context, recipe)?,
+        "seal": seal.map(|seal| seal.manifest), "profiles": profiles, "errata": recipe.errata,
+    }))
+}

@@ -1,0 +1,167 @@
+//! Arguments, one file per command, all printing, exit codes and hints.
+//!
+//! Results go to standard output, everything else to standard error; `--json`
+//! turns the result into one JSON document. Exit codes: 0 done, 1 internal or
+//! I/O, 2 wrong input, 3 content is not what was pinned, 4 network, engine or GPUs
+//! not there, 5 the benchmark ran and failed, 130 stopped by Ctrl-C.
+//!
+//! Invariants: no other module prints; every error ends here and gets its exit
+//! code and its hint in `error`. Commands are thin: what they do is in the modules.
+
+mod build;
+mod context;
+mod error;
+mod exec;
+mod export;
+mod fsck;
+mod inspect;
+mod list;
+mod lock;
+mod output;
+mod pin_data;
+mod progress;
+mod rebuild;
+mod reference;
+mod run;
+mod verify;
+mod verify_data;
+mod watch;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::settings;
+use context::Context;
+use error::CliError;
+
+/// Turns a published benchmark guide into a sealed image and a table of numbers that anyone can get again.
+#[derive(Debug, Parser)]
+#[command(
+    name = "repro",
+    version,
+    propagate_version = true,
+    max_term_width = 100,
+    after_help = "Examples:\n  \
+        repro list                                        what there is to build and run\n  \
+        repro run --image seg-debian --profile smoke      build, check the data, run, print the table\n  \
+        repro verify seg-debian                           build again elsewhere and compare\n\n\
+        Exit codes: 0 done, 1 internal or I/O, 2 wrong input, 3 content is not what was pinned,\n\
+        4 network, engine or GPUs not there, 5 the benchmark ran and failed, 130 stopped by Ctrl-C."
+)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Args)]
+struct Global {
+    /// The project's folder [default: found upwards from the current folder]
+    #[arg(long, global = true, value_name = "DIR", help_heading = "Global options")]
+    project: Option<PathBuf>,
+    /// The folder data sets lie in [default: $REPRO_DATA]
+    #[arg(long, global = true, value_name = "DIR", help_heading = "Global options")]
+    data: Option<PathBuf>,
+    /// Package index for wheels and source distributions [default: as pip and uv are set up]
+    #[arg(long, global = true, value_name = "URL", help_heading = "Locations")]
+    index_url: Option<String>,
+    /// A further package index
+    #[arg(long, global = true, value_name = "URL", help_heading = "Locations")]
+    extra_index_url: Vec<String>,
+    /// A folder or page with links to wheels
+    #[arg(long, global = true, value_name = "DIR|URL", help_heading = "Locations")]
+    find_links: Vec<String>,
+    /// Debian archive [default: as apt is set up]
+    #[arg(long, global = true, value_name = "URL", help_heading = "Locations")]
+    debian_mirror: Vec<String>,
+    /// Debian security archive [default: as apt is set up]
+    #[arg(long, global = true, value_name = "URL", help_heading = "Locations")]
+    debian_security_mirror: Vec<String>,
+    /// Ask nothing from a network
+    #[arg(long, global = true, help_heading = "Global options")]
+    offline: bool,
+    /// Print the result as JSON
+    #[arg(long, global = true, help_heading = "Global options")]
+    json: bool,
+    /// Show no progress
+    #[arg(long, short, global = true, help_heading = "Global options")]
+    quiet: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// List images, their profiles and cases; what is sealed, unsealed or unpinned
+    List(list::Arguments),
+    /// Resolve a recipe once and write its lock
+    Lock(lock::Arguments),
+    /// Build the image of a lock; compare it with its seal
+    Build(build::Arguments),
+    /// Show the layers of an image: size, origin, sharing
+    Inspect(inspect::Arguments),
+    /// Write an image as an OCI layout or as an archive
+    Export(export::Arguments),
+    /// Build an image again elsewhere and compare every byte
+    Verify(verify::Arguments),
+    /// Run the benchmark's cases in the sealed image; write records and a table
+    Run(run::Arguments),
+    /// Run one command in a sealed image
+    Exec(exec::Arguments),
+    /// Check data sets against what is pinned
+    VerifyData(verify_data::Arguments),
+    /// Measure an archive and pin it in `datasets.toml`
+    PinData(pin_data::Arguments),
+    /// Hash every blob in the store, compare every unpacked layer
+    Fsck(fsck::Arguments),
+    /// The second build of `verify`, in its own process
+    #[command(name = "__rebuild", hide = true)]
+    Rebuild(rebuild::Arguments),
+}
+
+impl Global {
+    fn options(&self) -> settings::Options {
+        settings::Options {
+            project: self.project.clone(),
+            data: self.data.clone(),
+            index_url: self.index_url.clone(),
+            extra_index_url: self.extra_index_url.clone(),
+            find_links: self.find_links.clone(),
+            debian_mirror: self.debian_mirror.clone(),
+            debian_security_mirror: self.debian_security_mirror.clone(),
+            offline: self.offline,
+            ..settings::Options::default()
+        }
+    }
+}
+
+/// Runs the program with this process's arguments.
+pub fn main() -> ExitCode {
+    output::start_logging();
+    let cli = Cli::parse();
+    let json = cli.global.json;
+    match dispatch(cli) {
+        Ok(code) => code,
+        Err(error) => error.report(json),
+    }
+}
+
+fn dispatch(cli: Cli) -> Result<ExitCode, CliError> {
+    let context = Context::open(&cli.global)?;
+    match cli.command {
+        Command::List(arguments) => list::run(&context, &arguments),
+        Command::Lock(arguments) => lock::run(&context, &arguments),
+        Command::Build(arguments) => build::run(&context, &arguments),
+        Command::Inspect(arguments) => inspect::run(&context, &arguments),
+        Command::Export(arguments) => export::run(&context, &arguments),
+        Command::Verify(arguments) => verify::run(&context, &arguments),
+        Command::Run(arguments) => run::run(&context, &arguments),
+        Command::Exec(arguments) => exec::run(&context, &arguments),
+        Command::VerifyData(arguments) => verify_data::run(&context, &arguments),
+        Command::PinData(arguments) => pin_data::run(&context, &arguments),
+        Command::Fsck(arguments) => fsck::run(&context, &arguments),
+        Command::Rebuild(arguments) => rebuild::run(&context, &arguments),
+    }
+}

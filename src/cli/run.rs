@@ -1,0 +1,298 @@
+//! `repro run`
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use serde_json::json;
+
+use super::context::Context;
+use super::error::CliError;
+use super::reference::{self, Reference};
+use super::{build, output, watch};
+use crate::bench::{self, Host, Options, PlannedCase, ProfileFile, RunSummary, Setting, Setup};
+use crate::digest::Digest;
+use crate::engine::{Engine, Mount, embedded};
+use crate::fetch;
+use crate::image::Image;
+use crate::lock::Lock;
+use crate::recipe::Recipe;
+use crate::report;
+use crate::store::Store;
+
+/// Run the benchmark's cases in the sealed image; write records and a table
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Builds the image and checks the data first, where that is not done yet.\n\nExamples:\n  \
+    repro run --image seg-debian --profile smoke\n  \
+    repro run --image seg-debian --case 'seg/fastscnn/*' --set iterations=20\n  \
+    repro run --image seg-debian --dry-run      the exact command, mounts and environment of each case"
+)]
+pub struct Arguments {
+    /// The image: a name, `NAME@DIGEST` or an unambiguous prefix of its seal
+    #[arg(long, short)]
+    image: String,
+    /// How to run it: a profile of the recipe
+    #[arg(long, short, default_value = bench::FULL_PROFILE)]
+    profile: String,
+    /// Only these cases: names or globs
+    #[arg(long, value_name = "CASE")]
+    case: Vec<String>,
+    /// Set a variable of the recipe otherwise; it is recorded as a deviation
+    #[arg(long, value_name = "NAME=VALUE")]
+    set: Vec<String>,
+    /// Go on with the next case when one fails
+    #[arg(long)]
+    keep_going: bool,
+    /// Refuse to start if this machine lacks what a case needs, instead of skipping the case
+    #[arg(long)]
+    strict: bool,
+    /// Seconds a case may take, instead of the recipe's
+    #[arg(long, value_name = "SECONDS")]
+    timeout: Option<u64>,
+    /// The folder that the run's own folder is made in [default: `results` in the project]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Only say what would be run
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// What is to be run, before anything is built.
+struct Subject {
+    recipe: Recipe,
+    lock: Lock,
+    /// The folder that local files are relative to.
+    folder: PathBuf,
+}
+
+pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliError> {
+    let store = context.store()?;
+    let mut subject = subject(context, &store, &arguments.image)?;
+    let settings: Vec<Setting> =
+        arguments.set.iter().map(|text| Setting::parse(text)).collect::<Result<_, _>>()?;
+    let host = Host::of_this_machine();
+    let request = Request { arguments, settings: &settings, host: &host };
+    let planned = request.plan(context, &store, &subject)?;
+    if arguments.dry_run {
+        return dry_run(context, &store, &subject.lock, &planned);
+    }
+    // Where this machine can run none of the cases, nothing is downloaded, built or hashed to say so.
+    let idle = planned.iter().all(|case| case.lacks.is_some());
+    let image = if idle {
+        unbuilt(&subject.lock)
+    } else {
+        embedded::check_user()?;
+        let engine = context.engine()?;
+        let builder = context.builder(&store, &engine, &subject.folder, Some(&subject.recipe));
+        let built = builder.build(&subject.lock)?;
+        build::seal_lock(context, &subject.lock, &built)?;
+        subject.lock = built.lock;
+        built.image
+    };
+    let files = profile_files(&store, &subject, &arguments.profile)?;
+    let data = request.data(context, &store, &subject, !idle)?;
+    let setup = request.setup(&subject, &image, &files, &data);
+    measure(context, &store, &setup, arguments)
+}
+
+/// What the user asks for, on what machine.
+struct Request<'a> {
+    arguments: &'a Arguments,
+    settings: &'a [Setting],
+    host: &'a Host,
+}
+
+impl Request<'_> {
+    /// The cases as they would be run; names are checked before anything is downloaded.
+    fn plan(
+        &self,
+        context: &Context,
+        store: &Store,
+        subject: &Subject,
+    ) -> Result<Vec<PlannedCase>, CliError> {
+        bench::expand(&subject.recipe, &self.arguments.profile, self.settings)?;
+        let image = unbuilt(&subject.lock);
+        let files = profile_files(store, subject, &self.arguments.profile)?;
+        let data = self.data(context, store, subject, false)?;
+        Ok(bench::plan(&self.setup(subject, &image, &files, &data))?)
+    }
+
+    /// The folders of the profile's data sets; without `verified` where they would be.
+    fn data(
+        &self,
+        context: &Context,
+        store: &Store,
+        subject: &Subject,
+        verified: bool,
+    ) -> Result<Folders, CliError> {
+        let names = subject.recipe.profiles[&self.arguments.profile].data.values();
+        super::verify_data::folders(context, store, names, verified)
+    }
+
+    fn setup<'s>(
+        &'s self,
+        subject: &'s Subject,
+        image: &'s Image,
+        files: &'s [ProfileFile],
+        data: &'s Folders,
+    ) -> Setup<'s> {
+        Setup {
+            recipe: &subject.recipe,
+            lock: subject.lock.digest(),
+            image,
+            profile: &self.arguments.profile,
+            cases: &self.arguments.case,
+            settings: self.settings,
+            files,
+            data,
+            timeout: self.arguments.timeout,
+            host: self.host,
+        }
+    }
+}
+
+/// Recipe and lock of a reference: the project's own, or those kept under a seal.
+fn subject(context: &Context, store: &Store, text: &str) -> Result<Subject, CliError> {
+    match reference::resolve(context, store, text)? {
+        Reference::Recipe(name) => Ok(Subject {
+            lock: build::current_lock(context, &name)?,
+            recipe: context.recipe(&name)?,
+            folder: context.images()?,
+        }),
+        Reference::Sealed { name, seal } => {
+            let source = crate::build::source_of(store, &seal)?;
+            let lock = reference::lock_of(store, &seal)?;
+            let text = source.recipe.ok_or_else(|| CliError::NoRecipe { name: name.clone() })?;
+            let text = store.read_blob(&text)?;
+            let text = String::from_utf8_lossy(&text);
+            let system = name.split('-').next().unwrap_or(&name);
+            let file = source.folder.join(format!("{system}.toml"));
+            let recipes = Recipe::parse(&source.folder, &file, &text)?;
+            let recipe = recipes.into_iter().find(|recipe| recipe.name == name);
+            let recipe = recipe.ok_or(CliError::NoRecipe { name })?;
+            Ok(Subject { recipe, lock, folder: source.folder })
+        }
+    }
+}
+
+/// What a dry run needs of an image; an unsealed lock has a seal of zeros.
+fn unbuilt(lock: &Lock) -> Image {
+    Image {
+        name: lock.name.clone(),
+        seal: lock.seal.as_ref().map_or(Digest::from_bytes([0; 32]), |seal| seal.manifest),
+        lock: lock.digest(),
+        layers: Vec::new(),
+        env: lock.config.env.clone(),
+        workdir: lock.config.workdir.clone(),
+    }
+}
+
+/// The profile's files, out of the store: what is mounted cannot change any more.
+fn profile_files(
+    store: &Store,
+    subject: &Subject,
+    profile: &str,
+) -> Result<Vec<ProfileFile>, CliError> {
+    crate::build::import_profile_files(store, &subject.folder, &subject.lock)?;
+    let files = subject.lock.profile_files.iter().filter(|file| file.profile == profile);
+    Ok(files
+        .map(|file| ProfileFile {
+            target: file.path.clone(),
+            source: store.blob_path(&file.sha256),
+            digest: file.sha256,
+        })
+        .collect())
+}
+
+fn measure(
+    context: &Context,
+    store: &Store,
+    setup: &Setup,
+    arguments: &Arguments,
+) -> Result<ExitCode, CliError> {
+    let options = Options {
+        results: arguments.out.clone().unwrap_or(context.settings.results_folder().to_owned()),
+        keep_going: arguments.keep_going,
+        strict: arguments.strict,
+    };
+    let engine = context.engine()?;
+    let engine: &dyn Engine = &engine;
+    let mut watch = watch::Watch::new(&context.display);
+    let summary = bench::run(engine, store, setup, &options, &context.stop, &mut |event| {
+        watch.tell(&event);
+    })?;
+    show(context, &summary);
+    let skipped = |record: &bench::RunRecord| matches!(record.status, bench::Status::Skipped(_));
+    Ok(match summary {
+        RunSummary { stopped: true, .. } => ExitCode::from(130),
+        ref summary if summary.all_ok() => ExitCode::SUCCESS,
+        // The machine lacks what every case needs: nothing ran, so nothing failed.
+        ref summary if summary.records.iter().all(skipped) => ExitCode::from(4),
+        _ => ExitCode::from(5),
+    })
+}
+
+fn show(context: &Context, summary: &RunSummary) {
+    if context.json {
+        return output::json(&json!({
+            "run": summary.id, "folder": summary.folder, "ok": summary.all_ok(),
+            "records": summary.records, "not_run": summary.not_run, "stopped": summary.stopped,
+        }));
+    }
+    output::print(&report::report(&summary.records, report::Format::Text));
+    for name in &summary.not_run {
+        output::print(&format!("not run: {name}\n"));
+    }
+    output::print(&format!("results in {}\n", summary.folder.display()));
+}
+
+fn dry_run(
+    context: &Context,
+    store: &Store,
+    lock: &Lock,
+    planned: &[PlannedCase],
+) -> Result<ExitCode, CliError> {
+    if context.json {
+        let cases: Vec<_> = planned.iter().map(describe).collect();
+        output::json(&cases);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let missing = fetch::plan(store, &fetch::wanted(lock));
+    let missing = missing.iter().filter(|item| !item.present).map(|item| item.wanted.size).sum();
+    output::print(&format!("to download: {}\n", output::size(missing)));
+    for case in planned {
+        output::print(&format!("\n{}\n", case.case.name));
+        if let Some(reason) = &case.lacks {
+            output::print(&format!("  skipped  {reason}\n"));
+        }
+        output::print(&format!("  folder   {}\n", case.job.workdir));
+        output::print(&format!("  command  {}\n", case.job.command.join(" ")));
+        for (name, value) in &case.job.env {
+            output::print(&format!("  env      {name}={value}\n"));
+        }
+        for Mount { source, target, .. } in &case.job.mounts {
+            output::print(&format!("  mount    {} at {target}, read-only\n", source.display()));
+        }
+        output::print(&format!("  timeout  {} s\n", case.job.timeout.as_secs()));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn describe(case: &PlannedCase) -> serde_json::Value {
+    let mounts: Vec<_> = case
+        .job
+        .mounts
+        .iter()
+        .map(|mount| json!({ "source": mount.source, "target": mount.target }))
+        .collect();
+    json!({
+        "case": case.case.name, "command": case.job.command, "env": case.job.env,
+        "workdir": case.job.workdir, "mounts": mounts, "timeout": case.job.timeout.as_secs(),
+        "lacks": case.lacks, "deviations": case.case.deviations,
+    })
+}
+
+/// Names of data sets to folders and digests.
+pub type Folders = BTreeMap<String, (PathBuf, Digest)>;

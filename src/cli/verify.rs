@@ -1,0 +1,110 @@
+//! `repro verify`
+
+use std::path::Path;
+use std::process::{Command, ExitCode, Stdio};
+
+use clap::Args;
+use serde_json::json;
+
+use super::context::Context;
+use super::error::CliError;
+use super::reference::{self, Reference};
+use super::{build, output};
+use crate::build::{Rebuilt, Verdict};
+use crate::lock::Lock;
+use crate::store::Store;
+
+/// Build an image again elsewhere and compare every byte
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Says GOOD, BAD (the first differing entry with both values) or FAIL (why it \
+    could not be built).\n\nExamples:\n  \
+    repro verify seg-debian\n  \
+    repro verify seg-debian@3f2a --json"
+)]
+pub struct Arguments {
+    /// The image: a name, `NAME@DIGEST` or an unambiguous prefix of its seal
+    image: String,
+}
+
+pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliError> {
+    let store = context.store()?;
+    let (lock, folder) = match reference::resolve(context, &store, &arguments.image)? {
+        Reference::Recipe(name) => (build::current_lock(context, &name)?, context.images()?),
+        Reference::Sealed { seal, .. } => {
+            (reference::lock_of(&store, &seal)?, store.root().to_owned())
+        }
+    };
+    let engine = context.engine()?;
+    context.builder(&store, &engine, &folder, None).fetch(&lock)?;
+    let verdict = second_build(context, &store, &lock, &folder)?;
+    show(context, &lock, &verdict);
+    Ok(match verdict {
+        Verdict::Good(_) => ExitCode::SUCCESS,
+        Verdict::Bad { .. } | Verdict::Fail(_) => ExitCode::from(3),
+    })
+}
+
+/// Runs the second build in a child process with other surroundings.
+fn second_build(
+    context: &Context,
+    store: &Store,
+    lock: &Lock,
+    folder: &Path,
+) -> Result<Verdict, CliError> {
+    let elsewhere = store.scratch("verify")?;
+    let lock_path = elsewhere.join("stripped.lock");
+    let stripped = Lock { seal: None, ..lock.clone() };
+    super::context::write_in_one_step(&lock_path, stripped.to_text().as_bytes())?;
+    context.display.begin(&format!("building {} again", lock.name), 0);
+    let program = std::env::current_exe().map_err(|source| CliError::Io {
+        action: "find",
+        path: "/proc/self/exe".into(),
+        source,
+    })?;
+    let output = Command::new(program)
+        .args(["--offline", "--quiet", "__rebuild"])
+        .args([lock_path.as_os_str(), folder.as_os_str(), store.root().as_os_str()])
+        .current_dir(&elsewhere)
+        .env("REPRO_HOME", elsewhere.join("store"))
+        .env("TZ", "Pacific/Chatham")
+        .env("LC_ALL", "tr_TR.UTF-8")
+        .env("LANG", "tr_TR.UTF-8")
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|source| CliError::Io { action: "start", path: "__rebuild".into(), source })?;
+    context.display.finish();
+    if context.stop.is_requested() {
+        return Err(CliError::Stopped);
+    }
+    if !output.status.success() {
+        let reason = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        return Ok(Verdict::Fail(reason));
+    }
+    let rebuilt: Rebuilt = serde_json::from_slice(&output.stdout).map_err(CliError::Rebuilt)?;
+    let second = Store::open(&elsewhere.join("store"))?;
+    Ok(crate::build::verify(store, &second, lock, &rebuilt)?)
+}
+
+fn show(context: &Context, lock: &Lock, verdict: &Verdict) {
+    let name = &lock.name;
+    if context.json {
+        return output::json(&match verdict {
+            Verdict::Good(seal) => json!({ "image": name, "verdict": "GOOD", "seal": seal }),
+            Verdict::Bad { sealed, rebuilt, difference } => json!({
+                "image": name, "verdict": "BAD", "seal": sealed, "rebuilt": rebuilt,
+                "place": difference.place, "sealed_value": difference.sealed,
+                "rebuilt_value": difference.rebuilt }),
+            Verdict::Fail(reason) => json!({ "image": name, "verdict": "FAIL", "reason": reason }),
+        });
+    }
+    output::print(&match verdict {
+        Verdict::Good(seal) => format!("GOOD {name}@{seal}\n"),
+        Verdict::Bad { sealed, rebuilt, difference } => {
+            format!(
+                "BAD {name}\n  sealed   {sealed}\n  rebuilt  {rebuilt}\nfirst difference: {difference}\n"
+            )
+        }
+        Verdict::Fail(reason) => format!("FAIL {name}\n{reason}\n"),
+    });
+}
