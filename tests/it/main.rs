@@ -17,5 +17,6 @@ mod pinning;
 mod pip_equality;
 mod real_layers;
 mod recipe_reading;
+mod repository;
 mod settings;
 mod unpack;
