@@ -1,4 +1,4 @@
-//! Names content by its SHA-256.
+//! Names content by its SHA-256, and git objects by the names git gives them.
 //!
 //! Everything `repro` keeps, locks or seals is named by the digest of its
 //! bytes. Two kinds of digest look alike and must never be mixed up, so they
@@ -11,12 +11,16 @@
 //! at the edge. Where content comes from and where it is kept is left to
 //! `fetch` and `store`.
 
+mod git;
+
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
+
+pub use git::{CommitId, ParseObjectError, TreeId};
 
 /// The SHA-256 of a blob's bytes, written `sha256:<64 hex>`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

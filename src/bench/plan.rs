@@ -188,6 +188,7 @@ fn planned_case(
         shm_size: image.shm_size,
         timeout: Duration::from_secs(timeout),
         memory: None,
+        gpus: profile.gpus,
     };
     let lacks = if profile.gpus { setup.host.lacks_gpus(case.gpus) } else { None };
     Ok(PlannedCase { case, job, log_file, record_file, lacks })

@@ -4,9 +4,9 @@ use super::prove::Prover;
 use super::{BuildError, Builder, inputs};
 use crate::digest::Digest;
 use crate::fetch;
-use crate::image::{Configuration, Documents, Image, ImageLayer, LayerDescriptor};
+use crate::image::{BaseConfiguration, Configuration, Content, Documents, Image, ImageLayer};
 use crate::layer::{self, Directories, FileInput, LayerPlan, PackageInput, WheelInput};
-use crate::lock::{Lock, LockedPackage, LockedSeal, LockedWheel};
+use crate::lock::{Lock, LockedBase, LockedBaseLayer, LockedPackage, LockedSeal, LockedWheel};
 
 /// The store's bucket of locks that were built here: lock digest to seal.
 const BUILT: &str = "built-lock";
@@ -28,11 +28,14 @@ impl Builder<'_> {
         Ok(lock.seal.as_ref().is_none_or(agrees).then_some(image))
     }
 
-    /// The layers of the image, lowest first: packages, large wheels, small wheels, local files.
+    /// The layers of the image, lowest first: those of the base, large wheels, small wheels, local
+    /// files.
     pub(super) fn assemble(&self, lock: &Lock) -> Result<Vec<ImageLayer>, BuildError> {
+        let mut layers = base_layers(lock);
         let plans = self.plan(lock)?;
-        let locked = lock.seal.as_ref().map(|seal| seal.layers.as_slice());
-        self.prover().prove(plans, locked)
+        let locked = lock.seal.as_ref().and_then(|seal| seal.layers.get(layers.len()..));
+        layers.extend(self.prover().prove(plans, locked)?);
+        Ok(layers)
     }
 
     pub(super) fn prover(&self) -> Prover<'_> {
@@ -41,32 +44,30 @@ impl Builder<'_> {
 
     fn plan(&self, lock: &Lock) -> Result<Vec<LayerPlan>, BuildError> {
         let store = self.store;
-        let packages: Vec<_> = lock.packages.iter().map(package_input).collect();
-        let mut below = Directories::default();
         let mut plans = Vec::new();
-        let mut add = |plan: LayerPlan| {
-            below = plan.directories(&below);
+        let mut below = below_everything(lock);
+        let lowest = self.lowest_plan(lock, &[], &below)?;
+        let mut add = |plan: LayerPlan, below: &Directories| {
+            let above = plan.directories(below);
             plans.push(plan);
-            below.clone()
+            above
         };
-        let mut below = add(layer::packages(
-            store,
-            &packages,
-            &lock.symlinks,
-            &lock.files,
-            &Directories::default(),
-        )?);
+        if let Some(plan) = lowest {
+            below = add(plan, &below);
+        }
         let compiled = lock.builds.iter().filter_map(|build| build.output.as_ref());
         let mut wheels: Vec<&LockedWheel> = lock.wheels.iter().chain(compiled).collect();
         wheels.sort_by(|left, right| left.name.cmp(&right.name));
         let (large, small): (Vec<_>, Vec<_>) =
             wheels.into_iter().partition(|wheel| wheel.size > layer::OWN_LAYER_SIZE);
         for wheel in large {
-            below = add(layer::wheels(store, &[wheel_input(wheel)], &lock.python, &below)?);
+            let plan = layer::wheels(store, &[wheel_input(wheel)], &lock.python, &below)?;
+            below = add(plan, &below);
         }
         if !small.is_empty() {
             let small: Vec<_> = small.into_iter().map(wheel_input).collect();
-            below = add(layer::wheels(store, &small, &lock.python, &below)?);
+            let plan = layer::wheels(store, &small, &lock.python, &below)?;
+            below = add(plan, &below);
         }
         if !lock.local_files.is_empty() {
             let files: Vec<_> = lock
@@ -78,9 +79,25 @@ impl Builder<'_> {
                     executable: file.executable,
                 })
                 .collect();
-            add(layer::files(store, &files, &below)?);
+            add(layer::files(store, &files, &below)?, &below);
         }
         Ok(plans)
+    }
+
+    /// Debian packages with what the recipe's tables add; nothing above a base that has it all.
+    pub(super) fn lowest_plan(
+        &self,
+        lock: &Lock,
+        more: &[LockedPackage],
+        below: &Directories,
+    ) -> Result<Option<LayerPlan>, BuildError> {
+        if lock.base.is_some() && lock.symlinks.is_empty() && lock.files.is_empty() {
+            return Ok(None);
+        }
+        let mut packages: Vec<_> = lock.packages.iter().chain(more).map(package_input).collect();
+        packages.sort_by(|left, right| left.name.cmp(&right.name));
+        packages.dedup_by(|left, right| left.digest == right.digest);
+        Ok(Some(layer::packages(self.store, &packages, &lock.symlinks, &lock.files, below)?))
     }
 
     /// A stored input that changed on disk is the likeliest reason for wrong bytes: look for it.
@@ -100,21 +117,23 @@ impl Builder<'_> {
 
     /// Writes configuration and manifest and compares the seal.
     pub(super) fn seal(&self, lock: &Lock, layers: Vec<ImageLayer>) -> Result<Image, BuildError> {
+        let (labels, history) = match &lock.base {
+            Some(base) => {
+                let config = self.store.read_blob(&base.config.digest)?;
+                let config = BaseConfiguration::read(&config)?;
+                (config.labels, config.history)
+            }
+            None => Default::default(),
+        };
         let configuration = Configuration {
             architecture: lock.config.architecture.clone(),
-            env: lock.config.env.clone(),
+            env: lock.env(),
             workdir: lock.config.workdir.clone(),
             entrypoint: lock.config.entrypoint.clone(),
+            labels,
+            history,
         };
-        let descriptors: Vec<_> = layers
-            .iter()
-            .map(|layer| LayerDescriptor {
-                origin: layer.origin.clone(),
-                diff_id: layer.diff_id,
-                digest: layer.digest,
-                size: layer.size,
-            })
-            .collect();
+        let descriptors: Vec<_> = layers.iter().map(ImageLayer::descriptor).collect();
         compare_seal(lock, Documents::new(&configuration, &descriptors).seal())?;
         Ok(Image::save(self.store, &lock.name, lock.digest(), &configuration, layers)?)
     }
@@ -124,6 +143,25 @@ impl Builder<'_> {
         self.keep_source(lock, image)?;
         Ok(self.store.remember(BUILT, &lock.digest().hex(), &image.seal.to_string())?)
     }
+}
+
+/// The layers of a registry's image, as they are.
+pub(super) fn base_layers(lock: &Lock) -> Vec<ImageLayer> {
+    let base = lock.base.iter().flat_map(|base| base.layers.iter().map(move |layer| (base, layer)));
+    let layer = |(number, (base, layer)): (usize, (&LockedBase, &LockedBaseLayer))| ImageLayer {
+        origin: format!("{}, layer {}", base.image, number + 1),
+        diff_id: layer.diff_id,
+        digest: layer.digest,
+        size: layer.size,
+        content: Content::Base(layer.compression),
+    };
+    base.enumerate().map(layer).collect()
+}
+
+/// What stands below the first layer of ours.
+pub(super) fn below_everything(lock: &Lock) -> Directories {
+    let base = lock.base.as_ref();
+    base.map(|base| Directories::of_base(&base.directories)).unwrap_or_default()
 }
 
 fn compare_seal(lock: &Lock, found: Digest) -> Result<(), BuildError> {

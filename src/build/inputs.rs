@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::BuildError;
 use crate::digest::{Digest, hash_reader};
-use crate::lock::Lock;
+use crate::lock::{BuildSource, Lock};
 use crate::store::Store;
 
 /// Copies the recipe's local files into the store; each must be the one that was locked.
@@ -56,11 +56,20 @@ pub(super) fn named_inputs(lock: &Lock) -> Vec<(String, Digest)> {
     let mut inputs: Vec<_> = lock.packages.iter().map(package).collect();
     inputs.extend(lock.wheels.iter().map(wheel));
     for build in &lock.builds {
-        inputs.push((build.source.file.clone(), build.source.sha256));
+        if let BuildSource::Distribution(source) = &build.source {
+            inputs.push((source.file.clone(), source.sha256));
+        }
         inputs.extend(build.packages.iter().map(package));
         inputs.extend(build.wheels.iter().map(wheel));
-        inputs.extend(build.output.iter().map(wheel));
+        inputs.extend(build.blobs().map(|(name, digest)| (name.to_owned(), digest)));
     }
+    if let Some(base) = &lock.base {
+        inputs.push((format!("manifest of {}", base.image), base.manifest));
+        inputs.push((format!("configuration of {}", base.image), base.config.digest));
+    }
+    let trees =
+        lock.git.iter().map(|git| (format!("{} {}", git.name, git.commit), git.archive.digest));
+    inputs.extend(trees);
     inputs.extend(lock.local_files.iter().map(|file| (file.path.clone(), file.sha256)));
     inputs.sort();
     inputs.dedup();

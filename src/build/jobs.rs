@@ -12,12 +12,12 @@ use std::time::Duration;
 
 use flate2::read::MultiGzDecoder;
 
-use super::assemble::{package_input, wheel_input};
+use super::assemble::{base_layers, below_everything, wheel_input};
 use super::{BuildError, Builder};
 use crate::engine::{Exit, Job, Mount};
 use crate::image::Image;
-use crate::layer::{self, Directories};
-use crate::lock::{Lock, LockedBuild, LockedWheel};
+use crate::layer;
+use crate::lock::{BuildSource, Lock, LockedBuild, LockedWheel};
 
 /// A compiler that hangs should not hang for ever; mmcv with all its operators takes a quarter.
 const TIMEOUT: Duration = Duration::from_secs(4 * 3600);
@@ -72,19 +72,16 @@ impl Builder<'_> {
 
     /// The base with the build's packages, and the build's wheels on top.
     fn build_image(&self, lock: &Lock, build: &LockedBuild) -> Result<Image, BuildError> {
-        let mut packages: Vec<_> =
-            lock.packages.iter().chain(&build.packages).map(package_input).collect();
-        packages.sort_by(|left, right| left.name.cmp(&right.name));
-        packages.dedup_by(|left, right| left.digest == right.digest);
-        let none = Directories::default();
-        let base = layer::packages(self.store, &packages, &lock.symlinks, &lock.files, &none)?;
-        let below = base.directories(&none);
+        let below = below_everything(lock);
+        let mut plans: Vec<_> =
+            self.lowest_plan(lock, &build.packages, &below)?.into_iter().collect();
+        let below = plans.iter().fold(below, |below, plan| plan.directories(&below));
         let wheels: Vec<_> = build.wheels.iter().map(wheel_input).collect();
-        let mut plans = vec![base];
         if !wheels.is_empty() {
             plans.push(layer::wheels(self.store, &wheels, &lock.python, &below)?);
         }
-        let layers = self.prover().prove(plans, None)?;
+        let mut layers = base_layers(lock);
+        layers.extend(self.prover().prove(plans, None)?);
         let unsealed = Lock {
             name: format!("{}.build.{}", lock.name, build.name),
             seal: None,
@@ -94,9 +91,16 @@ impl Builder<'_> {
     }
 
     fn unpack_source(&self, build: &LockedBuild, folder: &Path) -> Result<(), BuildError> {
-        let file = self.store.open_blob(&build.source.sha256)?;
+        let source = match &build.source {
+            BuildSource::Distribution(source) => source,
+            BuildSource::Git(name) => {
+                let reason = "git sources cannot be compiled yet".to_owned();
+                return Err(BuildError::Source { file: name.clone(), reason });
+            }
+        };
+        let file = self.store.open_blob(&source.sha256)?;
         unpack(MultiGzDecoder::new(file), folder)
-            .map_err(|reason| BuildError::Source { file: build.source.file.clone(), reason })
+            .map_err(|reason| BuildError::Source { file: source.file.clone(), reason })
     }
 
     fn run_job(&self, build: &LockedBuild, image: &Image, job: &Job) -> Result<(), BuildError> {
@@ -171,6 +175,7 @@ fn job(lock: &Lock, build: &LockedBuild, image: &Image, source: &Path, out: &Pat
         shm_size: lock.config.shm_size,
         timeout: TIMEOUT,
         memory: None,
+        gpus: false,
     }
 }
 

@@ -13,7 +13,7 @@ use serde_json::json;
 use super::{BuildError, Progress};
 use crate::digest::{DiffId, Digest};
 use crate::engine::Stop;
-use crate::image::ImageLayer;
+use crate::image::{Content, ImageLayer};
 use crate::layer::LayerPlan;
 use crate::lock::LockedLayer;
 use crate::store::Store;
@@ -58,7 +58,9 @@ impl Prover<'_> {
             .zip(descriptors)
             .map(|(plan, descriptor)| {
                 let (diff_id, digest, size) = descriptor?;
-                Ok(ImageLayer { origin: plan.origin().to_owned(), diff_id, digest, size, plan })
+                let origin = plan.origin().to_owned();
+                let content = Content::Plan(plan);
+                Ok(ImageLayer { origin, diff_id, digest, size, content })
             })
             .collect()
     }

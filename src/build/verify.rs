@@ -15,7 +15,7 @@ use super::inputs::{find_damage, import_local_files, named_inputs};
 use super::{BuildError, Builder};
 use crate::digest::{DiffId, Digest};
 use crate::image::Image;
-use crate::lock::Lock;
+use crate::lock::{Lock, LockedBuild};
 use crate::store::Store;
 
 mod compare;
@@ -54,12 +54,8 @@ pub enum Verdict {
 /// Inputs are hashed, then linked or copied in the opposite of their usual order.
 pub fn rebuild(builder: &Builder<'_>, from: &Store, lock: &Lock) -> Result<Rebuilt, BuildError> {
     let lock = Lock { seal: None, ..lock.clone() };
-    let outputs: Vec<Digest> = lock
-        .builds
-        .iter()
-        .filter_map(|build| build.output.as_ref())
-        .map(|wheel| wheel.sha256)
-        .collect();
+    let outputs: Vec<Digest> =
+        lock.builds.iter().flat_map(LockedBuild::blobs).map(|(_, digest)| digest).collect();
     let inputs = named_inputs(&lock);
     if let Some(damage) = find_damage(from, &inputs)? {
         return Err(damage);

@@ -211,7 +211,9 @@ fn image_code(error: &ImageError) -> u8 {
         ImageError::Store(error) => store_code(error),
         ImageError::Layer(error) => layer_code(error),
         ImageError::Unknown { .. } | ImageError::Exists { .. } => INPUT,
-        ImageError::Document(_) | ImageError::Write { .. } => INTERNAL,
+        ImageError::MissingLayer { .. } => NOT_THERE,
+        ImageError::BaseLayer { .. } => CONTENT,
+        ImageError::Document(_) | ImageError::Write { .. } | ImageError::Pass(_) => INTERNAL,
     }
 }
 

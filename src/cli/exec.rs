@@ -33,6 +33,9 @@ pub struct Arguments {
     /// Seconds the command may take
     #[arg(long, value_name = "SECONDS", default_value_t = 86_400)]
     timeout: u64,
+    /// Let the command see the machine's GPUs
+    #[arg(long)]
+    gpus: bool,
     /// The command and its arguments
     #[arg(last = true, required = true)]
     command: Vec<String>,
@@ -66,13 +69,14 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliErro
 fn job(lock: &Lock, arguments: &Arguments) -> Job {
     Job {
         command: arguments.command.clone(),
-        env: lock.config.env.clone(),
+        env: lock.env(),
         workdir: lock.config.workdir.clone(),
         mounts: arguments.mount.clone(),
         writable: lock.config.writable.clone(),
         shm_size: lock.config.shm_size,
         timeout: Duration::from_secs(arguments.timeout),
         memory: None,
+        gpus: arguments.gpus,
     }
 }
 

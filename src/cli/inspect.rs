@@ -10,7 +10,8 @@ use super::context::Context;
 use super::error::CliError;
 use super::{output, reference};
 use crate::digest::{DiffId, Digest};
-use crate::image::{self, Image};
+use crate::image::{self, Image, ImageLayer};
+use crate::layer::LayerPlan;
 use crate::store::Store;
 
 /// Show the layers of an image: size, origin, sharing
@@ -65,7 +66,7 @@ fn report(
         rows.push(vec![
             layer.origin.clone(),
             output::size(layer.size),
-            layer.plan.entries().count().to_string(),
+            layer.plan().map_or("-".to_owned(), |plan| plan.entries().count().to_string()),
             layer.digest.short(),
             layer.diff_id.0.short(),
             sharing.get(&layer.diff_id).map_or("-".to_owned(), |names| names.join(", ")),
@@ -80,11 +81,16 @@ fn report(
         output::size(image.metadata_size(store)?),
         image.lock,
     ));
-    let notes: Vec<&String> = image.layers.iter().flat_map(|layer| layer.plan.notes()).collect();
+    let notes: Vec<&String> = plans(image).flat_map(LayerPlan::notes).collect();
     for note in notes {
         output::print(&format!("note: {note}\n"));
     }
     Ok(())
+}
+
+/// The layers that `repro` made.
+fn plans(image: &Image) -> impl Iterator<Item = &LayerPlan> {
+    image.layers.iter().filter_map(ImageLayer::plan)
 }
 
 fn json_report(
@@ -98,9 +104,9 @@ fn json_report(
         .map(|layer| {
             json!({
                 "origin": layer.origin, "size": layer.size, "digest": layer.digest,
-                "diff_id": layer.diff_id, "entries": layer.plan.entries().count(),
+                "diff_id": layer.diff_id, "entries": layer.plan().map(|plan| plan.entries().count()),
                 "shared_with": sharing.get(&layer.diff_id).cloned().unwrap_or_default(),
-                "notes": layer.plan.notes(),
+                "notes": layer.plan().map(LayerPlan::notes).unwrap_or_default(),
             })
         })
         .collect();
@@ -112,7 +118,7 @@ fn json_report(
 }
 
 fn files(context: &Context, image: &Image) {
-    let entries = image.layers.iter().flat_map(|layer| layer.plan.entries());
+    let entries = plans(image).flat_map(LayerPlan::entries);
     if context.json {
         let entries: Vec<_> = entries
             .map(|entry| {

@@ -48,6 +48,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliErro
         let request = Request {
             recipe,
             epoch: EPOCH,
+            base: None,
             previous: previous.as_ref(),
             update: arguments.update.as_deref(),
         };

@@ -184,7 +184,7 @@ fn unbuilt(lock: &Lock) -> Image {
         seal: lock.seal.as_ref().map_or(Digest::from_bytes([0; 32]), |seal| seal.manifest),
         lock: lock.digest(),
         layers: Vec::new(),
-        env: lock.config.env.clone(),
+        env: lock.env(),
         workdir: lock.config.workdir.clone(),
     }
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::digest::DiffId;
-use crate::layer::LayerError;
+use crate::image::ImageError;
 use crate::store::StoreError;
 
 /// Why a job could not be run at all; a job that ran and failed is an outcome instead.
@@ -51,7 +51,7 @@ pub enum EngineError {
         /// The layer.
         diff_id: DiffId,
         /// Why its bytes could not be made.
-        source: Box<LayerError>,
+        source: Box<ImageError>,
     },
     /// A layer's entry could not be unpacked.
     #[error("cannot unpack `{entry}` of layer {diff_id}: {reason}")]

@@ -153,6 +153,7 @@ mod tests {
             shm_size: 1 << 20,
             timeout: Duration::from_secs(60),
             memory: None,
+            gpus: false,
         }
     }
 

@@ -48,6 +48,8 @@ pub struct Job {
     pub timeout: Duration,
     /// Largest memory in bytes, if limited.
     pub memory: Option<u64>,
+    /// Whether the job sees the machine's GPUs; `CUDA_VISIBLE_DEVICES` in `env` chooses among them.
+    pub gpus: bool,
 }
 
 /// A file or folder of this machine inside the job.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::digest::Digest;
-use crate::lock::{Lock, LockedPackage, LockedWheel};
+use crate::lock::{BuildSource, Lock, LockedPackage, LockedWheel};
 use crate::store::Store;
 
 /// One file that a lock pins and that somebody else publishes.
@@ -53,12 +53,14 @@ pub fn wanted(lock: &Lock) -> Vec<Wanted> {
     all.extend(lock.packages.iter().map(|package| of_package(package, &lock.suite)));
     all.extend(lock.wheels.iter().map(of_wheel));
     for build in &lock.builds {
-        all.push(Wanted {
-            name: build.source.file.clone(),
-            digest: build.source.sha256,
-            size: build.source.size,
-            place: Place::Python { project: build.name.clone() },
-        });
+        if let BuildSource::Distribution(source) = &build.source {
+            all.push(Wanted {
+                name: source.file.clone(),
+                digest: source.sha256,
+                size: source.size,
+                place: Place::Python { project: build.name.clone() },
+            });
+        }
         all.extend(build.packages.iter().map(|package| of_package(package, &lock.suite)));
         all.extend(build.wheels.iter().map(of_wheel));
     }

@@ -160,7 +160,7 @@ fn write_layer(
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<(), ImageError> {
     let mut target = Hashed { file: BufWriter::new(file), hasher: Hasher::new(), progress };
-    layer.plan.write_blob(store, &mut target)?;
+    layer.write_blob(store, &mut target)?;
     target.file.flush().map_err(writing(path))?;
     let found_size = target.hasher.size();
     let found = target.hasher.finish();

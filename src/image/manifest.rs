@@ -8,13 +8,20 @@ use serde_json::{Value, json};
 use super::ImageError;
 use super::json::canonical;
 use crate::digest::{DiffId, Digest};
+use crate::lock::Compression;
 
 /// Media type of an image manifest (OCI image specification).
 pub const MANIFEST_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
 /// Media type of an image configuration.
 pub const CONFIG_TYPE: &str = "application/vnd.oci.image.config.v1+json";
-/// Media type of a gzip-compressed layer.
-pub const LAYER_TYPE: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
+/// Media type of a layer.
+pub fn layer_type(compression: Compression) -> &'static str {
+    match compression {
+        Compression::None => "application/vnd.oci.image.layer.v1.tar",
+        Compression::Gzip => "application/vnd.oci.image.layer.v1.tar+gzip",
+        Compression::Zstd => "application/vnd.oci.image.layer.v1.tar+zstd",
+    }
+}
 
 /// The time every image claims to be made at: the tar headers' time (design rule of the epoch).
 const CREATED: &str = "1980-01-01T00:00:00Z";
@@ -30,6 +37,10 @@ pub struct Configuration {
     pub workdir: String,
     /// Entry point; empty for none.
     pub entrypoint: Vec<String>,
+    /// Labels of the base image; they tell a GPU runtime what the image needs.
+    pub labels: BTreeMap<String, String>,
+    /// The base image's history, as it is.
+    pub history: Vec<Value>,
 }
 
 /// One layer as the manifest and the configuration name it.
@@ -43,6 +54,8 @@ pub struct LayerDescriptor {
     pub digest: Digest,
     /// Compressed bytes.
     pub size: u64,
+    /// How they are compressed.
+    pub compression: Compression,
 }
 
 /// Configuration and manifest as the bytes that are hashed.
@@ -75,12 +88,14 @@ fn config_value(configuration: &Configuration, layers: &[LayerDescriptor]) -> Va
     if !configuration.entrypoint.is_empty() {
         config["Entrypoint"] = json!(configuration.entrypoint);
     }
-    let history: Vec<Value> = layers
-        .iter()
-        .map(
-            |layer| json!({ "created": CREATED, "created_by": format!("repro: {}", layer.origin) }),
-        )
-        .collect();
+    if !configuration.labels.is_empty() {
+        config["Labels"] = json!(configuration.labels);
+    }
+    let of_base = configuration.history.iter().filter(|entry| !is_empty_layer(entry)).count();
+    let ours = layers.iter().skip(of_base).map(
+        |layer| json!({ "created": CREATED, "created_by": format!("{OURS}{}", layer.origin) }),
+    );
+    let history: Vec<Value> = configuration.history.iter().cloned().chain(ours).collect();
     let diff_ids: Vec<String> = layers.iter().map(|layer| layer.diff_id.to_string()).collect();
     json!({
         "architecture": configuration.architecture,
@@ -93,8 +108,10 @@ fn config_value(configuration: &Configuration, layers: &[LayerDescriptor]) -> Va
 }
 
 fn manifest_value(config: &[u8], layers: &[LayerDescriptor]) -> Value {
-    let layers: Vec<Value> =
-        layers.iter().map(|layer| descriptor(LAYER_TYPE, &layer.digest, layer.size)).collect();
+    let describe = |layer: &LayerDescriptor| {
+        descriptor(layer_type(layer.compression), &layer.digest, layer.size)
+    };
+    let layers: Vec<Value> = layers.iter().map(describe).collect();
     json!({
         "schemaVersion": 2,
         "mediaType": MANIFEST_TYPE,
@@ -108,10 +125,25 @@ pub(super) fn descriptor(media_type: &str, digest: &Digest, size: u64) -> Value 
     json!({ "mediaType": media_type, "digest": digest.to_string(), "size": size })
 }
 
+/// Whether an entry of a history has no layer (OCI image configuration, "history").
+pub(super) fn is_empty_layer(entry: &Value) -> bool {
+    entry["empty_layer"].as_bool().unwrap_or(false)
+}
+
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct ReadDescriptor {
+    media_type: String,
     digest: Digest,
     size: u64,
+}
+
+impl ReadDescriptor {
+    fn compression(&self) -> Compression {
+        let known = [Compression::None, Compression::Zstd];
+        let found = known.into_iter().find(|known| layer_type(*known) == self.media_type);
+        found.unwrap_or(Compression::Gzip)
+    }
 }
 
 #[derive(Deserialize)]
@@ -124,7 +156,7 @@ struct ReadManifest {
 struct ReadConfig {
     architecture: String,
     config: ReadProcess,
-    history: Vec<ReadHistory>,
+    history: Vec<Value>,
     rootfs: ReadRootfs,
 }
 
@@ -135,11 +167,8 @@ struct ReadProcess {
     working_dir: String,
     #[serde(default)]
     entrypoint: Vec<String>,
-}
-
-#[derive(Deserialize)]
-struct ReadHistory {
-    created_by: String,
+    #[serde(default)]
+    labels: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize)]
@@ -161,26 +190,49 @@ pub(super) fn read(
         serde_json::from_slice(&documents.manifest).map_err(ImageError::Document)?;
     let config: ReadConfig =
         serde_json::from_slice(&documents.config).map_err(ImageError::Document)?;
+    let with_layer = config.history.iter().filter(|entry| !is_empty_layer(entry));
     let layers = manifest
         .layers
         .into_iter()
         .zip(config.rootfs.diff_ids)
-        .zip(config.history)
+        .zip(with_layer)
         .map(|((layer, diff_id), history)| LayerDescriptor {
-            origin: history.created_by.trim_start_matches("repro: ").to_owned(),
+            origin: origin(history),
             diff_id,
             digest: layer.digest,
             size: layer.size,
+            compression: layer.compression(),
         })
         .collect();
+    let ours = config.history.iter().position(is_ours).unwrap_or(config.history.len());
     let env = config.config.env.iter().filter_map(|pair| pair.split_once('='));
     let configuration = Configuration {
         architecture: config.architecture,
         env: env.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
         workdir: config.config.working_dir,
         entrypoint: config.config.entrypoint,
+        labels: config.config.labels,
+        history: config.history[..ours].to_vec(),
     };
     Ok((configuration, layers))
+}
+
+/// How the history says that a layer is ours.
+const OURS: &str = "repro: ";
+
+fn created_by(entry: &Value) -> &str {
+    entry["created_by"].as_str().unwrap_or("")
+}
+
+fn is_ours(entry: &Value) -> bool {
+    created_by(entry).starts_with(OURS)
+}
+
+fn origin(entry: &Value) -> String {
+    match created_by(entry).strip_prefix(OURS) {
+        Some(origin) => origin.to_owned(),
+        None => format!("base: {}", created_by(entry)),
+    }
 }
 
 #[cfg(test)]
@@ -196,12 +248,15 @@ mod tests {
             ]),
             workdir: "/home".to_owned(),
             entrypoint: Vec::new(),
+            labels: BTreeMap::new(),
+            history: Vec::new(),
         };
         let layer = |text: &str| LayerDescriptor {
             origin: text.to_owned(),
             diff_id: DiffId(Digest::of(text.as_bytes())),
             digest: Digest::of(text.to_uppercase().as_bytes()),
             size: 7,
+            compression: Compression::Gzip,
         };
         (configuration, vec![layer("one"), layer("two")])
     }
@@ -219,6 +274,19 @@ mod tests {
     #[test]
     fn what_was_written_is_read_back() {
         let (configuration, layers) = sample();
+        let documents = Documents::new(&configuration, &layers);
+        assert_eq!(read(&documents).unwrap(), (configuration, layers));
+    }
+
+    #[test]
+    fn a_base_keeps_its_history_and_its_compression() {
+        let (mut configuration, mut layers) = sample();
+        configuration.history = vec![
+            json!({ "created_by": "ADD rootfs" }),
+            json!({ "created_by": "ENV A=B", "empty_layer": true }),
+        ];
+        layers[0].compression = Compression::Zstd;
+        layers[0].origin = "base: ADD rootfs".to_owned();
         let documents = Documents::new(&configuration, &layers);
         assert_eq!(read(&documents).unwrap(), (configuration, layers));
     }

@@ -9,22 +9,26 @@
 //! never stored, only streamed from their plans. How an image comes to be is left
 //! to `build`, how it is run to `engine`.
 
+mod base;
 mod export;
 mod json;
+mod layer;
 mod manifest;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::digest::{DiffId, Digest};
+use crate::digest::Digest;
 use crate::layer::{LayerError, LayerPlan};
 use crate::store::{Store, StoreError};
 
+pub use base::BaseConfiguration;
 pub use export::{export_archive, export_layout};
 pub use json::canonical;
+pub use layer::{Content, ImageLayer};
 pub use manifest::{
-    CONFIG_TYPE, Configuration, Documents, LAYER_TYPE, LayerDescriptor, MANIFEST_TYPE,
+    CONFIG_TYPE, Configuration, Documents, LayerDescriptor, MANIFEST_TYPE, layer_type,
 };
 
 /// The store's bucket of images: seal to [`Entry`].
@@ -48,6 +52,25 @@ pub enum ImageError {
     /// A manifest or a configuration is not what this program writes.
     #[error("the image's manifest or configuration cannot be read")]
     Document(#[source] serde_json::Error),
+    /// A layer of a registry's image is needed, and nobody fetched it yet.
+    #[error("layer `{origin}` of the base image is not in the store\n  needed  {digest}")]
+    MissingLayer {
+        /// What it holds.
+        origin: String,
+        /// Digest of its bytes.
+        digest: Digest,
+    },
+    /// A layer of a registry's image cannot be decompressed.
+    #[error("layer {digest} of the base image cannot be read")]
+    BaseLayer {
+        /// Digest of its bytes.
+        digest: Digest,
+        /// What is wrong with it.
+        source: std::io::Error,
+    },
+    /// Whoever asked for a layer's bytes did not take them.
+    #[error("a layer's bytes could not be passed on")]
+    Pass(#[source] std::io::Error),
     /// A file of an export could not be written.
     #[error("cannot write `{}`", path.display())]
     Write {
@@ -62,32 +85,6 @@ pub enum ImageError {
         /// The target.
         path: std::path::PathBuf,
     },
-}
-
-/// One layer of an image: its descriptor and the plan its bytes are streamed from.
-#[derive(Debug, Clone)]
-pub struct ImageLayer {
-    /// What it holds, in a reader's words.
-    pub origin: String,
-    /// Digest of the tar stream.
-    pub diff_id: DiffId,
-    /// Digest of the compressed bytes.
-    pub digest: Digest,
-    /// Compressed bytes.
-    pub size: u64,
-    /// How to make its bytes.
-    pub plan: LayerPlan,
-}
-
-impl ImageLayer {
-    fn descriptor(&self) -> LayerDescriptor {
-        LayerDescriptor {
-            origin: self.origin.clone(),
-            diff_id: self.diff_id,
-            digest: self.digest,
-            size: self.size,
-        }
-    }
 }
 
 /// A sealed image that is in the store.
@@ -112,7 +109,8 @@ pub struct Image {
 struct Entry {
     name: String,
     lock: Digest,
-    plans: Vec<Digest>,
+    /// One for each layer; none for a layer of a registry's image.
+    plans: Vec<Option<Digest>>,
 }
 
 impl Image {
@@ -127,7 +125,9 @@ impl Image {
         let descriptors: Vec<_> = layers.iter().map(ImageLayer::descriptor).collect();
         let documents = Documents::new(configuration, &descriptors);
         store.put(&documents.config)?;
-        let plans = layers.iter().map(|layer| store.put(&layer.plan.to_bytes()));
+        let plans = layers
+            .iter()
+            .map(|layer| layer.plan().map(|plan| store.put(&plan.to_bytes())).transpose());
         let entry = Entry { name: name.to_owned(), lock, plans: plans.collect::<Result<_, _>>()? };
         let seal = store.put(&documents.manifest)?;
         let text = serde_json::to_string(&entry).expect("text and digests always serialise");
@@ -156,9 +156,12 @@ impl Image {
             .into_iter()
             .zip(&entry.plans)
             .map(|(layer, plan)| {
-                let plan = LayerPlan::from_bytes(&store.read_blob(plan)?)?;
-                let LayerDescriptor { origin, diff_id, digest, size } = layer;
-                Ok(ImageLayer { origin, diff_id, digest, size, plan })
+                let LayerDescriptor { origin, diff_id, digest, size, compression } = layer;
+                let content = match plan {
+                    Some(plan) => Content::Plan(LayerPlan::from_bytes(&store.read_blob(plan)?)?),
+                    None => Content::Base(compression),
+                };
+                Ok(ImageLayer { origin, diff_id, digest, size, content })
             })
             .collect::<Result<Vec<_>, ImageError>>()?;
         Ok(Self {
@@ -174,7 +177,8 @@ impl Image {
     /// Bytes of the metadata that the store keeps for this image: documents and layer plans.
     pub fn metadata_size(&self, store: &Store) -> Result<u64, ImageError> {
         let documents = documents(store, &self.seal)?;
-        let plans: usize = self.layers.iter().map(|layer| layer.plan.to_bytes().len()).sum();
+        let plans = self.layers.iter().filter_map(ImageLayer::plan);
+        let plans: usize = plans.map(|plan| plan.to_bytes().len()).sum();
         Ok((documents.config.len() + documents.manifest.len() + plans) as u64)
     }
 }

@@ -19,6 +19,9 @@ pub(super) enum Place {
     Symlink { target: String },
 }
 
+/// Stands between a link's name and its target in a lock.
+const LINK: &str = " -> ";
+
 /// Links followed before a path counts as a loop, as in Linux (path_resolution(7)).
 const LINK_LIMIT: u32 = 40;
 
@@ -26,6 +29,25 @@ impl Directories {
     /// A table for a layer that has nothing below it.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The table of a base image as a lock has it: by parent, the names in it; `name -> target`
+    /// is a link.
+    pub fn of_base(table: &BTreeMap<String, Vec<String>>) -> Self {
+        let mut directories = Self::new();
+        for (parent, names) in table {
+            let below = |name: &str| match parent.as_str() {
+                "" => name.to_owned(),
+                parent => format!("{parent}/{name}"),
+            };
+            for name in names {
+                match name.split_once(LINK) {
+                    Some((name, target)) => directories.insert_symlink(&below(name), target),
+                    None => directories.insert_directory(&below(name), 0o755),
+                }
+            }
+        }
+        directories
     }
 
     /// Notes a directory; paths have no slash at either end.
@@ -104,6 +126,18 @@ mod tests {
         assert_eq!(table.resolve_parent("lib/x").unwrap(), "usr/lib/x");
         assert_eq!(table.resolve_parent("lib").unwrap(), "lib");
         assert_eq!(table.resolve("lib/python/a").unwrap(), "usr/local/python3/a");
+    }
+
+    #[test]
+    fn the_table_of_a_base_knows_its_folders_and_its_links() {
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let table = Directories::of_base(&BTreeMap::from([
+            (String::new(), names(&["lib -> usr/lib", "usr"])),
+            ("usr".to_owned(), names(&["lib"])),
+        ]));
+        assert!(table.has_directory("usr") && table.has_directory("usr/lib"));
+        assert!(!table.has_directory("lib"));
+        assert_eq!(table.resolve_parent("lib/x").unwrap(), "usr/lib/x");
     }
 
     #[test]

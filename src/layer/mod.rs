@@ -94,7 +94,7 @@ pub struct FileInput {
     pub executable: bool,
 }
 
-/// Plans the Debian base: the packages, the recipe's `symlinks` and `files` (path to target,
+/// Plans the Debian base: the packages (none above a registry's image), the recipe's `symlinks` and `files` (path to target,
 /// path to content), and `var/lib/dpkg/status.d/`.
 pub fn packages(
     store: &Store,
@@ -120,7 +120,10 @@ pub fn packages(
         packages.iter().map(|package| (package.name.as_str(), package.version.as_str())).collect();
     let tables = Tables { symlinks, files };
     let entries = deb::plan(&inputs, &locked, &unpacked, &tables, below, &mut sources)?;
-    let origin = format!("Debian packages ({})", inputs.len());
+    let origin = match inputs.len() {
+        0 => "links and files".to_owned(),
+        count => format!("Debian packages ({count})"),
+    };
     Ok(LayerPlan {
         origin,
         coding: Coding::Compressed,

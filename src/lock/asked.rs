@@ -21,7 +21,8 @@ impl Asked {
             (names::normalised(&build.name), asked)
         };
         let mut asked = Self {
-            packages: image.debian.packages.clone(),
+            base: image.base.registry().map(|base| base.image.clone()).unwrap_or_default(),
+            packages: image.base.debian().map(|base| base.packages.clone()).unwrap_or_default(),
             requirements: image.python.requirements.clone(),
             builds: image.builds.iter().map(build).collect(),
         };
@@ -59,7 +60,7 @@ impl ImageConfig {
     /// The part of a recipe that goes into the OCI configuration or the run.
     pub fn of(image: &ImageRecipe) -> Self {
         Self {
-            architecture: image.debian.architecture.clone(),
+            architecture: image.base.architecture().to_owned(),
             env: image.env.clone(),
             workdir: image.workdir.clone(),
             entrypoint: image.entrypoint.clone(),

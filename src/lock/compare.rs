@@ -7,11 +7,12 @@ use serde::Serialize;
 
 use super::asked::{local_files, profile_files};
 use super::{
-    Asked, ImageConfig, Lock, LockError, LockedBuild, LockedFile, LockedPackage, LockedProfileFile,
-    LockedWheel, PythonTarget,
+    Asked, BuildSource, BuiltFile, ImageConfig, Lock, LockError, LockedBase, LockedBaseLayer,
+    LockedBuild, LockedFile, LockedGit, LockedPackage, LockedProfileFile, LockedWheel,
+    PythonTarget,
 };
-use crate::digest::Digest;
-use crate::recipe::{Recipe, names};
+use crate::digest::{CommitId, Digest};
+use crate::recipe::{GitRecipe, Recipe, names};
 
 /// One thing that is not the same on both sides.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -54,14 +55,23 @@ impl Lock {
         }
         let image = &recipe.image;
         let mut found = Differences::default();
-        found.value("Debian release", &self.suite, &image.debian.suite);
+        let suite = image.base.debian().map_or("", |debian| debian.suite.as_str());
+        found.value("Debian release", &self.suite, suite);
         found.value("date of resolution", &self.as_of, &image.python.as_of);
         found.asked(&self.asked, &Asked::of(image));
+        found.git_asked(&self.git, &image.git);
         found.python(&self.python, &PythonTarget::of(image));
         for recipe in &image.builds {
             let name = names::normalised(&recipe.name);
             if let Some(build) = self.builds.iter().find(|build| build.name == name) {
                 found.build_command(build, &recipe.version, &recipe.env, &recipe.command);
+                found.build_result(build, &recipe.outputs, recipe.repeatable);
+                let git = match &build.source {
+                    BuildSource::Distribution(_) => "",
+                    BuildSource::Git(name) => name,
+                };
+                let asked = recipe.git.as_deref().unwrap_or("");
+                found.value(&format!("git source of compiled `{}`", build.name), git, asked);
             }
         }
         found.config(&self.config, &ImageConfig::of(image));
@@ -81,6 +91,8 @@ impl Lock {
         found.value("Debian release", &self.suite, &newer.suite);
         found.value("date of resolution", &self.as_of, &newer.as_of);
         found.asked(&self.asked, &newer.asked);
+        found.base(self.base.as_ref(), newer.base.as_ref());
+        found.git(&self.git, &newer.git);
         found.python(&self.python, &newer.python);
         found.packages("Debian package", &self.packages, &newer.packages);
         found.wheels("wheel", &self.wheels, &newer.wheels);
@@ -136,6 +148,7 @@ impl Differences {
     }
 
     fn asked(&mut self, before: &Asked, after: &Asked) {
+        self.value("base image", &before.base, &after.base);
         self.set("asked Debian package", &before.packages, &after.packages);
         self.set("requirement", &before.requirements, &after.requirements);
         let names = |asked: &Asked| asked.builds.keys().cloned().collect::<Vec<_>>();
@@ -148,6 +161,57 @@ impl Differences {
                 self.set(&of("build wheel"), &before.wheels, &after.wheels);
             }
         }
+    }
+
+    fn base(&mut self, before: Option<&LockedBase>, after: Option<&LockedBase>) {
+        let table = |base: Option<&LockedBase>| -> BTreeMap<_, _> {
+            let Some(base) = base else { return BTreeMap::new() };
+            let layer = |(at, layer): (usize, &LockedBaseLayer)| {
+                (format!("layer {}", at + 1), format!("{} ({} bytes)", layer.digest, layer.size))
+            };
+            let layers = base.layers.iter().enumerate().map(layer);
+            let documents = [
+                ("manifest".to_owned(), base.manifest.to_string()),
+                ("configuration".to_owned(), base.config.digest.to_string()),
+            ];
+            layers.chain(documents).collect()
+        };
+        self.map("base image", &table(before), &table(after));
+    }
+
+    /// What a recipe says of git sources; trees are what a commit has, whoever says so.
+    fn git_asked(&mut self, before: &[LockedGit], after: &[GitRecipe]) {
+        let locked = before.iter().map(|git| {
+            let text = git_text(&git.urls, git.commit, git.path.as_deref());
+            (git.name.clone(), text)
+        });
+        let asked = after.iter().map(|git| {
+            let text = git_text(&git.urls, git.commit, git.path.as_deref());
+            (git.name.clone(), text)
+        });
+        self.map("git source", &locked.collect(), &asked.collect());
+    }
+
+    fn git(&mut self, before: &[LockedGit], after: &[LockedGit]) {
+        let table = |list: &[LockedGit]| -> BTreeMap<_, _> {
+            let entry = |git: &LockedGit| {
+                let text = git_text(&git.urls, git.commit, git.path.as_deref());
+                (git.name.clone(), format!("{text}, tree {}", git.tree))
+            };
+            list.iter().map(entry).collect()
+        };
+        self.map("git source", &table(before), &table(after));
+        let modules = |list: &[LockedGit]| -> BTreeMap<_, _> {
+            let of = |git: &LockedGit| {
+                let name = git.name.clone();
+                let modules = git.submodules.iter().map(move |module| {
+                    (format!("{name}/{}", module.path), module.commit.to_string())
+                });
+                modules.collect::<Vec<_>>()
+            };
+            list.iter().flat_map(of).collect()
+        };
+        self.map("submodule", &modules(before), &modules(after));
     }
 
     fn python(&mut self, before: &PythonTarget, after: &PythonTarget) {
@@ -218,15 +282,25 @@ impl Differences {
             };
             let of = |kind: &str| format!("{kind} of compiled `{}`", build.name);
             self.build_command(build, &other.version, &other.env, &other.command);
-            let source = |build: &LockedBuild| {
-                let source = &build.source;
-                format!("{} ({}, {} bytes)", source.file, source.sha256, source.size)
+            self.build_result(build, &other.outputs, other.repeatable);
+            let source = |build: &LockedBuild| match &build.source {
+                BuildSource::Distribution(source) => {
+                    format!("{} ({}, {} bytes)", source.file, source.sha256, source.size)
+                }
+                BuildSource::Git(name) => format!("git source `{name}`"),
             };
             self.value(&of("source"), &source(build), &source(other));
             self.packages(&of("build package"), &build.packages, &other.packages);
             self.wheels(&of("build wheel"), &build.wheels, &other.wheels);
             let (before, after) = (build.output.as_slice(), other.output.as_slice());
             self.wheels(&of("output"), before, after);
+            let made = |build: &LockedBuild| {
+                let entry = |file: &BuiltFile| {
+                    (file.path.clone(), format!("({}, {} bytes)", file.sha256, file.size))
+                };
+                build.files.iter().map(entry).collect::<BTreeMap<_, _>>()
+            };
+            self.map(&of("output"), &made(build), &made(other));
         }
     }
 
@@ -243,6 +317,18 @@ impl Differences {
         self.value(&of("command"), &build.command.join(" "), &command.join(" "));
     }
 
+    fn build_result(
+        &mut self,
+        build: &LockedBuild,
+        outputs: &BTreeMap<String, String>,
+        repeatable: bool,
+    ) {
+        let of = |kind: &str| format!("{kind} of compiled `{}`", build.name);
+        self.map(&of("declared output"), &build.outputs, outputs);
+        let (before, after) = (build.repeatable.to_string(), repeatable.to_string());
+        self.value(&of("repeatability"), &before, &after);
+    }
+
     fn seal(&mut self, before: &Lock, after: &Lock) {
         let table = |lock: &Lock| -> BTreeMap<_, _> {
             let Some(seal) = &lock.seal else { return BTreeMap::new() };
@@ -255,6 +341,11 @@ impl Differences {
         };
         self.map("seal", &table(before), &table(after));
     }
+}
+
+fn git_text(urls: &[String], commit: CommitId, path: Option<&str>) -> String {
+    let place = path.map_or(String::new(), |path| format!(" at `{path}`"));
+    format!("{commit} of {}{place}", urls.join(", "))
 }
 
 fn files(files: &[LockedFile]) -> BTreeMap<String, String> {

@@ -16,6 +16,7 @@ mod read;
 mod types;
 mod write;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 
@@ -86,6 +87,13 @@ impl Lock {
         Digest::of(bare.to_text().as_bytes())
     }
 
+    /// The environment of every process: the base's, and the recipe's on top.
+    pub fn env(&self) -> BTreeMap<String, String> {
+        let mut env = self.base.as_ref().map(|base| base.env.clone()).unwrap_or_default();
+        env.extend(self.config.env.clone());
+        env
+    }
+
     /// Passes only if every input has a digest.
     ///
     /// # Errors
@@ -103,10 +111,16 @@ impl Lock {
         self.asked.sort();
         self.packages.sort();
         self.wheels.sort();
+        if let Some(base) = &mut self.base {
+            base.directories.values_mut().for_each(|names| names.sort());
+        }
+        self.git.sort_by(|left, right| left.name.cmp(&right.name));
+        self.git.iter_mut().for_each(|git| git.submodules.sort());
         self.builds.sort_by(|left, right| left.name.cmp(&right.name));
         for build in &mut self.builds {
             build.packages.sort();
             build.wheels.sort();
+            build.files.sort();
         }
         self.local_files.sort();
         self.profile_files.sort();

@@ -6,8 +6,11 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::*;
+use crate::digest::{CommitId, TreeId};
 use crate::recipe::document::{Document, Fault, problems};
-use crate::recipe::names::{self, ABSOLUTE_PATH, FILE_NAME, PLAIN_NAME, RELATIVE_PATH};
+use crate::recipe::names::{
+    self, ABSOLUTE_PATH, FILE_NAME, IMAGE_REFERENCE, PLAIN_NAME, RELATIVE_PATH,
+};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -18,8 +21,11 @@ struct LockText {
     epoch: u32,
     as_of: String,
     asked: Asked,
-    debian: DebianText,
+    base: Option<BaseText>,
+    debian: Option<DebianText>,
     python: PythonText,
+    #[serde(default)]
+    git: Vec<GitText>,
     #[serde(default)]
     build: Vec<BuildText>,
     config: ConfigText,
@@ -45,6 +51,33 @@ struct DebianText {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct BaseText {
+    image: String,
+    manifest: Digest,
+    size: u64,
+    config: LockedBlob,
+    layers: Vec<LockedBaseLayer>,
+    #[serde(default)]
+    env: BTreeMap<String, String>,
+    #[serde(default)]
+    directories: BTreeMap<String, Vec<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GitText {
+    name: String,
+    urls: Vec<String>,
+    commit: CommitId,
+    tree: TreeId,
+    path: Option<String>,
+    #[serde(default)]
+    submodules: Vec<LockedSubmodule>,
+    archive: LockedBlob,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct PythonText {
     version: String,
     interpreter: String,
@@ -60,13 +93,24 @@ struct PythonText {
 struct BuildText {
     name: String,
     version: String,
-    source: LockedSource,
+    source: Option<LockedSource>,
+    git: Option<String>,
     output: Option<LockedWheel>,
     command: Vec<String>,
+    #[serde(default = "yes")]
+    repeatable: bool,
+    #[serde(default)]
+    files: Vec<BuiltFile>,
+    #[serde(default)]
+    outputs: BTreeMap<String, String>,
     packages: Vec<LockedPackage>,
     wheels: Vec<LockedWheel>,
     #[serde(default)]
     env: BTreeMap<String, String>,
+}
+
+fn yes() -> bool {
+    true
 }
 
 #[derive(Deserialize)]
@@ -128,7 +172,9 @@ impl Lock {
         let Some(parsed) = parsed.filter(|_| faults.is_empty()) else {
             return Err(invalid(faults));
         };
-        let mut lock = parsed.into_lock();
+        let Some(mut lock) = parsed.into_lock(&document, &mut faults) else {
+            return Err(invalid(faults));
+        };
         check(&lock, &document, &mut faults);
         if !faults.is_empty() {
             return Err(invalid(faults));
@@ -139,14 +185,26 @@ impl Lock {
 }
 
 impl LockText {
-    fn into_lock(self) -> Lock {
-        let Self { debian, python, config, .. } = self;
-        Lock {
+    fn into_lock(self, document: &Document<'_>, faults: &mut Vec<Fault>) -> Option<Lock> {
+        let Self { base, debian, python, config, .. } = self;
+        if base.is_some() == debian.is_some() {
+            let message = "a lock has one base: either `[base]` or `[debian]`".to_owned();
+            faults.push(Fault { offset: document.locate(&["base"]), message });
+            return None;
+        }
+        let (suite, packages) = debian.map(|it| (it.suite, it.packages)).unwrap_or_default();
+        let builds = self.build.into_iter().enumerate().map(|(at, build)| {
+            let source = build.source(at, document, faults)?;
+            Some(build.into_build(source))
+        });
+        let builds: Vec<_> = builds.collect::<Option<_>>()?;
+        Some(Lock {
             name: self.name,
             epoch: self.epoch,
             asked: self.asked,
             as_of: self.as_of,
-            suite: debian.suite,
+            base: base.map(BaseText::into_base),
+            suite,
             python: PythonTarget {
                 version: python.version,
                 interpreter: python.interpreter,
@@ -156,30 +214,66 @@ impl LockText {
                 glibc: python.glibc,
             },
             config: config.into_config(),
-            packages: debian.packages,
+            packages,
             wheels: python.wheels,
-            builds: self.build.into_iter().map(BuildText::into_build).collect(),
+            git: self.git.into_iter().map(GitText::into_git).collect(),
+            builds,
             symlinks: self.symlinks,
             files: self.files,
             local_files: self.local.files,
             profile_files: self.profiles.files,
             unpinned: self.unpinned.inputs,
             seal: self.seal.map(|seal| LockedSeal { manifest: seal.manifest, layers: seal.layers }),
-        }
+        })
+    }
+}
+
+impl BaseText {
+    fn into_base(self) -> LockedBase {
+        let Self { image, manifest, size, config, layers, env, directories } = self;
+        LockedBase { image, manifest, size, config, layers, env, directories }
+    }
+}
+
+impl GitText {
+    fn into_git(self) -> LockedGit {
+        let Self { name, urls, commit, tree, path, submodules, archive } = self;
+        LockedGit { name, urls, commit, tree, path, submodules, archive }
     }
 }
 
 impl BuildText {
-    fn into_build(self) -> LockedBuild {
+    fn source(
+        &self,
+        at: usize,
+        document: &Document<'_>,
+        faults: &mut Vec<Fault>,
+    ) -> Option<BuildSource> {
+        match (&self.source, &self.git) {
+            (Some(source), None) => Some(BuildSource::Distribution(source.clone())),
+            (None, Some(git)) => Some(BuildSource::Git(git.clone())),
+            _ => {
+                let message = "a build has one source: either `source` or `git`".to_owned();
+                let offset = document.locate(&["build", &at.to_string()]);
+                faults.push(Fault { offset, message });
+                None
+            }
+        }
+    }
+
+    fn into_build(self, source: BuildSource) -> LockedBuild {
         LockedBuild {
             name: self.name,
             version: self.version,
-            source: self.source,
+            source,
             packages: self.packages,
             wheels: self.wheels,
             env: self.env,
             command: self.command,
+            repeatable: self.repeatable,
+            outputs: self.outputs,
             output: self.output,
+            files: self.files,
         }
     }
 }
@@ -204,7 +298,13 @@ fn check(lock: &Lock, document: &Document<'_>, faults: &mut Vec<Fault>) {
     let architecture = &lock.config.architecture;
     let path = ["config", "architecture"];
     check.rule(names::plain_name(architecture), &path, architecture, PLAIN_NAME);
-    check.rule(names::plain_name(&lock.suite), &["debian", "suite"], &lock.suite, PLAIN_NAME);
+    match &lock.base {
+        Some(base) => check.base(base),
+        None => {
+            let path = ["debian", "suite"];
+            check.rule(names::plain_name(&lock.suite), &path, &lock.suite, PLAIN_NAME);
+        }
+    }
     check.packages(&["debian", "packages"], &lock.packages);
     check.wheels(&["python", "wheels"], &lock.wheels);
     for (at, build) in lock.builds.iter().enumerate() {
@@ -212,9 +312,9 @@ fn check(lock: &Lock, document: &Document<'_>, faults: &mut Vec<Fault>) {
         check.packages(&["build", &at, "packages"], &build.packages);
         check.wheels(&["build", &at, "wheels"], &build.wheels);
         check.wheels(&["build", &at, "output"], build.output.as_slice());
-        let file = &build.source.file;
-        check.rule(names::file_name(file), &["build", &at, "source", "file"], file, FILE_NAME);
+        check.build(&at, build, lock);
     }
+    check.git(&lock.git);
     check.unique(&["build"], lock.builds.iter().map(|build| build.name.clone()));
     check.paths(lock);
 }
@@ -238,6 +338,53 @@ impl Check<'_, '_> {
             if !seen.insert(name.clone()) {
                 self.rule(false, path, &name, "it stands there twice");
             }
+        }
+    }
+
+    fn base(&mut self, base: &LockedBase) {
+        let fine = names::image_reference(&base.image);
+        self.rule(fine, &["base", "image"], &base.image, IMAGE_REFERENCE);
+        let parents = base.directories.keys().filter(|parent| !parent.is_empty());
+        for parent in parents {
+            let path = ["base", "directories", parent];
+            self.rule(names::relative_path(parent), &path, parent, RELATIVE_PATH);
+        }
+    }
+
+    fn git(&mut self, git: &[LockedGit]) {
+        for (at, tree) in git.iter().enumerate() {
+            let at = at.to_string();
+            self.rule(names::plain_name(&tree.name), &["git", &at], &tree.name, PLAIN_NAME);
+            if let Some(place) = &tree.path {
+                self.rule(names::absolute_path(place), &["git", &at], place, ABSOLUTE_PATH);
+            }
+            for module in &tree.submodules {
+                let path = ["git", &at, "submodules"];
+                self.rule(names::relative_path(&module.path), &path, &module.path, RELATIVE_PATH);
+            }
+        }
+        self.unique(&["git"], git.iter().map(|tree| tree.name.clone()));
+    }
+
+    fn build(&mut self, at: &str, build: &LockedBuild, lock: &Lock) {
+        match &build.source {
+            BuildSource::Distribution(source) => {
+                let path = ["build", at, "source", "file"];
+                self.rule(names::file_name(&source.file), &path, &source.file, FILE_NAME);
+            }
+            BuildSource::Git(name) => {
+                let known = lock.git.iter().any(|tree| tree.name == *name);
+                self.rule(known, &["build", at, "git"], name, "there is no such `[[git]]`");
+            }
+        }
+        for (target, source) in &build.outputs {
+            let path = ["build", at, "outputs", target];
+            self.rule(names::absolute_path(target), &path, target, ABSOLUTE_PATH);
+            self.rule(names::relative_path(source), &path, source, RELATIVE_PATH);
+        }
+        for file in &build.files {
+            let declared = build.outputs.contains_key(&file.path);
+            self.rule(declared, &["build", at, "files"], &file.path, "it is no declared output");
         }
     }
 

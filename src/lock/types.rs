@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::digest::{DiffId, Digest};
+use crate::digest::{CommitId, DiffId, Digest, TreeId};
 
 /// Everything one image is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,7 +17,9 @@ pub struct Lock {
     pub asked: Asked,
     /// The date that requirements were resolved as of, `2026-11-20`.
     pub as_of: String,
-    /// Debian release the packages come from, `bullseye`.
+    /// The registry's image below everything; `None` where Debian packages are the base.
+    pub base: Option<LockedBase>,
+    /// Debian release the packages come from, `bullseye`; empty above a registry's image.
     pub suite: String,
     /// How wheels are installed.
     pub python: PythonTarget,
@@ -27,7 +29,9 @@ pub struct Lock {
     pub packages: Vec<LockedPackage>,
     /// Wheels from an index, sorted by normalised name.
     pub wheels: Vec<LockedWheel>,
-    /// Wheels compiled by build jobs, sorted by name.
+    /// Git trees, sorted by name.
+    pub git: Vec<LockedGit>,
+    /// Wheels and files made by build jobs, sorted by name.
     pub builds: Vec<LockedBuild>,
     /// Symbolic links: path to target.
     pub symlinks: BTreeMap<String, String>,
@@ -47,6 +51,9 @@ pub struct Lock {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Asked {
+    /// Reference of the registry's image; empty where Debian packages are the base.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub base: String,
     /// Names of Debian packages, sorted.
     pub packages: Vec<String>,
     /// Python requirements (PEP 508), sorted.
@@ -142,15 +149,113 @@ pub struct LockedWheel {
     pub requested: bool,
 }
 
-/// One wheel that a build job compiles.
+/// An image of a registry: what its tag meant when the lock was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LockedBase {
+    /// The reference that was asked for, with the registry's host.
+    pub image: String,
+    /// Digest of the manifest of this platform.
+    pub manifest: Digest,
+    /// Bytes of the manifest.
+    pub size: u64,
+    /// The configuration.
+    pub config: LockedBlob,
+    /// The layers, lowest first.
+    pub layers: Vec<LockedBaseLayer>,
+    /// Environment of the image's processes; the recipe's own variables come on top.
+    pub env: BTreeMap<String, String>,
+    /// Directories of the image, and links that lead to one: by parent, the names in it; a link
+    /// is written `name -> target`. With it an image is planned without the base's bytes.
+    pub directories: BTreeMap<String, Vec<String>>,
+}
+
+/// A blob of a registry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct LockedBlob {
+    /// Digest of its bytes.
+    pub digest: Digest,
+    /// Bytes.
+    pub size: u64,
+}
+
+/// One layer of a registry's image; its bytes are never touched.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct LockedBaseLayer {
+    /// Digest of the bytes as the registry has them.
+    pub digest: Digest,
+    /// Digest of the tar stream.
+    pub diff_id: DiffId,
+    /// How the bytes are compressed.
+    pub compression: Compression,
+    /// Bytes.
+    pub size: u64,
+}
+
+/// How a layer's bytes are compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Compression {
+    /// Not at all: a plain tar stream.
+    None,
+    /// gzip (RFC 1952), of one member or many.
+    Gzip,
+    /// Zstandard (RFC 8878).
+    Zstd,
+}
+
+/// A git tree, by the names that git gives it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LockedGit {
+    /// What the recipe calls it.
+    pub name: String,
+    /// Repositories that hold the commit, tried in order.
+    pub urls: Vec<String>,
+    /// The commit.
+    pub commit: CommitId,
+    /// The commit's tree.
+    pub tree: TreeId,
+    /// The folder of the image that the tree lies in; `None` if it is only compiled.
+    pub path: Option<String>,
+    /// Submodules at the commits that the trees record, sorted by path.
+    pub submodules: Vec<LockedSubmodule>,
+    /// The tree with its submodules as one blob of the store.
+    pub archive: LockedBlob,
+}
+
+/// A submodule of a git tree.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct LockedSubmodule {
+    /// Its path below the tree.
+    pub path: String,
+    /// Where its repository is, as `.gitmodules` says, made absolute.
+    pub url: String,
+    /// The commit that the tree records.
+    pub commit: CommitId,
+    /// The commit's tree.
+    pub tree: TreeId,
+}
+
+/// What a build job compiles.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BuildSource {
+    /// A source distribution of an index.
+    Distribution(LockedSource),
+    /// The [`LockedGit`] of this name.
+    Git(String),
+}
+
+/// One wheel, or some files, that a build job compiles.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LockedBuild {
     /// Normalised distribution name.
     pub name: String,
     /// Version.
     pub version: String,
-    /// The source distribution.
-    pub source: LockedSource,
+    /// What is compiled.
+    pub source: BuildSource,
     /// Debian packages of the build image beside those of the base.
     pub packages: Vec<LockedPackage>,
     /// Wheels of the build image.
@@ -159,8 +264,45 @@ pub struct LockedBuild {
     pub env: BTreeMap<String, String>,
     /// The command.
     pub command: Vec<String>,
-    /// What must come out; `None` until it was built once.
+    /// Whether the command gives the same bytes each time.
+    pub repeatable: bool,
+    /// Files it makes instead of a wheel: path in the image to path below the source's folder.
+    pub outputs: BTreeMap<String, String>,
+    /// The wheel that must come out; `None` until it was built once, and for files.
     pub output: Option<LockedWheel>,
+    /// The files that must come out, sorted by path; empty until they were built once.
+    pub files: Vec<BuiltFile>,
+}
+
+impl LockedBuild {
+    /// Whether what must come out is known.
+    pub fn is_known(&self) -> bool {
+        match self.outputs.is_empty() {
+            true => self.output.is_some(),
+            false => self.files.len() == self.outputs.len(),
+        }
+    }
+
+    /// The blobs that must come out, with the name a reader knows each by; empty until known.
+    pub fn blobs(&self) -> impl Iterator<Item = (&str, Digest)> {
+        let wheel = self.output.iter().map(|wheel| (wheel.file.as_str(), wheel.sha256));
+        wheel.chain(self.files.iter().map(|file| (file.path.as_str(), file.sha256)))
+    }
+}
+
+/// A file that a build job made.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct BuiltFile {
+    /// Absolute path in the image.
+    pub path: String,
+    /// Whether it is executable.
+    pub executable: bool,
+    /// Bytes.
+    pub size: u64,
+    /// SHA-256.
+    #[serde(with = "crate::digest::hex")]
+    pub sha256: Digest,
 }
 
 /// One source distribution.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{Asked, Lock, LockedBuild, LockedSeal, VERSION};
+use super::{Asked, BuildSource, Lock, LockedBuild, LockedGit, LockedSeal, VERSION};
 
 impl Lock {
     /// The canonical text.
@@ -17,7 +17,9 @@ impl Lock {
         text.pair("epoch", &lock.epoch);
         text.pair("as-of", &lock.as_of);
         text.asked(&lock.asked);
-        text.inputs(&lock);
+        text.base(&lock);
+        text.python(&lock);
+        lock.git.iter().for_each(|git| text.git(git));
         lock.builds.iter().for_each(|build| text.build(build));
         text.tables(&lock);
         if let Some(seal) = &lock.seal {
@@ -32,6 +34,9 @@ struct Text(String);
 impl Text {
     fn asked(&mut self, asked: &Asked) {
         self.header("[asked]");
+        if !asked.base.is_empty() {
+            self.pair("base", &asked.base);
+        }
         self.list("packages", &asked.packages);
         self.list("requirements", &asked.requirements);
         for (name, build) in &asked.builds {
@@ -42,10 +47,42 @@ impl Text {
         }
     }
 
-    fn inputs(&mut self, lock: &Lock) {
-        self.header("[debian]");
-        self.pair("suite", &lock.suite);
-        self.list("packages", &lock.packages);
+    fn base(&mut self, lock: &Lock) {
+        let Some(base) = &lock.base else {
+            self.header("[debian]");
+            self.pair("suite", &lock.suite);
+            self.list("packages", &lock.packages);
+            return;
+        };
+        self.header("[base]");
+        self.pair("image", &base.image);
+        self.pair("manifest", &base.manifest);
+        self.pair("size", &base.size);
+        self.pair("config", &base.config);
+        self.list("layers", &base.layers);
+        self.table("[base.env]", &base.env);
+        if !base.directories.is_empty() {
+            self.header("[base.directories]");
+            base.directories.iter().for_each(|(parent, names)| self.pair(parent, names));
+        }
+    }
+
+    fn git(&mut self, git: &LockedGit) {
+        self.header("[[git]]");
+        self.pair("name", &git.name);
+        self.list("urls", &git.urls);
+        self.pair("commit", &git.commit);
+        self.pair("tree", &git.tree);
+        if let Some(path) = &git.path {
+            self.pair("path", path);
+        }
+        if !git.submodules.is_empty() {
+            self.list("submodules", &git.submodules);
+        }
+        self.pair("archive", &git.archive);
+    }
+
+    fn python(&mut self, lock: &Lock) {
         self.header("[python]");
         self.pair("version", &lock.python.version);
         self.pair("interpreter", &lock.python.interpreter);
@@ -60,13 +97,23 @@ impl Text {
         self.header("[[build]]");
         self.pair("name", &build.name);
         self.pair("version", &build.version);
-        self.pair("source", &build.source);
+        match &build.source {
+            BuildSource::Distribution(source) => self.pair("source", source),
+            BuildSource::Git(name) => self.pair("git", name),
+        }
         if let Some(output) = &build.output {
             self.pair("output", output);
         }
+        if !build.files.is_empty() {
+            self.list("files", &build.files);
+        }
         self.list("command", &build.command);
+        if !build.repeatable {
+            self.pair("repeatable", &false);
+        }
         self.list("packages", &build.packages);
         self.list("wheels", &build.wheels);
+        self.table("[build.outputs]", &build.outputs);
         self.table("[build.env]", &build.env);
     }
 
@@ -141,6 +188,9 @@ fn value_text(value: &serde_json::Value) -> String {
                 format!("{} = {}", key_text(key), value_text(value))
             };
             format!("{{ {} }}", pairs.iter().map(pair).collect::<Vec<_>>().join(", "))
+        }
+        Value::Array(items) => {
+            format!("[{}]", items.iter().map(value_text).collect::<Vec<_>>().join(", "))
         }
         Value::String(text) => string_text(text),
         other => other.to_string(),

@@ -3,8 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::document::{Document, Fault};
-use super::names::{self, ABSOLUTE_PATH, PLAIN_NAME, RELATIVE_PATH};
-use super::types::{Benchmark, BuildRecipe, ImageRecipe, LogRule, Profile, Recipe, RecordRule};
+use super::names::{self, ABSOLUTE_PATH, IMAGE_REFERENCE, PLAIN_NAME, RELATIVE_PATH};
+use super::types::{
+    BaseRecipe, Benchmark, BuildRecipe, GitRecipe, ImageRecipe, LogRule, Profile, Recipe,
+    RecordRule,
+};
 
 /// Reports everything in `recipe` that no build or run could make sense of.
 pub(super) fn recipe(recipe: &Recipe, document: &Document<'_>, faults: &mut Vec<Fault>) {
@@ -93,25 +96,75 @@ impl Check<'_, '_> {
 /// The half that decides bytes.
 impl Check<'_, '_> {
     fn image(&mut self, image: &ImageRecipe) {
-        let debian = &image.debian;
-        self.rule(
-            names::plain_name(&debian.suite),
-            &["debian", "suite"],
-            &debian.suite,
-            PLAIN_NAME,
-        );
-        let architecture = &debian.architecture;
-        let path = ["debian", "architecture"];
-        self.rule(names::plain_name(architecture), &path, architecture, PLAIN_NAME);
-        self.packages(&["debian", "packages"], &debian.packages);
+        self.base(&image.base);
         self.python(image);
+        for (at, git) in image.git.iter().enumerate() {
+            self.git(&at.to_string(), git);
+        }
+        self.unique(&["git"], image.git.iter().map(|git| git.name.as_str()));
+        let trees = image.git.iter().filter_map(|git| git.path.as_deref());
+        self.unique(&["git"], trees);
         for (at, build) in image.builds.iter().enumerate() {
             self.build(&at.to_string(), build);
+            self.build_source(&at.to_string(), build, image);
         }
         let built: Vec<_> = image.builds.iter().map(|b| names::normalised(&b.name)).collect();
         self.unique(&["build"], built.iter().map(String::as_str));
         self.tables(image);
         self.rule(image.shm_size > 0, &["image", "shm-size"], "0", "a job needs some");
+    }
+
+    fn base(&mut self, base: &BaseRecipe) {
+        let mut name = |path: [&str; 2], value: &String| {
+            self.rule(names::plain_name(value), &path, value, PLAIN_NAME);
+        };
+        match base {
+            BaseRecipe::Debian(debian) => {
+                name(["debian", "suite"], &debian.suite);
+                name(["debian", "architecture"], &debian.architecture);
+                self.packages(&["debian", "packages"], &debian.packages);
+            }
+            BaseRecipe::Registry(registry) => {
+                name(["base", "architecture"], &registry.architecture);
+                let fine = names::image_reference(&registry.image);
+                self.rule(fine, &["base", "image"], &registry.image, IMAGE_REFERENCE);
+            }
+        }
+    }
+
+    fn git(&mut self, at: &str, git: &GitRecipe) {
+        let path = |key| ["git", at, key];
+        self.rule(names::plain_name(&git.name), &path("name"), &git.name, PLAIN_NAME);
+        self.rule(!git.urls.is_empty(), &path("urls"), "[]", "a source needs a repository");
+        for url in &git.urls {
+            let words = "a repository is a URL without credentials, `https://host/team/project`";
+            self.rule(names::repository_url(url), &path("urls"), url, words);
+        }
+        git.path.iter().for_each(|place| self.absolute(&path("path"), place));
+    }
+
+    /// What a build job compiles, and what comes out of it.
+    fn build_source(&mut self, at: &str, build: &BuildRecipe, image: &ImageRecipe) {
+        let path = |key| ["build", at, key];
+        if let Some(name) = &build.git {
+            let known: Vec<_> = image.git.iter().map(|git| git.name.as_str()).collect();
+            let words = match known.as_slice() {
+                [] => "there is no `[[git]]`".to_owned(),
+                known => format!("there is no such `[[git]]`; {}", listed(known)),
+            };
+            self.rule(known.contains(&name.as_str()), &path("git"), name, &words);
+        }
+        let words = "files are made of a `git` source; a source distribution gives a wheel";
+        let fine = build.git.is_some() || build.outputs.is_empty();
+        self.rule(fine, &path("outputs"), &build.name, words);
+        self.absolute_keys(&path("outputs"), &build.outputs);
+        for (target, source) in &build.outputs {
+            let path = ["build", at, "outputs", target];
+            self.rule(names::relative_path(source), &path, source, RELATIVE_PATH);
+        }
+        let debian = image.base.debian().is_some() || build.packages.is_empty();
+        let words = "Debian packages of a build need a `[debian]` base";
+        self.rule(debian, &path("packages"), &build.packages.join(" "), words);
     }
 
     fn packages(&mut self, path: &[&str], packages: &[String]) {

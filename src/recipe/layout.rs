@@ -3,8 +3,8 @@
 //! ```toml
 //! title = "…"
 //! [guide]                 # repository, commit, path
-//! [debian] [python]       # the image part: what decides bytes
-//! [[build]] [[file]] [symlinks] [files] [image]
+//! [base] or [debian]      # the image part: what decides bytes
+//! [python] [[git]] [[build]] [[file]] [symlinks] [files] [image]
 //! [benchmark]             # how the image is run and its logs are read
 //! [profile.smoke]
 //! [[erratum]] [[published]]
@@ -12,8 +12,9 @@
 //! ```
 //!
 //! Tables merge; lists and single values replace. Errata of a variant come
-//! after those of the recipe. A recipe without `[debian]` at its top is no
-//! image itself, only its variants are.
+//! after those of the recipe. A variant with a base of its own does not have the
+//! recipe's. A recipe without a base at its top is no image itself, only its
+//! variants are.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -24,12 +25,14 @@ use toml::de::{DeTable, DeValue};
 use super::check;
 use super::document::{Document, Fault, merge};
 use super::names;
-use super::types::{Erratum, ImageRecipe, ImageTable, Recipe};
+use super::types::{BaseRecipe, Erratum, ImageRecipe, ImageTable, Recipe};
 
-const VARIANT_KEYS: [&str; 11] = [
+const VARIANT_KEYS: [&str; 13] = [
     "title",
+    "base",
     "debian",
     "python",
+    "git",
     "build",
     "file",
     "symlinks",
@@ -40,10 +43,12 @@ const VARIANT_KEYS: [&str; 11] = [
     "erratum",
 ];
 
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 16] = [
     "title",
+    "base",
     "debian",
     "python",
+    "git",
     "build",
     "file",
     "symlinks",
@@ -64,14 +69,14 @@ pub(super) fn images(folder: &Path, system: &str, text: &str) -> Result<Vec<Reci
     document.only(&KEYS, &mut faults);
     let variants = take_variants(&mut document, &mut faults);
     let mut documents = Vec::new();
-    if document.root.contains_key("debian") {
+    if has_base(&document) {
         documents.push((system.to_owned(), document.clone()));
     }
     for (variant, table) in &variants {
         documents.push((format!("{system}-{variant}"), lay_over(&document, table)));
     }
     if documents.is_empty() {
-        let message = "the recipe makes no image: there is no `[debian]` and no `[variant.NAME]`";
+        let message = "the recipe makes no image: there is no `[base]`, no `[debian]` and no `[variant.NAME]`";
         faults.push(Fault { offset: 0, message: message.to_owned() });
     }
     let context = Context { folder, system, text };
@@ -86,8 +91,15 @@ pub(super) fn images(folder: &Path, system: &str, text: &str) -> Result<Vec<Reci
 pub(super) fn image_names(system: &str, text: &str) -> Vec<String> {
     let Ok(mut document) = Document::parse(text) else { return Vec::new() };
     let variants = take_variants(&mut document, &mut Vec::new());
-    let own = document.root.contains_key("debian").then(|| system.to_owned());
+    let own = has_base(&document).then(|| system.to_owned());
     own.into_iter().chain(variants.keys().map(|name| format!("{system}-{name}"))).collect()
+}
+
+/// The tables that an image's lowest layers are made of; an image has one of them.
+const BASES: [&str; 2] = ["base", "debian"];
+
+fn has_base(document: &Document<'_>) -> bool {
+    BASES.iter().any(|key| document.root.contains_key(*key))
 }
 
 fn take_variants<'t>(
@@ -129,6 +141,10 @@ fn lay_over<'t>(document: &Document<'t>, variant: &DeTable<'t>) -> Document<'t> 
     let shared = document.root.get("erratum").and_then(|value| value.get_ref().as_array());
     if let (Some(DeValue::Array(own)), Some(shared)) = (own, shared) {
         *own = shared.iter().chain(own.iter()).cloned().collect();
+    }
+    if BASES.iter().any(|key| variant.contains_key(*key)) {
+        let other = |key: &&&str| !variant.contains_key(**key);
+        BASES.iter().filter(other).for_each(|key| drop(root.remove(*key)));
     }
     merge(&mut root, &variant);
     Document { root }
@@ -173,17 +189,31 @@ impl Context<'_> {
     }
 }
 
+fn base(document: &Document<'_>, faults: &mut Vec<Fault>) -> Option<BaseRecipe> {
+    let registry = document.section("base", faults).map(BaseRecipe::Registry);
+    let debian = document.section("debian", faults).map(BaseRecipe::Debian);
+    let there = BASES.iter().filter(|key| document.root.contains_key(**key)).count();
+    if there != 1 {
+        let offset = if there == 0 { 0 } else { document.locate(&["base"]) };
+        let message = "an image has one base: either `[base]` or `[debian]`".to_owned();
+        faults.push(Fault { offset, message });
+    }
+    registry.or(debian)
+}
+
 fn image_part(document: &Document<'_>, faults: &mut Vec<Fault>) -> Option<ImageRecipe> {
-    let debian = document.required("debian", faults);
+    let base = base(document, faults);
     let python = document.required("python", faults);
+    let git = document.section("git", faults).unwrap_or_default();
     let builds = document.section("build", faults).unwrap_or_default();
     let local_files = document.section("file", faults).unwrap_or_default();
     let symlinks = document.section("symlinks", faults).unwrap_or_default();
     let files = document.section("files", faults).unwrap_or_default();
     let table: ImageTable = document.required("image", faults)?;
     Some(ImageRecipe {
-        debian: debian?,
+        base: base?,
         python: python?,
+        git,
         builds,
         local_files,
         symlinks,

@@ -18,6 +18,45 @@ pub(crate) const RELATIVE_PATH: &str =
 pub(crate) const FILE_NAME: &str =
     "a file name has no `/`, backslash or control character and is not `.` or `..`";
 
+/// The rule of [`image_reference`] in words.
+pub(crate) const IMAGE_REFERENCE: &str =
+    "a reference names its registry, and a tag or a digest: `registry.test/team/image:1.0`";
+
+/// A reference that means the same to everybody: with the registry's host, and not the moving
+/// `latest` that a missing tag stands for.
+pub(crate) fn image_reference(text: &str) -> bool {
+    let Some((host, rest)) = text.split_once('/') else { return false };
+    let named = host == "localhost" || host.contains(['.', ':']);
+    let (name, version) = match rest.split_once('@') {
+        Some((name, digest)) => (name, digest.parse::<crate::digest::Digest>().is_ok()),
+        None => match rest.rsplit_once(':') {
+            Some((name, tag)) => (name, !tag.is_empty() && !tag.contains('/')),
+            None => (rest, false),
+        },
+    };
+    let part = |part: &str| {
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c);
+        !part.is_empty() && part.chars().all(plain)
+    };
+    // A name with both a tag and a digest keeps its tag for the reader.
+    let name = name.rsplit_once(':').map_or(name, |(name, _)| name);
+    named && version && name.split('/').all(part) && !host.contains(char::is_whitespace)
+}
+
+/// A repository that anybody can be told: its address has a scheme and no credentials.
+pub(crate) fn repository_url(text: &str) -> bool {
+    let plain = !text.contains(|c: char| c.is_whitespace() || c.is_control());
+    let known = ["https", "http", "git", "ssh", "file"];
+    let parts = text.split_once("://").filter(|(scheme, _)| known.contains(scheme));
+    plain
+        && parts.is_some_and(|(scheme, rest)| {
+            let authority = rest.split('/').next().unwrap_or("");
+            // `git@` is how ssh names its one user; anything else before `@` is somebody's own.
+            let user = authority.rsplit_once('@').map(|(user, _)| user);
+            !rest.is_empty() && user.is_none_or(|user| scheme == "ssh" && user == "git")
+        })
+}
+
 /// Names of images, variants, data sets, Debian packages.
 pub(crate) fn plain_name(text: &str) -> bool {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || ".+_-".contains(c);
@@ -76,6 +115,31 @@ mod tests {
         assert!(absolute_path("/") && absolute_path("/usr/local"));
         for text in ["usr", "//usr", "/usr/", "/usr/../etc", "/./usr", ""] {
             assert!(!absolute_path(text), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_reference_without_host_or_version_is_refused() {
+        let digest = format!("registry.test/a@sha256:{}", "0".repeat(64));
+        for text in ["registry.test/team/image:1.0", "localhost:5000/a:1", digest.as_str()] {
+            assert!(image_reference(text), "{text}");
+        }
+        for text in
+            ["ubuntu", "ubuntu:20.04", "team/image:1", "registry.test/a", "registry.test/A:1"]
+        {
+            assert!(!image_reference(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_repository_with_credentials_is_refused() {
+        for text in ["https://host.test/a/b", "ssh://git@host.test/a", "file:///srv/a.git"] {
+            assert!(repository_url(text), "{text}");
+        }
+        for text in
+            ["https://me:secret@host.test/a", "host.test/a", "https://", "ftp://host.test/a"]
+        {
+            assert!(!repository_url(text), "{text}");
         }
     }
 

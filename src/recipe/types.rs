@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::units::{byte_size, duration_seconds, optional_duration_seconds};
+use crate::digest::CommitId;
 
 /// One image of one system, with everything needed to lock, build and run it.
 #[derive(Debug, Clone)]
@@ -49,11 +50,13 @@ pub struct Guide {
 /// The half of a recipe that decides bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImageRecipe {
-    /// Debian packages that make the base.
-    pub debian: DebianRecipe,
+    /// What everything else lies on.
+    pub base: BaseRecipe,
     /// The interpreter and the wheels.
     pub python: PythonRecipe,
-    /// Source distributions that are compiled to wheels by a build job.
+    /// Git trees that become part of the image, or that build jobs compile.
+    pub git: Vec<GitRecipe>,
+    /// What build jobs compile: wheels, or declared files.
     pub builds: Vec<BuildRecipe>,
     /// Local files that become part of the image.
     pub local_files: Vec<LocalFile>,
@@ -71,6 +74,70 @@ pub struct ImageRecipe {
     pub writable: Vec<String>,
     /// Size of `/dev/shm` in bytes.
     pub shm_size: u64,
+}
+
+/// The lowest layers of an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BaseRecipe {
+    /// Debian packages, unpacked by `repro`: `[debian]`.
+    Debian(DebianRecipe),
+    /// An image of a registry, its layers untouched: `[base]`.
+    Registry(RegistryRecipe),
+}
+
+impl BaseRecipe {
+    /// The processor in Debian's and OCI's words, `amd64`.
+    pub fn architecture(&self) -> &str {
+        match self {
+            Self::Debian(debian) => &debian.architecture,
+            Self::Registry(registry) => &registry.architecture,
+        }
+    }
+
+    /// The Debian packages, if they are the base.
+    pub fn debian(&self) -> Option<&DebianRecipe> {
+        match self {
+            Self::Debian(debian) => Some(debian),
+            Self::Registry(_) => None,
+        }
+    }
+
+    /// The registry's image, if it is the base.
+    pub fn registry(&self) -> Option<&RegistryRecipe> {
+        match self {
+            Self::Debian(_) => None,
+            Self::Registry(registry) => Some(registry),
+        }
+    }
+}
+
+/// An image of a registry by tag or digest; `repro lock` finds out what the tag means.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RegistryRecipe {
+    /// Its reference with the registry's host, `registry.test/team/image:1.0`.
+    pub image: String,
+    /// The processor, where a tag has several images.
+    #[serde(default = "amd64")]
+    pub architecture: String,
+}
+
+fn amd64() -> String {
+    "amd64".to_owned()
+}
+
+/// A commit of a git repository.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct GitRecipe {
+    /// What the recipe calls it, `fairmot`.
+    pub name: String,
+    /// Repositories that hold the commit, tried in order.
+    pub urls: Vec<String>,
+    /// The commit.
+    pub commit: CommitId,
+    /// The folder of the image that the tree lies in; without one it is only compiled.
+    pub path: Option<String>,
 }
 
 /// Debian packages by name; apt finds the closure when the lock is written.
@@ -123,14 +190,17 @@ pub struct PythonRecipe {
     pub as_of: String,
 }
 
-/// One source distribution that is compiled to a wheel.
+/// One build job: a source distribution or a git tree that is compiled to a wheel or to files.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct BuildRecipe {
-    /// Distribution name, `mmcv`.
+    /// Distribution name, `mmcv`; for declared files any name.
     pub name: String,
     /// Version, `1.3.13`.
     pub version: String,
+    /// Name of the `[[git]]` source that is compiled; without one it is the source distribution of
+    /// this name and version.
+    pub git: Option<String>,
     /// What the built wheel needs at run time (PEP 508); nothing ever runs its `setup.py` to ask.
     #[serde(default)]
     pub requires: Vec<String>,
@@ -143,11 +213,22 @@ pub struct BuildRecipe {
     /// Environment of the build command.
     #[serde(default)]
     pub env: BTreeMap<String, String>,
-    /// The command; it runs in the unpacked source and leaves one wheel in `/out`.
+    /// The command; it runs in the unpacked source and leaves one wheel in `/out`, or the declared
+    /// `outputs`.
     pub command: Vec<String>,
+    /// Files that the command makes: path in the image to path below the source's folder.
+    #[serde(default)]
+    pub outputs: BTreeMap<String, String>,
+    /// Whether the command gives the same bytes each time; nvcc does not. What came out first is kept.
+    #[serde(default = "yes")]
+    pub repeatable: bool,
     /// Why it is built so.
     #[serde(default)]
     pub reason: String,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// A file of the recipe's folder that is copied into the image.

@@ -13,8 +13,8 @@ use repro::fetch::Quiet;
 use repro::image;
 use repro::layer::EPOCH;
 use repro::lock::{
-    Asked, ImageConfig, Lock, LockedBuild, LockedFile, LockedPackage, LockedSource, LockedWheel,
-    Unpinned,
+    Asked, BuildSource, ImageConfig, Lock, LockedBuild, LockedFile, LockedPackage, LockedSource,
+    LockedWheel, Unpinned,
 };
 use repro::settings::{Environment, Options, Settings};
 use repro::store::Store;
@@ -66,6 +66,7 @@ impl World {
             epoch: EPOCH,
             asked: Asked::default(),
             as_of: "2026-11-20".to_owned(),
+            base: None,
             suite: "bullseye".to_owned(),
             python: python(),
             config: ImageConfig {
@@ -78,6 +79,7 @@ impl World {
             },
             packages: vec![locked_package(&self.store)],
             wheels: vec![locked_wheel(&self.store, "numbers")],
+            git: Vec::new(),
             builds: Vec::new(),
             symlinks: BTreeMap::from([("/bin/sh".to_owned(), "dash".to_owned())]),
             files: BTreeMap::from([(
@@ -273,16 +275,19 @@ fn with_job(world: &World) -> Lock {
     let build = LockedBuild {
         name: "lap".to_owned(),
         version: "1.0".to_owned(),
-        source: LockedSource {
+        source: BuildSource::Distribution(LockedSource {
             file: "lap-1.0.tar.gz".to_owned(),
             size: source.len() as u64,
             sha256: world.store.put(&source).unwrap(),
-        },
+        }),
         packages: Vec::new(),
         wheels: vec![locked_wheel(&world.store, "setuptools")],
         env: BTreeMap::from([("WITH".to_owned(), "0".to_owned())]),
         command: vec!["python3".to_owned(), "setup.py".to_owned()],
+        repeatable: true,
+        outputs: BTreeMap::new(),
         output: None,
+        files: Vec::new(),
     };
     Lock { builds: vec![build], ..world.lock("net = 1\n") }
 }
@@ -305,7 +310,9 @@ fn a_job_compiles_a_source_whose_wheel_becomes_part_of_lock_and_image() {
     let call = &world.engine.calls()[0];
     assert_eq!(call.job.env["SOURCE_DATE_EPOCH"], "315532800");
     assert_eq!(call.job.env["WITH"], "0");
-    assert!(built.image.layers[1].plan.entries().any(|entry| entry.path.ends_with("lap.py")));
+    assert!(
+        built.image.layers[1].plan().unwrap().entries().any(|entry| entry.path.ends_with("lap.py"))
+    );
     // What is pinned and there is not compiled again.
     world.build(&built.lock).unwrap();
     assert_eq!(world.engine.calls().len(), 1);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use repro::digest::{DiffId, Digest};
+use repro::digest::{CommitId, DiffId, Digest, TreeId};
 use repro::lock::*;
 use repro::recipe::Recipe;
 
@@ -40,24 +40,29 @@ fn lock_of(recipe: &Recipe) -> Lock {
         epoch: 1,
         asked: Asked::of(&recipe.image),
         as_of: recipe.image.python.as_of.clone(),
-        suite: recipe.image.debian.suite.clone(),
+        base: None,
+        suite: recipe.image.base.debian().unwrap().suite.clone(),
         python: PythonTarget::of(&recipe.image),
         config: ImageConfig::of(&recipe.image),
         packages: vec![package("python3"), package("libc6")],
         wheels: vec![wheel("numpy", "1.21.6"), wheel("addict", "2.4.0")],
+        git: Vec::new(),
         builds: vec![LockedBuild {
             name: build.name.clone(),
             version: build.version.clone(),
-            source: LockedSource {
+            source: BuildSource::Distribution(LockedSource {
                 file: "mmcv-1.3.13.tar.gz".to_owned(),
                 size: 77,
                 sha256: Digest::of(b"sdist"),
-            },
+            }),
             packages: vec![package("python3-distutils")],
             wheels: vec![wheel("setuptools", "59.5.0")],
             env: build.env.clone(),
             command: build.command.clone(),
+            repeatable: true,
+            outputs: BTreeMap::new(),
             output: Some(wheel("mmcv", "1.3.13")),
+            files: Vec::new(),
         }],
         symlinks: recipe.image.symlinks.clone(),
         files: recipe.image.files.clone(),
@@ -356,4 +361,99 @@ fn two_locks_are_compared_in_a_reader_s_terms() {
         assert!(found.contains(&expected), "{expected} is not in {found:#?}");
     }
     assert_eq!(found.len(), 8, "{found:#?}");
+}
+
+/// The same lock above a registry's image, with a git tree and a build that makes a file.
+fn on_a_base(lock: &Lock) -> Lock {
+    let mut lock = lock.clone();
+    let mut build = lock.builds[0].clone();
+    build.name = "pse".to_owned();
+    build.source = BuildSource::Git("tracker".to_owned());
+    build.repeatable = false;
+    build.outputs = BTreeMap::from([("/opt/tracker/pse.so".to_owned(), "pse.so".to_owned())]);
+    build.output = None;
+    build.files = vec![BuiltFile {
+        path: "/opt/tracker/pse.so".to_owned(),
+        executable: true,
+        size: 3,
+        sha256: Digest::of(b"elf"),
+    }];
+    lock.builds.push(build);
+    lock.asked.base = "registry.test/team/base:1.0".to_owned();
+    lock.asked.packages.clear();
+    (lock.suite, lock.packages) = (String::new(), Vec::new());
+    lock.base = Some(LockedBase {
+        image: "registry.test/team/base:1.0".to_owned(),
+        manifest: Digest::of(b"base manifest"),
+        size: 700,
+        config: LockedBlob { digest: Digest::of(b"base config"), size: 900 },
+        layers: vec![LockedBaseLayer {
+            digest: Digest::of(b"layer"),
+            diff_id: DiffId(Digest::of(b"layer's tar")),
+            compression: Compression::Zstd,
+            size: 5,
+        }],
+        env: BTreeMap::from(
+            ["PATH", "CUDA_VERSION"].map(|name| (name.to_owned(), "10.2".to_owned())),
+        ),
+        directories: BTreeMap::from([
+            (String::new(), vec!["lib -> usr/lib".to_owned(), "usr".to_owned()]),
+            ("usr".to_owned(), vec!["lib".to_owned()]),
+        ]),
+    });
+    lock.git = vec![LockedGit {
+        name: "tracker".to_owned(),
+        urls: vec!["https://git.test/team/tracker".to_owned()],
+        commit: CommitId::from_bytes([7; 20]),
+        tree: TreeId::from_bytes([9; 20]),
+        path: Some("/opt/tracker".to_owned()),
+        submodules: vec![LockedSubmodule {
+            path: "third/party".to_owned(),
+            url: "https://git.test/third/party".to_owned(),
+            commit: CommitId::from_bytes([1; 20]),
+            tree: TreeId::from_bytes([2; 20]),
+        }],
+        archive: LockedBlob { digest: Digest::of(b"tree"), size: 4 },
+    }];
+    lock
+}
+
+#[test]
+fn a_lock_above_a_registry_image_is_read_as_it_was_written() {
+    let (_folder, _, lock) = fixture();
+    let lock = on_a_base(&lock);
+    let text = lock.to_text();
+    let read = parse(&text).unwrap();
+    assert_eq!((&read.base, &read.git), (&lock.base, &lock.git), "{text}");
+    assert_eq!((&read.builds[1], read.to_text()), (&lock.builds[1], text.clone()));
+    assert!(!text.contains("[debian]"), "{text}");
+    let env = lock.env();
+    assert_eq!(env["CUDA_VERSION"], "10.2", "the base's variables are the job's");
+    assert_ne!(env["PATH"], "10.2", "the recipe's come on top");
+}
+
+#[test]
+fn a_lock_has_one_base_and_builds_only_what_it_names() {
+    let (_folder, _, lock) = fixture();
+    let text = on_a_base(&lock).to_text();
+    let both =
+        text.replace("\n[python]", "\n[debian]\nsuite = \"bullseye\"\npackages = []\n\n[python]");
+    let error = parse(&both).unwrap_err().to_string();
+    assert!(error.contains("either `[base]` or `[debian]`"), "{error}");
+    let error = parse(&text.replace("git = \"tracker\"", "git = \"other\"")).unwrap_err();
+    assert!(error.to_string().contains("there is no such `[[git]]`"), "{error}");
+    let error = parse(&text.replace("path = \"/opt/tracker/pse.so\"", "path = \"/etc/passwd\""));
+    assert!(error.unwrap_err().to_string().contains("it is no declared output"));
+}
+
+#[test]
+fn a_new_base_and_a_new_commit_are_named() {
+    let (_folder, _, lock) = fixture();
+    let old = on_a_base(&lock);
+    let mut new = old.clone();
+    new.base.as_mut().unwrap().manifest = Digest::of(b"newer");
+    new.git[0].commit = CommitId::from_bytes([8; 20]);
+    let found: Vec<_> = old.diff(&new).iter().map(ToString::to_string).collect();
+    assert!(found[0].starts_with("~ base image `manifest`: sha256:"), "{found:?}");
+    assert!(found[1].contains("~ git source `tracker`: 0707070707"), "{found:?}");
 }

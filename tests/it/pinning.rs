@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use repro::digest::{DiffId, Digest};
 use repro::fetch::pin::{PinError, Request, check_tools, pin};
-use repro::lock::{Lock, LockedLayer, LockedSeal, LockedWheel};
+use repro::lock::{BuildSource, Lock, LockedBuild, LockedLayer, LockedSeal, LockedWheel};
 use repro::recipe::Recipe;
 use repro::settings::{Environment, Options, Settings};
 use repro::store::Store;
@@ -128,7 +128,7 @@ impl World {
     }
 
     fn try_pin(&self, previous: Option<&Lock>, update: Option<&str>) -> Result<Lock, PinError> {
-        let request = Request { recipe: &self.recipe(), epoch: 1, previous, update };
+        let request = Request { recipe: &self.recipe(), epoch: 1, base: None, previous, update };
         pin(&self.settings(Options::default()), &self.store, request, &|_| ())
     }
 
@@ -165,6 +165,13 @@ fn names(lock: &Lock) -> Vec<&str> {
     packages.chain(lock.wheels.iter().map(|wheel| wheel.name.as_str())).collect()
 }
 
+fn source_size(build: &LockedBuild) -> u64 {
+    match &build.source {
+        BuildSource::Distribution(source) => source.size,
+        BuildSource::Git(name) => panic!("git source `{name}`"),
+    }
+}
+
 #[test]
 fn a_recipe_becomes_a_lock_that_matches_it_and_names_no_place() {
     let world = World::new();
@@ -175,7 +182,7 @@ fn a_recipe_becomes_a_lock_that_matches_it_and_names_no_place() {
     assert_eq!(lock.wheels[1].file, "numpy-1.21.6-cp39-cp39-manylinux2014_x86_64.whl");
     assert!(lock.wheels.iter().all(|wheel| wheel.requested));
     let build = &lock.builds[0];
-    assert_eq!((build.name.as_str(), build.source.size), ("mmcv", 9));
+    assert_eq!((build.name.as_str(), source_size(build)), ("mmcv", 9));
     assert_eq!(build.packages.len(), 1, "the base's packages are not repeated: {build:?}");
     assert_eq!(build.wheels[0].name, "setuptools");
     assert_eq!((&build.output, &lock.seal), (&None, &None));
@@ -201,7 +208,7 @@ fn a_size_that_the_index_leaves_out_is_asked_of_the_server_and_never_guessed() {
     let server = Server::new(|_| Reply::ok(vec![0; 321]));
     world.write("image.toml", &image.replace("https://files.test/", &server.url("/")));
     let lock = world.pin(None, None);
-    assert_eq!((lock.wheels[1].size, lock.builds[0].source.size), (321, 321));
+    assert_eq!((lock.wheels[1].size, source_size(&lock.builds[0])), (321, 321));
 }
 
 #[test]
@@ -445,7 +452,8 @@ fn offline_a_lock_that_holds_everything_is_fine_and_a_missing_one_is_refused() {
     let lock = world.sealed();
     let settings = world.settings(Options { offline: true, ..Options::default() });
     let recipe = world.recipe();
-    let request = Request { recipe: &recipe, epoch: 1, previous: Some(&lock), update: None };
+    let request =
+        Request { recipe: &recipe, epoch: 1, base: None, previous: Some(&lock), update: None };
     let told = RefCell::new(Vec::new());
     let progress = |text: &str| told.borrow_mut().push(text.to_owned());
     assert_eq!(pin(&settings, &world.store, request, &progress).unwrap(), lock);

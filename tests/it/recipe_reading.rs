@@ -254,3 +254,45 @@ fn a_recipe_that_makes_no_image_is_an_error() {
     let error = Recipe::load_all(folder("title = \"t\"\n").path()).unwrap_err().to_string();
     assert!(error.contains("the recipe makes no image"), "{error}");
 }
+
+/// The fixture above a registry's image, with a git source that is compiled.
+fn with_base() -> String {
+    let start = TRACKER.find("[variant.debian.debian]").unwrap();
+    let end = start + TRACKER[start..].find("[variant.debian.python]").unwrap();
+    let base = "[variant.debian.base]\nimage = \"registry.test/team/base:1.0\"\n\n\
+        [[variant.debian.git]]\nname = \"tracker\"\nurls = [\"https://git.test/team/tracker\"]\n\
+        commit = \"8aad29fa0123456789abcdef0123456789abcdef\"\npath = \"/opt/tracker\"\n\n";
+    format!("{}{base}{}", &TRACKER[..start], &TRACKER[end..])
+}
+
+#[test]
+fn a_variant_may_lie_on_a_registry_image() {
+    let text = with_base().replace("packages = [\"python3-distutils\"]", "git = \"tracker\"");
+    let folder = folder(&text);
+    let recipe = Recipe::load(folder.path(), "tracker-debian").unwrap();
+    let base = recipe.image.base.registry().unwrap();
+    assert_eq!(
+        (base.image.as_str(), base.architecture.as_str()),
+        ("registry.test/team/base:1.0", "amd64")
+    );
+    assert_eq!(recipe.image.git[0].path.as_deref(), Some("/opt/tracker"));
+    assert_eq!(recipe.image.builds[0].git.as_deref(), Some("tracker"));
+}
+
+#[test]
+fn what_a_registry_image_and_git_cannot_have_is_refused_with_its_place() {
+    let wrong = with_base()
+        .replace("registry.test/team/base:1.0", "ubuntu")
+        .replace("https://git.test", "https://me:secret@git.test")
+        .replace("packages = [\"python3-distutils\"]", "packages = [\"gcc\"]\ngit = \"other\"");
+    let folder = folder(&wrong);
+    let error = Recipe::load(folder.path(), "tracker-debian").unwrap_err().to_string();
+    for part in [
+        "a reference names its registry",
+        "without credentials",
+        "no such `[[git]]`",
+        "need a `[debian]` base",
+    ] {
+        assert!(error.contains(part), "{part}: {error}");
+    }
+}

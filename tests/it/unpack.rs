@@ -8,6 +8,7 @@ use std::path::Path;
 use repro::digest::{DiffId, Digest};
 use repro::engine::EngineError;
 use repro::engine::embedded::rootfs::{ensure, unpack};
+use repro::image::ImageError;
 use repro::layer::LayerError;
 use repro::store::Store;
 
@@ -122,11 +123,9 @@ fn a_stream_that_ends_early_is_refused() {
 fn the_writers_reason_is_told_when_it_fails() {
     let (_folder, store) = store();
     let write = |out: &mut (dyn Write + Send)| {
-        out.write_all(&Stream::new().file("a", b"x").0).map_err(LayerError::Write)?;
-        Err(LayerError::Read {
-            name: "torch.whl".to_owned(),
-            source: io::Error::other("it is damaged"),
-        })
+        out.write_all(&Stream::new().file("a", b"x").0).map_err(ImageError::Pass)?;
+        let (name, source) = ("torch.whl".to_owned(), io::Error::other("it is damaged"));
+        Err(LayerError::Read { name, source }.into())
     };
     let error = ensure(&store, diff_id(b"x"), write).unwrap_err();
     let EngineError::Stream { source, .. } = error else { panic!("{error}") };
@@ -137,7 +136,7 @@ fn the_writers_reason_is_told_when_it_fails() {
 fn the_readers_reason_is_told_when_it_stops_first() {
     let (_folder, store) = store();
     let tar = Stream::new().file("../a", b"x").file("b", &[0; 1 << 20]).end();
-    let write = |out: &mut (dyn Write + Send)| out.write_all(&tar).map_err(LayerError::Write);
+    let write = |out: &mut (dyn Write + Send)| out.write_all(&tar).map_err(ImageError::Pass);
     let error = ensure(&store, diff_id(&tar), write).unwrap_err();
     assert!(error.to_string().contains("leaves the layer"), "{error}");
 }
@@ -185,6 +184,6 @@ fn what_comes_out_is_what_the_stream_says() {
     assert_eq!(metadata("tool").ino(), metadata("private/again").ino());
     assert_eq!(fs::read_link(place.join("dangling")).unwrap(), Path::new("../../outside"));
     // The second time nothing is streamed.
-    let never = |_: &mut (dyn Write + Send)| -> Result<(), LayerError> { panic!("streamed again") };
+    let never = |_: &mut (dyn Write + Send)| -> Result<(), ImageError> { panic!("streamed again") };
     assert_eq!(ensure(&store, diff_id(&tar), never).unwrap(), place);
 }

@@ -7,7 +7,6 @@ use std::thread;
 use crate::build::BuildError;
 use crate::digest::{Digest, hash_reader};
 use crate::image::{Image, ImageLayer};
-use crate::layer::LayerPlan;
 use crate::lock::Lock;
 use crate::store::Store;
 
@@ -94,7 +93,7 @@ fn entry_difference(
 ) -> Result<Difference, BuildError> {
     let place = format!("layer `{}`", right.origin);
     let found = thread::scope(|scope| -> io::Result<Option<Difference>> {
-        let (left, right) = (pipe(scope, store, &left.plan)?, pipe(scope, second, &right.plan)?);
+        let (left, right) = (pipe(scope, store, left)?, pipe(scope, second, right)?);
         compare_streams(&place, left, right)
     })
     .map_err(|source| BuildError::Io {
@@ -112,11 +111,11 @@ fn entry_difference(
 fn pipe<'scope, 'env>(
     scope: &'scope thread::Scope<'scope, 'env>,
     store: &'env Store,
-    plan: &'env LayerPlan,
+    layer: &'env ImageLayer,
 ) -> io::Result<PipeReader> {
     let (reader, mut writer) = io::pipe()?;
     // A reader that stops early breaks the pipe, which ends the writer: no error of ours.
-    scope.spawn(move || plan.write_tar(store, &mut writer).ok());
+    scope.spawn(move || layer.write_tar(store, &mut writer).ok());
     Ok(reader)
 }
 

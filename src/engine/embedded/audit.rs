@@ -13,8 +13,8 @@ use tar::{Archive, Entry, EntryType};
 
 use crate::digest::{Digest, hash_reader};
 use crate::engine::EngineError;
+use crate::image::ImageError;
 use crate::image::ImageLayer;
-use crate::layer::LayerError;
 use crate::store::{Damage, Store};
 
 /// The first file of the unpacked layer that is not the layer's; `None` if there is none, or
@@ -27,12 +27,12 @@ pub fn audit(store: &Store, layer: &ImageLayer) -> Result<Option<Damage>, Engine
     let compared = thread::scope(|scope| {
         let (reader, mut writer) = io::pipe()?;
         // A reader that stops at the first difference breaks the pipe: no error of ours.
-        scope.spawn(move || layer.plan.write_tar(store, &mut writer).ok());
+        scope.spawn(move || layer.write_tar(store, &mut writer).ok());
         compare(&root, reader)
     });
     compared.map_err(|error| EngineError::Stream {
         diff_id: layer.diff_id,
-        source: Box::new(LayerError::Write(error)),
+        source: Box::new(ImageError::Pass(error)),
     })
 }
 

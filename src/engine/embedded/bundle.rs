@@ -138,6 +138,7 @@ mod tests {
             shm_size: 1 << 20,
             timeout: Duration::from_secs(1),
             memory: None,
+            gpus: false,
         }
     }
 

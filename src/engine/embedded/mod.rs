@@ -104,7 +104,7 @@ fn never_started() -> Outcome {
 fn unpacked_layers(store: &Store, image: &Image) -> Result<Vec<PathBuf>, EngineError> {
     let mut folders = Vec::with_capacity(image.layers.len());
     for layer in &image.layers {
-        let write = |out: &mut (dyn Write + Send)| layer.plan.write_tar(store, out);
+        let write = |out: &mut (dyn Write + Send)| layer.write_tar(store, out);
         folders.push(rootfs::ensure(store, layer.diff_id, write)?);
     }
     Ok(folders)

@@ -19,7 +19,8 @@ use tar::{Entry, EntryType};
 
 use crate::digest::{DiffId, Hasher};
 use crate::engine::EngineError;
-use crate::layer::{LayerError, MTIME, directory_mode};
+use crate::image::ImageError;
+use crate::layer::{MTIME, directory_mode};
 use crate::store::{Store, StoreError};
 
 /// Bytes copied at once.
@@ -29,7 +30,7 @@ const BUFFER: usize = 256 << 10;
 pub fn ensure(
     store: &Store,
     diff_id: DiffId,
-    write: impl FnOnce(&mut (dyn Write + Send)) -> Result<(), LayerError> + Send,
+    write: impl FnOnce(&mut (dyn Write + Send)) -> Result<(), ImageError> + Send,
 ) -> Result<PathBuf, EngineError> {
     let place = store.rootfs_path(&diff_id);
     if place.is_dir() {

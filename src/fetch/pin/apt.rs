@@ -12,6 +12,7 @@ use super::error::Problems;
 use super::tool::{APT, looking_at};
 use super::{Context, PinError, uris};
 use crate::lock::LockedPackage;
+use crate::recipe::DebianRecipe;
 use crate::settings::Archive;
 use crate::store::StoreError;
 
@@ -23,6 +24,12 @@ pub(super) struct Root {
     archives: Vec<String>,
 }
 
+/// The recipe of the packages; asked only where they are the base.
+fn debian_of<'a>(context: &Context<'a>) -> Result<&'a DebianRecipe, PinError> {
+    let base = &context.request.recipe.image.base;
+    base.debian().ok_or(PinError::NoDebian)
+}
+
 impl Root {
     /// Makes a root and lets apt read the archives' indexes into it.
     ///
@@ -32,7 +39,7 @@ impl Root {
         context: &Context<'_>,
         preferred: &[&LockedPackage],
     ) -> Result<Self, PinError> {
-        let recipe = &context.request.recipe.image.debian;
+        let recipe = debian_of(context)?;
         plain("suite", &recipe.suite)?;
         plain("architecture", &recipe.architecture)?;
         if context.settings.offline() {
@@ -57,7 +64,7 @@ impl Root {
         archives: &[&Archive],
         preferred: &[&LockedPackage],
     ) -> Result<Self, PinError> {
-        let recipe = &context.request.recipe.image.debian;
+        let recipe = debian_of(context)?;
         let folder = context.store.scratch("apt")?;
         for part in [
             "etc/sources.list.d",

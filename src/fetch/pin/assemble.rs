@@ -39,11 +39,13 @@ fn of_recipe(request: &Request<'_>, asked: &Asked, mut parts: Parts) -> Lock {
         epoch: request.epoch,
         asked: asked.clone(),
         as_of: image.python.as_of.clone(),
-        suite: image.debian.suite.clone(),
+        base: request.base.cloned(),
+        suite: image.base.debian().map(|debian| debian.suite.clone()).unwrap_or_default(),
         python: PythonTarget::of(image),
         config: ImageConfig::of(image),
         packages: parts.debian.base,
         wheels: parts.python.wheels,
+        git: Vec::new(),
         builds,
         symlinks: image.symlinks.clone(),
         files: image.files.clone(),
@@ -67,7 +69,10 @@ fn of_build(recipe: &BuildRecipe, parts: &mut Parts) -> Option<LockedBuild> {
         wheels: part.wheels,
         env: recipe.env.clone(),
         command: recipe.command.clone(),
+        repeatable: recipe.repeatable,
+        outputs: recipe.outputs.clone(),
         output: None,
+        files: Vec::new(),
     })
 }
 
@@ -80,7 +85,7 @@ fn with_parts(mut lock: Lock, scope: &Scope, asked: &Asked, mut parts: Parts) ->
             (build.source, build.wheels) = (part.source, part.wheels);
         }
         build.packages = parts.debian.builds.remove(&build.name).unwrap_or_default();
-        build.output = None;
+        (build.output, build.files) = (None, Vec::new());
     }
     lock.local_files = parts.files.local;
     lock.profile_files = parts.files.profile;
@@ -115,6 +120,7 @@ fn keep_outputs(lock: &mut Lock, previous: &Lock) {
     let same_surroundings = lock.epoch == previous.epoch
         && lock.python == previous.python
         && lock.config.architecture == previous.config.architecture
+        && lock.base == previous.base
         && lock.packages == previous.packages
         && lock.symlinks == previous.symlinks
         && lock.files == previous.files;
@@ -123,9 +129,11 @@ fn keep_outputs(lock: &mut Lock, previous: &Lock) {
     }
     for build in &mut lock.builds {
         let mut known = previous.builds.iter().filter(|known| known.name == build.name);
-        if let Some(known) = known.next() {
-            let same = LockedBuild { output: None, ..known.clone() } == *build;
-            build.output = known.output.clone().filter(|_| same);
+        let bare =
+            |known: &LockedBuild| LockedBuild { output: None, files: Vec::new(), ..known.clone() };
+        if let Some(known) = known.next().filter(|known| bare(known) == *build) {
+            build.output.clone_from(&known.output);
+            build.files.clone_from(&known.files);
         }
     }
 }

@@ -31,6 +31,9 @@ struct Kept {
 
 /// Resolves what `scope` asks for and takes the rest from the previous lock.
 pub(super) fn pin(context: &Context<'_>, scope: &Scope) -> Result<DebianPart, PinError> {
+    if context.request.recipe.image.base.debian().is_none() {
+        return Ok(DebianPart { base: Vec::new(), builds: BTreeMap::new() });
+    }
     names_are_plain(context)?;
     match (scope, context.request.previous) {
         (Scope::Distribution(_) | Scope::File(_), Some(lock)) => Ok(of_lock(lock)),
@@ -52,8 +55,8 @@ fn of_lock(lock: &Lock) -> DebianPart {
 fn is_usable(context: &Context<'_>, lock: &Lock) -> bool {
     let recipe = &context.request.recipe.image;
     lock.as_of == recipe.python.as_of
-        && lock.suite == recipe.debian.suite
-        && lock.config.architecture == recipe.debian.architecture
+        && recipe.base.debian().is_some_and(|debian| lock.suite == debian.suite)
+        && lock.config.architecture == recipe.base.architecture()
 }
 
 fn kept(context: &Context<'_>, lock: &Lock) -> Kept {
@@ -98,7 +101,7 @@ fn locked(lock: &Lock) -> impl Iterator<Item = &LockedPackage> {
 
 fn base(context: &Context<'_>, root: &Root) -> Result<Vec<LockedPackage>, PinError> {
     let recipe = context.request.recipe;
-    let names = &recipe.image.debian.packages;
+    let names = recipe.image.base.debian().map_or(&[][..], |debian| &debian.packages);
     let packages = root.closure(&format!("the base of `{}`", recipe.name), names)?;
     are_there(&packages, &[], names)?;
     Ok(packages)

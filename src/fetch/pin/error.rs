@@ -24,6 +24,9 @@ pub enum PinError {
         /// How to get it.
         remedy: &'static str,
     },
+    /// Packages were asked for of a recipe whose base is a registry's image.
+    #[error("the recipe has no `[debian]` that packages could come from")]
+    NoDebian,
     /// A helper program could not be started for another reason.
     #[error("cannot run `{tool}`")]
     ToolUnusable {

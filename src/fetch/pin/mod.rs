@@ -35,7 +35,7 @@ pub use error::PinError;
 use error::Problems;
 use scope::Scope;
 
-use crate::lock::{Asked, Lock};
+use crate::lock::{Asked, Lock, LockedBase};
 use crate::recipe::Recipe;
 use crate::settings::Settings;
 use crate::store::Store;
@@ -47,6 +47,8 @@ pub struct Request<'a> {
     pub recipe: &'a Recipe,
     /// The format epoch that a new lock is written for.
     pub epoch: u32,
+    /// What the registry's image is now, where the recipe has one as its base.
+    pub base: Option<&'a LockedBase>,
     /// The lock there is already; what it says is preferred.
     pub previous: Option<&'a Lock>,
     /// `--update NAME`: resolve this one thing again and leave everything else as it is.

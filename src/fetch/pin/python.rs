@@ -9,7 +9,7 @@ use super::tags::{self, Platform};
 use super::uv::{Question, Uv};
 use super::{Context, PinError, Scope, size};
 use crate::digest::Digest;
-use crate::lock::{Asked, Lock, LockedBuild, LockedSource, LockedWheel, PythonTarget};
+use crate::lock::{Asked, BuildSource, Lock, LockedBuild, LockedSource, LockedWheel, PythonTarget};
 use crate::recipe::BuildRecipe;
 use crate::recipe::names::normalised;
 
@@ -24,7 +24,7 @@ pub(super) struct PythonPart {
 /// What one build job takes from an index.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct BuildPart {
-    pub(super) source: LockedSource,
+    pub(super) source: BuildSource,
     pub(super) wheels: Vec<LockedWheel>,
 }
 
@@ -37,7 +37,7 @@ struct Kept {
 }
 
 /// The wheels of the image, and the source of each build by its normalised name.
-type ImagePart = (Vec<LockedWheel>, BTreeMap<String, LockedSource>);
+type ImagePart = (Vec<LockedWheel>, BTreeMap<String, BuildSource>);
 
 /// Resolves what `scope` asks for and takes the rest from the previous lock.
 pub(super) fn pin(context: &Context<'_>, scope: &Scope) -> Result<PythonPart, PinError> {
@@ -71,7 +71,7 @@ fn is_usable(context: &Context<'_>, lock: &Lock) -> bool {
     lock.as_of == recipe.python.as_of
         && lock.python.version == recipe.python.version
         && lock.python.glibc == recipe.python.glibc
-        && lock.config.architecture == recipe.debian.architecture
+        && lock.config.architecture == recipe.base.architecture()
 }
 
 fn same_date(context: &Context<'_>, lock: &Lock, name: &str) -> Result<(), PinError> {
@@ -159,30 +159,41 @@ impl<'a> Resolution<'a> {
         update: Option<&'a str>,
     ) -> Result<Self, PinError> {
         let image = &context.request.recipe.image;
-        let platform = Platform::new(&PythonTarget::of(image), &image.debian.architecture)?;
+        let platform = Platform::new(&PythonTarget::of(image), image.base.architecture())?;
         let uv = Uv::new(context, platform.for_uv()?)?;
         Ok(Self { context, platform, uv, previous, update })
     }
 
     fn image(&self) -> Result<ImagePart, PinError> {
         let recipe = self.context.request.recipe;
-        let builds = &recipe.image.builds;
+        let (of_git, of_index): (Vec<_>, Vec<_>) =
+            recipe.image.builds.iter().cloned().partition(|build| build.git.is_some());
+        let builds = of_index.as_slice();
         // What is built is part of the image, whether a requirement asks for it or not.
         let built = builds.iter().map(|build| format!("{}=={}", build.name, build.version));
+        // No index has what git has: uv resolves what it needs, and not it itself.
+        let needs = of_git.iter().flat_map(|build| build.requires.iter().cloned());
+        let ours: Vec<_> = of_git.iter().map(|build| normalised(&build.name)).collect();
+        let of_others =
+            |text: &&String| !requirement_name(text).is_ok_and(|name| ours.contains(&name));
+        let asked = recipe.image.python.requirements.iter().filter(of_others).cloned();
         let locked = self.previous.map_or(&[][..], |lock| &lock.wheels);
         let mut found = self.uv.resolve(&Question {
             purpose: format!("`{}`", recipe.name),
-            requirements: recipe.image.python.requirements.iter().cloned().chain(built).collect(),
+            requirements: asked.chain(built).chain(needs).collect(),
             builds,
             preferred: self.preferred(locked),
         })?;
         let mut problems = Problems::default();
-        let mut sources = BTreeMap::new();
+        let git = |build: &BuildRecipe| Some((normalised(&build.name), build.git.clone()?));
+        let git = of_git.iter().filter_map(git);
+        let mut sources: BTreeMap<_, _> =
+            git.map(|(name, git)| (name, BuildSource::Git(git))).collect();
         for build in builds {
             let name = normalised(&build.name);
             if let Some(place) = found.iter().position(|distribution| distribution.name == name) {
                 let source = problems.note(self.source(&found.remove(place)));
-                sources.extend(source.map(|source| (name, source)));
+                sources.extend(source.map(|source| (name, BuildSource::Distribution(source))));
             }
         }
         let wheels = self.wheels(&found, locked, &recipe.image.python.requirements);

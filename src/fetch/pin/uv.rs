@@ -165,11 +165,14 @@ mod tests {
         let build = BuildRecipe {
             name: "mmcv".to_owned(),
             version: "1.3.13".to_owned(),
+            git: None,
             requires: vec!["addict".to_owned(), "yapf; python_version > \"3\"".to_owned()],
             packages: Vec::new(),
             wheels: Vec::new(),
             env: BTreeMap::new(),
             command: Vec::new(),
+            outputs: BTreeMap::new(),
+            repeatable: true,
             reason: String::new(),
         };
         let text = configuration(&[build]);

@@ -9,7 +9,7 @@ use std::time::Duration;
 use repro::digest::Digest;
 use repro::engine::embedded::Embedded;
 use repro::engine::{Engine, EngineError, Exit, Job, Outcome, Stop};
-use repro::image::{Image, ImageLayer};
+use repro::image::{Content, Image, ImageLayer};
 use repro::layer::{self, Directories, FileInput, LayerPlan};
 use repro::store::Store;
 
@@ -73,6 +73,7 @@ impl World {
             shm_size: SHM_SIZE,
             timeout: Duration::from_secs(60),
             memory: None,
+            gpus: false,
         }
     }
 
@@ -115,7 +116,7 @@ fn measured(store: &Store, plan: LayerPlan) -> ImageLayer {
         digest: measured.digest,
         size: measured.size,
         origin: plan.origin().to_owned(),
-        plan,
+        content: Content::Plan(plan),
     }
 }
 
