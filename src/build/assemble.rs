@@ -115,8 +115,14 @@ impl Builder<'_> {
         Ok(damage.unwrap_or(error))
     }
 
-    /// Writes configuration and manifest and compares the seal.
+    /// Writes configuration and manifest, compares the seal and registers the image.
     pub(super) fn seal(&self, lock: &Lock, layers: Vec<ImageLayer>) -> Result<Image, BuildError> {
+        let image = self.prepare(lock, layers)?;
+        image.register(self.store)?;
+        Ok(image)
+    }
+
+    fn prepare(&self, lock: &Lock, layers: Vec<ImageLayer>) -> Result<Image, BuildError> {
         let (labels, history) = match &lock.base {
             Some(base) => {
                 let config = self.store.read_blob(&base.config.digest)?;
@@ -135,7 +141,23 @@ impl Builder<'_> {
         };
         let descriptors: Vec<_> = layers.iter().map(ImageLayer::descriptor).collect();
         compare_seal(lock, Documents::new(&configuration, &descriptors).seal())?;
-        Ok(Image::save(self.store, &lock.name, lock.digest(), &configuration, layers)?)
+        Ok(Image::prepare(self.store, &lock.name, lock.digest(), &configuration, layers)?)
+    }
+
+    /// The image with the layers that the lock has, none of them proven yet.
+    pub(super) fn promise(&self, lock: &Lock, seal: &LockedSeal) -> Result<Image, BuildError> {
+        let mut layers = base_layers(lock);
+        let plans = self.plan(lock)?;
+        super::prove::same_count(layers.len() + plans.len(), seal.layers.len())?;
+        let locked = &seal.layers[layers.len()..];
+        layers.extend(plans.into_iter().zip(locked).map(|(plan, locked)| ImageLayer {
+            origin: plan.origin().to_owned(),
+            diff_id: locked.diff_id,
+            digest: locked.digest,
+            size: locked.size,
+            content: Content::Plan(plan),
+        }));
+        self.prepare(lock, layers)
     }
 
     /// Remembers that this lock gives this image, and what the image was built from.

@@ -192,10 +192,7 @@ pub struct Built {
 impl Builder<'_> {
     /// Builds the image of `lock`; compares with the lock's seal if it has one.
     pub fn build(&self, lock: &Lock) -> Result<Built, BuildError> {
-        if lock.epoch != EPOCH {
-            return Err(BuildError::Epoch { name: lock.name.clone(), found: lock.epoch });
-        }
-        lock.require_pinned()?;
+        self.accept(lock)?;
         if let Some(image) = self.built_before(lock)? {
             let mut lock = lock.clone();
             lock.seal.get_or_insert_with(|| locked_seal(&image));
@@ -211,6 +208,52 @@ impl Builder<'_> {
         lock.seal = Some(locked_seal(&image));
         self.register(&lock, &image)?;
         Ok(Built { image, lock, fresh: true })
+    }
+
+    /// Builds the image of `lock` while `stream` takes the bytes of its layers.
+    ///
+    /// A layer that was never proven here is proven by its first streaming: whoever takes the
+    /// bytes (an export, a push) hashes them anyway. So `stream` must compare each layer with its
+    /// digest and fail if one differs; the image is registered only after it.
+    pub fn build_streaming<E: From<BuildError>>(
+        &self,
+        lock: &Lock,
+        stream: impl FnOnce(&Image) -> Result<(), E>,
+    ) -> Result<Built, E> {
+        let Some(promised) = self.promised(lock)? else {
+            let built = self.build(lock)?;
+            stream(&built.image)?;
+            return Ok(built);
+        };
+        stream(&promised)?;
+        self.prover().remember(&promised.layers).map_err(E::from)?;
+        promised.register(self.store).map_err(BuildError::from)?;
+        self.register(lock, &promised)?;
+        Ok(Built { image: promised, lock: lock.clone(), fresh: true })
+    }
+
+    /// The image that a sealed lock promises, unless it was built here or needs a first measuring.
+    fn promised(&self, lock: &Lock) -> Result<Option<Image>, BuildError> {
+        self.accept(lock)?;
+        let Some(seal) = &lock.seal else { return Ok(None) };
+        if self.built_before(lock)?.is_some() {
+            return Ok(None);
+        }
+        self.fetch(lock)?;
+        inputs::import_local_files(self.store, &self.folder, lock)?;
+        let mut known = lock.clone();
+        let image = self.run_jobs(&mut known).and_then(|()| self.promise(&known, seal));
+        match image {
+            Ok(image) => Ok(Some(image)),
+            Err(error) => Err(self.blame(lock, error)?),
+        }
+    }
+
+    fn accept(&self, lock: &Lock) -> Result<(), BuildError> {
+        if lock.epoch != EPOCH {
+            return Err(BuildError::Epoch { name: lock.name.clone(), found: lock.epoch });
+        }
+        Ok(lock.require_pinned()?)
     }
 
     /// Makes the image out of inputs that are all in the store.

@@ -37,14 +37,8 @@ impl Prover<'_> {
         plans: Vec<LayerPlan>,
         locked: Option<&[LockedLayer]>,
     ) -> Result<Vec<ImageLayer>, BuildError> {
-        if let Some(locked) = locked
-            && locked.len() != plans.len()
-        {
-            return Err(BuildError::LayerDiffers {
-                origin: "all".to_owned(),
-                expected: format!("{} layers", locked.len()),
-                found: format!("{} layers", plans.len()),
-            });
+        if let Some(locked) = locked {
+            same_count(plans.len(), locked.len())?;
         }
         let inputs = plans.iter().flat_map(LayerPlan::inputs);
         let total = inputs.filter_map(|digest| self.store.size_of(&digest)).sum();
@@ -63,6 +57,17 @@ impl Prover<'_> {
                 Ok(ImageLayer { origin, diff_id, digest, size, content })
             })
             .collect()
+    }
+
+    /// Remembers layers that somebody else streamed and compared.
+    pub(super) fn remember(&self, layers: &[ImageLayer]) -> Result<(), BuildError> {
+        for layer in layers {
+            let Some(plan) = layer.plan() else { continue };
+            let key = Digest::of(&plan.to_bytes()).hex();
+            let descriptor: Descriptor = (layer.diff_id, layer.digest, layer.size);
+            self.store.remember(PROVEN, &key, &json!(descriptor).to_string())?;
+        }
+        Ok(())
     }
 
     fn describe(
@@ -107,6 +112,18 @@ impl Prover<'_> {
         let measured = plan.measure(self.store, &|bytes| self.progress.done(bytes))?;
         Ok((measured.diff_id, measured.digest, measured.size))
     }
+}
+
+/// As many layers as the lock has.
+pub(super) fn same_count(found: usize, expected: usize) -> Result<(), BuildError> {
+    if found == expected {
+        return Ok(());
+    }
+    Err(BuildError::LayerDiffers {
+        origin: "all".to_owned(),
+        expected: format!("{expected} layers"),
+        found: format!("{found} layers"),
+    })
 }
 
 /// Applies `work` to every item on all processors; results are in the items' order.

@@ -122,16 +122,23 @@ impl Image {
         configuration: &Configuration,
         layers: Vec<ImageLayer>,
     ) -> Result<Self, ImageError> {
+        let image = Self::prepare(store, name, lock, configuration, layers)?;
+        image.register(store)?;
+        Ok(image)
+    }
+
+    /// As [`Image::save`], but [`Image::load`] does not find it: its layers may not be proven yet.
+    pub fn prepare(
+        store: &Store,
+        name: &str,
+        lock: Digest,
+        configuration: &Configuration,
+        layers: Vec<ImageLayer>,
+    ) -> Result<Self, ImageError> {
         let descriptors: Vec<_> = layers.iter().map(ImageLayer::descriptor).collect();
         let documents = Documents::new(configuration, &descriptors);
         store.put(&documents.config)?;
-        let plans = layers
-            .iter()
-            .map(|layer| layer.plan().map(|plan| store.put(&plan.to_bytes())).transpose());
-        let entry = Entry { name: name.to_owned(), lock, plans: plans.collect::<Result<_, _>>()? };
         let seal = store.put(&documents.manifest)?;
-        let text = serde_json::to_string(&entry).expect("text and digests always serialise");
-        store.remember(BUCKET, &seal.hex(), &text)?;
         Ok(Self {
             name: name.to_owned(),
             seal,
@@ -140,6 +147,16 @@ impl Image {
             env: configuration.env.clone(),
             workdir: configuration.workdir.clone(),
         })
+    }
+
+    /// Lets [`Image::load`] find an image that was prepared.
+    pub fn register(&self, store: &Store) -> Result<(), ImageError> {
+        let keep =
+            |layer: &ImageLayer| layer.plan().map(|plan| store.put(&plan.to_bytes())).transpose();
+        let plans = self.layers.iter().map(keep).collect::<Result<_, _>>()?;
+        let entry = Entry { name: self.name.clone(), lock: self.lock, plans };
+        let text = serde_json::to_string(&entry).expect("text and digests always serialise");
+        Ok(store.remember(BUCKET, &self.seal.hex(), &text)?)
     }
 
     /// Loads the image with this seal.

@@ -10,7 +10,7 @@ use repro::digest::{DiffId, Digest};
 use repro::engine::fake::{Answer, Fake};
 use repro::engine::{Exit, Stop};
 use repro::fetch::Quiet;
-use repro::image;
+use repro::image::{self, Image, ImageError, export_archive};
 use repro::layer::EPOCH;
 use repro::lock::{
     Asked, BuildSource, ImageConfig, Lock, LockedBuild, LockedFile, LockedPackage, LockedSource,
@@ -357,4 +357,47 @@ fn an_export_holds_the_manifest_and_layers_it_names_and_replaces_nothing() {
     assert!(names.contains(&"manifest.json".to_owned()), "{names:?}");
     assert!(names.contains(&format!("blobs/sha256/{}", built.image.seal.hex())), "{names:?}");
     assert_eq!(names.len(), 5 + built.image.layers.len());
+}
+
+/// A sealed lock in a store that has its inputs and nothing else.
+fn sealed_elsewhere() -> (World, Lock) {
+    let (first, second) = (World::new(), World::new());
+    let built = first.build(&first.lock("net = 1\n")).unwrap();
+    second.lock("net = 1\n");
+    (second, built.lock)
+}
+
+#[test]
+fn an_image_that_is_streamed_for_the_first_time_is_proven_by_it() {
+    let (world, lock) = sealed_elsewhere();
+    let archive = world.folder.path().join("image.tar");
+    let export = |image: &Image| {
+        Ok::<_, BuildError>(export_archive(&world.store, image, &archive, &|_| {})?)
+    };
+    let built = world.builder().build_streaming(&lock, export).unwrap();
+    assert!(built.fresh && built.lock == lock);
+    assert!(archive.exists());
+    let again = world.build(&lock).unwrap();
+    assert!(!again.fresh, "nothing is left to be proven");
+    let image = Image::load(&world.store, &built.image.seal).unwrap();
+    assert_eq!(image.layers.len(), lock.seal.unwrap().layers.len());
+}
+
+#[test]
+fn an_image_whose_streaming_fails_is_no_image() {
+    let (world, lock) = sealed_elsewhere();
+    let stop = |_: &Image| Err(BuildError::Stopped);
+    let error = world.builder().build_streaming(&lock, stop).unwrap_err();
+    assert!(matches!(error, BuildError::Stopped));
+    let seal = lock.seal.as_ref().unwrap().manifest;
+    assert!(matches!(Image::load(&world.store, &seal), Err(ImageError::Unknown { .. })));
+}
+
+#[test]
+fn a_lock_that_promises_other_bytes_is_found_by_the_first_streaming() {
+    let (world, mut lock) = sealed_elsewhere();
+    let seal = lock.seal.as_mut().unwrap();
+    seal.layers[1].digest = Digest::of(b"other bytes");
+    let error = world.builder().build_streaming(&lock, |_| Ok::<_, BuildError>(())).unwrap_err();
+    assert!(matches!(error, BuildError::SealDiffers { .. }), "{error}");
 }
