@@ -12,6 +12,7 @@ use super::reference::{self, Reference};
 use crate::build::Built;
 use crate::fetch;
 use crate::lock::Lock;
+use crate::recipe::Recipe;
 use crate::store::Store;
 
 /// Build the image of a lock; compare it with its seal
@@ -60,11 +61,31 @@ pub fn current_lock(context: &Context, name: &str) -> Result<Lock, CliError> {
     let recipe = context.recipe(name)?;
     let lock = context.lock(name)?;
     let differences = lock.matches(&recipe)?;
-    if differences.is_empty() {
-        return Ok(lock);
+    if !differences.is_empty() {
+        let differences = differences.iter().map(ToString::to_string).collect();
+        return Err(CliError::LockIsOld { name: name.to_owned(), differences });
     }
-    let differences = differences.iter().map(ToString::to_string).collect();
-    Err(CliError::LockIsOld { name: name.to_owned(), differences })
+    match lock.require_pinned() {
+        Ok(()) => Ok(lock),
+        Err(open) => {
+            let complete = complete_variants(context, &recipe)?;
+            Err(CliError::LockIsOpen { name: name.to_owned(), complete, open })
+        }
+    }
+}
+
+/// The other images of the same system whose lock has everything: those can be built.
+fn complete_variants(context: &Context, recipe: &Recipe) -> Result<Vec<String>, CliError> {
+    let mut complete = Vec::new();
+    for other in Recipe::load_all(&context.images()?)? {
+        let is_variant = other.system == recipe.system && other.name != recipe.name;
+        if is_variant
+            && context.find_lock(&other.name)?.is_some_and(|lock| lock.unpinned.is_empty())
+        {
+            complete.push(other.name);
+        }
+    }
+    Ok(complete)
 }
 
 /// Writes what came out into a lock that has no seal yet.

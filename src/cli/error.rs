@@ -59,6 +59,8 @@ pub enum CliError {
     NoLock { name: String },
     #[error("the lock of `{name}` is not of the recipe as it is now{}", lines(differences))]
     LockIsOld { name: String, differences: Vec<String> },
+    #[error("{open}")]
+    LockIsOpen { name: String, complete: Vec<String>, open: LockError },
     #[error("image `{name}` has no seal yet")]
     NotSealed { name: String },
     #[error("image `{reference}` was never built here\n  seal  {seal}")]
@@ -116,6 +118,7 @@ impl CliError {
             Self::Pin(error) => pin_code(error),
             Self::NoLock { .. }
             | Self::LockIsOld { .. }
+            | Self::LockIsOpen { .. }
             | Self::NotSealed { .. }
             | Self::NotBuilt { .. }
             | Self::Unknown { .. }
@@ -143,6 +146,7 @@ impl CliError {
             Self::LockIsOld { name, .. } => Some(format!(
                 "`repro lock {name}` resolves the recipe again; `--diff` shows what would change"
             )),
+            Self::LockIsOpen { name, complete, .. } => Some(open_hint(name, complete)),
             Self::NotSealed { name } => Some(format!("`repro build {name}` builds and seals it")),
             Self::NotBuilt { reference, .. } => {
                 Some(format!("`repro build {reference}` builds it"))
@@ -160,6 +164,18 @@ impl CliError {
             )),
             Self::Image(error) => image_hint(error),
             _ => None,
+        }
+    }
+}
+
+fn open_hint(name: &str, complete: &[String]) -> String {
+    let again = format!("`repro lock {name}` asks again for what may still be there");
+    match complete {
+        [] => again,
+        names => {
+            let commands: Vec<_> =
+                names.iter().map(|name| format!("`repro build {name}`")).collect();
+            format!("{} can be built, its lock is complete; {again}", commands.join(" or "))
         }
     }
 }

@@ -3,12 +3,12 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::context::Context;
 use super::error::CliError;
 use super::output;
-use crate::fetch::pin::{self, Request};
+use crate::fetch::pin::{self, Pinned, Request};
 use crate::layer::EPOCH;
 use crate::lock::Lock;
 use crate::recipe::Recipe;
@@ -42,6 +42,8 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliErro
     if arguments.check {
         return check(context, &recipes);
     }
+    let mut is_open = false;
+    let mut documents = Vec::new();
     for recipe in &recipes {
         let previous = context.find_lock(&recipe.name)?;
         let store = context.store()?;
@@ -52,19 +54,31 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliErro
             previous: previous.as_ref(),
             update: arguments.update.as_deref(),
         };
-        let lock = pin::pin(&context.settings, &store, request, &|what| {
+        let pinned = pin::pin(&context.settings, &store, request, &|what| {
             context.display.finish();
             context.display.begin(what, 0);
         });
         context.display.finish();
-        let lock = lock?;
-        show_changes(context, previous.as_ref(), &lock);
-        if !arguments.diff {
+        let Pinned { lock, missing } = pinned?;
+        missing.iter().for_each(|error| output::note(&format!("not pinned: {error}")));
+        is_open |= lock.unpinned.iter().any(|item| item.gone.is_none());
+        let changes = changes(previous.as_ref(), &lock);
+        if context.json {
+            documents.push(document(&lock, &changes));
+        } else {
+            show(&lock, &changes);
+        }
+        let is_new = previous.is_none_or(|previous| previous.to_text() != lock.to_text());
+        if !arguments.diff && is_new {
             let path = context.write_lock(&lock)?;
             output::note(&format!("wrote `{}`", path.display()));
         }
     }
-    Ok(ExitCode::SUCCESS)
+    if context.json {
+        output::json(&documents);
+    }
+    // What is gone for good is known to the recipe; what could not be reached is news.
+    Ok(if is_open { ExitCode::from(4) } else { ExitCode::SUCCESS })
 }
 
 fn recipes(context: &Context, names: &[String]) -> Result<Vec<Recipe>, CliError> {
@@ -104,8 +118,8 @@ fn check(context: &Context, recipes: &[Recipe]) -> Result<ExitCode, CliError> {
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::from(2) })
 }
 
-fn show_changes(context: &Context, previous: Option<&Lock>, lock: &Lock) {
-    let changes: Vec<String> = match previous {
+fn changes(previous: Option<&Lock>, lock: &Lock) -> Vec<String> {
+    match previous {
         Some(previous) => previous.diff(lock).iter().map(ToString::to_string).collect(),
         None => vec![format!(
             "new lock: {} Debian packages, {} wheels, {} compiled",
@@ -113,15 +127,27 @@ fn show_changes(context: &Context, previous: Option<&Lock>, lock: &Lock) {
             lock.wheels.len(),
             lock.builds.len()
         )],
-    };
-    if context.json {
-        return output::json(
-            &json!({ "image": lock.name, "lock": lock.digest(), "changes": changes }),
-        );
     }
+}
+
+fn document(lock: &Lock, changes: &[String]) -> Value {
+    json!({ "image": lock.name, "lock": lock.digest(), "changes": changes,
+        "unpinned": lock.unpinned })
+}
+
+fn show(lock: &Lock, changes: &[String]) {
     if changes.is_empty() {
-        return output::print(&format!("{}: nothing changes\n", lock.name));
+        output::print(&format!("{}: nothing changes\n", lock.name));
+    } else {
+        output::print(&format!("{}:\n", lock.name));
+        changes.iter().for_each(|change| output::print(&format!("  {change}\n")));
     }
-    output::print(&format!("{}:\n", lock.name));
-    changes.iter().for_each(|change| output::print(&format!("  {change}\n")));
+    if !lock.unpinned.is_empty() {
+        let count = output::count(lock.unpinned.len(), "input is", "inputs are");
+        output::print(&format!("{}: {count} not pinned\n", lock.name));
+    }
+    for item in &lock.unpinned {
+        let state = if item.gone.is_some() { "gone    " } else { "unpinned" };
+        output::print(&format!("  {state}  {}: {}\n", item.input, item.reason));
+    }
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::{
     Asked, AskedBuild, ImageConfig, LockError, LockedFile, LockedProfileFile, PythonTarget,
+    Unpinned,
 };
 use crate::digest::{Digest, hash_reader};
 use crate::recipe::{BuildRecipe, ImageRecipe, Recipe, names};
@@ -68,6 +69,16 @@ impl ImageConfig {
             shm_size: image.shm_size,
         }
     }
+}
+
+/// What a recipe says was deleted upstream.
+pub fn gone(image: &ImageRecipe) -> Vec<Unpinned> {
+    let gone = image.gone.iter().map(|gone| Unpinned {
+        input: gone.input.clone(),
+        reason: gone.evidence.clone(),
+        gone: Some(gone.date.clone()),
+    });
+    gone.collect()
 }
 
 /// Hashes the local files that become part of the image; sorted by path.

@@ -5,11 +5,11 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::asked::{local_files, profile_files};
+use super::asked::{gone, local_files, profile_files};
 use super::{
     Asked, BuildSource, BuiltFile, ImageConfig, Lock, LockError, LockedBase, LockedBaseLayer,
     LockedBuild, LockedFile, LockedGit, LockedPackage, LockedProfileFile, LockedWheel,
-    PythonTarget,
+    PythonTarget, Unpinned,
 };
 use crate::digest::{CommitId, Digest};
 use crate::recipe::{GitRecipe, Recipe, names};
@@ -60,6 +60,7 @@ impl Lock {
         found.value("date of resolution", &self.as_of, &image.python.as_of);
         found.asked(&self.asked, &Asked::of(image));
         found.git_asked(&self.git, &image.git);
+        found.gone(&self.unpinned, &gone(image));
         found.python(&self.python, &PythonTarget::of(image));
         for recipe in &image.builds {
             let name = names::normalised(&recipe.name);
@@ -103,10 +104,11 @@ impl Lock {
         found.map("local file", &files(&self.local_files), &files(&newer.local_files));
         found.map("profile file", &mounted(&self.profile_files), &mounted(&newer.profile_files));
         let unpinned = |lock: &Self| {
-            let pair = |item: &super::Unpinned| (item.input.clone(), item.reason.clone());
-            lock.unpinned.iter().map(pair).collect()
+            let open = lock.unpinned.iter().filter(|item| item.gone.is_none());
+            open.map(|item| (item.input.clone(), item.reason.clone())).collect()
         };
         found.map("unpinned input", &unpinned(self), &unpinned(newer));
+        found.gone(&self.unpinned, &newer.unpinned);
         found.seal(self, newer);
         found.0
     }
@@ -212,6 +214,17 @@ impl Differences {
             list.iter().flat_map(of).collect()
         };
         self.map("submodule", &modules(before), &modules(after));
+    }
+
+    fn gone(&mut self, before: &[Unpinned], after: &[Unpinned]) {
+        let dated = |items: &[Unpinned]| -> BTreeMap<_, _> {
+            let text = |item: &Unpinned| {
+                let date = item.gone.as_ref()?;
+                Some((item.input.clone(), format!("since {date}: {}", item.reason)))
+            };
+            items.iter().filter_map(text).collect()
+        };
+        self.map("gone input", &dated(before), &dated(after));
     }
 
     fn python(&mut self, before: &PythonTarget, after: &PythonTarget) {

@@ -23,7 +23,7 @@ use std::path::PathBuf;
 use crate::digest::Digest;
 use crate::recipe::Problem;
 
-pub use asked::{local_files, profile_files};
+pub use asked::{gone, local_files, profile_files};
 pub use compare::Difference;
 pub use types::*;
 
@@ -74,7 +74,10 @@ pub enum LockError {
 }
 
 fn unpinned_lines(inputs: &[Unpinned]) -> String {
-    let line = |item: &Unpinned| format!("\n  unpinned  {}: {}", item.input, item.reason);
+    let line = |item: &Unpinned| match &item.gone {
+        Some(date) => format!("\n  gone      {} since {date}: {}", item.input, item.reason),
+        None => format!("\n  unpinned  {}: {}", item.input, item.reason),
+    };
     inputs.iter().map(line).collect()
 }
 

@@ -315,6 +315,9 @@ fn check(lock: &Lock, document: &Document<'_>, faults: &mut Vec<Fault>) {
         check.build(&at, build, lock);
     }
     check.git(&lock.git);
+    for date in lock.unpinned.iter().filter_map(|item| item.gone.as_ref()) {
+        check.rule(names::date(date), &["unpinned", "inputs"], date, "it is no date");
+    }
     check.unique(&["build"], lock.builds.iter().map(|build| build.name.clone()));
     check.paths(lock);
 }

@@ -358,8 +358,18 @@ pub struct LockedProfileFile {
 pub struct Unpinned {
     /// What it is, as a reader would name it.
     pub input: String,
-    /// Why it could not be pinned.
+    /// Why it could not be pinned; for what is gone, the evidence.
     pub reason: String,
+    /// The day by which it was seen to be deleted upstream; `None` if it may still be reached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gone: Option<String>,
+}
+
+impl Unpinned {
+    /// An input that could not be pinned but may be another time.
+    pub fn new(input: &str, reason: &str) -> Self {
+        Self { input: input.to_owned(), reason: reason.to_owned(), gone: None }
+    }
 }
 
 /// The seal that must come out of a build.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::document::{Document, Fault};
 use super::names::{self, ABSOLUTE_PATH, IMAGE_REFERENCE, PLAIN_NAME, RELATIVE_PATH};
 use super::types::{
-    BaseRecipe, Benchmark, BuildRecipe, GitRecipe, ImageRecipe, LogRule, Profile, Recipe,
+    BaseRecipe, Benchmark, BuildRecipe, GitRecipe, Gone, ImageRecipe, LogRule, Profile, Recipe,
     RecordRule,
 };
 
@@ -110,6 +110,7 @@ impl Check<'_, '_> {
         }
         let built: Vec<_> = image.builds.iter().map(|b| names::normalised(&b.name)).collect();
         self.unique(&["build"], built.iter().map(String::as_str));
+        self.gone(&image.gone);
         self.tables(image);
         self.rule(image.shm_size > 0, &["image", "shm-size"], "0", "a job needs some");
     }
@@ -216,6 +217,19 @@ impl Check<'_, '_> {
         self.packages(&path("packages"), &build.packages);
         self.environment(&path("env"), &build.env);
         self.command(&path("command"), &build.command);
+    }
+
+    fn gone(&mut self, gone: &[Gone]) {
+        for (at, gone) in gone.iter().enumerate() {
+            let at = at.to_string();
+            let path = |key| ["gone", at.as_str(), key];
+            let words = "expected a date, `2026-11-20`";
+            self.rule(names::date(&gone.date), &path("date"), &gone.date, words);
+            for (key, value) in [("input", &gone.input), ("evidence", &gone.evidence)] {
+                self.rule(!value.trim().is_empty(), &path(key), value, "it must say something");
+            }
+        }
+        self.unique(&["gone"], gone.iter().map(|gone| gone.input.as_str()));
     }
 
     fn tables(&mut self, image: &ImageRecipe) {

@@ -4,7 +4,7 @@
 //! title = "…"
 //! [guide]                 # repository, commit, path
 //! [base] or [debian]      # the image part: what decides bytes
-//! [python] [[git]] [[build]] [[file]] [symlinks] [files] [image]
+//! [python] [[git]] [[build]] [[gone]] [[file]] [symlinks] [files] [image]
 //! [benchmark]             # how the image is run and its logs are read
 //! [profile.smoke]
 //! [[erratum]] [[published]]
@@ -13,8 +13,9 @@
 //!
 //! Tables merge; lists and single values replace. Errata of a variant come
 //! after those of the recipe. A variant with a base of its own does not have the
-//! recipe's. A recipe without a base at its top is no image itself, only its
-//! variants are.
+//! recipe's. What is gone counts only for the image whose table says so: a variant is
+//! there to do without it. A recipe without a base at its top is no image itself, only
+//! its variants are.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -27,13 +28,14 @@ use super::document::{Document, Fault, merge};
 use super::names;
 use super::types::{BaseRecipe, Erratum, ImageRecipe, ImageTable, Recipe};
 
-const VARIANT_KEYS: [&str; 13] = [
+const VARIANT_KEYS: [&str; 14] = [
     "title",
     "base",
     "debian",
     "python",
     "git",
     "build",
+    "gone",
     "file",
     "symlinks",
     "files",
@@ -43,13 +45,14 @@ const VARIANT_KEYS: [&str; 13] = [
     "erratum",
 ];
 
-const KEYS: [&str; 16] = [
+const KEYS: [&str; 17] = [
     "title",
     "base",
     "debian",
     "python",
     "git",
     "build",
+    "gone",
     "file",
     "symlinks",
     "files",
@@ -142,6 +145,7 @@ fn lay_over<'t>(document: &Document<'t>, variant: &DeTable<'t>) -> Document<'t> 
     if let (Some(DeValue::Array(own)), Some(shared)) = (own, shared) {
         *own = shared.iter().chain(own.iter()).cloned().collect();
     }
+    root.remove("gone");
     if BASES.iter().any(|key| variant.contains_key(*key)) {
         let other = |key: &&&str| !variant.contains_key(**key);
         BASES.iter().filter(other).for_each(|key| drop(root.remove(*key)));
@@ -206,6 +210,7 @@ fn image_part(document: &Document<'_>, faults: &mut Vec<Fault>) -> Option<ImageR
     let python = document.required("python", faults);
     let git = document.section("git", faults).unwrap_or_default();
     let builds = document.section("build", faults).unwrap_or_default();
+    let gone = document.section("gone", faults).unwrap_or_default();
     let local_files = document.section("file", faults).unwrap_or_default();
     let symlinks = document.section("symlinks", faults).unwrap_or_default();
     let files = document.section("files", faults).unwrap_or_default();
@@ -215,6 +220,7 @@ fn image_part(document: &Document<'_>, faults: &mut Vec<Fault>) -> Option<ImageR
         python: python?,
         git,
         builds,
+        gone,
         local_files,
         symlinks,
         files,

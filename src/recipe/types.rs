@@ -58,6 +58,8 @@ pub struct ImageRecipe {
     pub git: Vec<GitRecipe>,
     /// What build jobs compile: wheels, or declared files.
     pub builds: Vec<BuildRecipe>,
+    /// Inputs that were deleted upstream: they are never asked for, and the lock says so.
+    pub gone: Vec<Gone>,
     /// Local files that become part of the image.
     pub local_files: Vec<LocalFile>,
     /// Symbolic links to make: path in the image to target.
@@ -229,6 +231,34 @@ pub struct BuildRecipe {
 
 fn yes() -> bool {
     true
+}
+
+/// An input that was deleted upstream, so that no lock can pin it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Gone {
+    /// The input as the recipe asks for it: a requirement, a Debian package, `name==version` of a
+    /// build, or what the base is called.
+    pub input: String,
+    /// Where it can be seen that it is gone.
+    pub evidence: String,
+    /// The day by which it was gone, `2026-11-20`.
+    pub date: String,
+}
+
+impl ImageRecipe {
+    /// Whether the recipe says that this input was deleted upstream.
+    pub fn is_gone(&self, input: &str) -> bool {
+        self.gone.iter().any(|gone| gone.input == input)
+    }
+
+    /// The builds whose source was not deleted upstream.
+    pub fn possible_builds(&self) -> impl Iterator<Item = &BuildRecipe> {
+        let is_gone = |build: &BuildRecipe| {
+            self.is_gone(&build.name) || self.is_gone(&format!("{}=={}", build.name, build.version))
+        };
+        self.builds.iter().filter(move |build| !is_gone(build))
+    }
 }
 
 /// A file of the recipe's folder that is copied into the image.

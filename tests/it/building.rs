@@ -221,7 +221,7 @@ fn a_flipped_byte_in_a_stored_input_is_found_and_named() {
 fn a_lock_that_cannot_be_built_is_refused_with_the_reason() {
     let world = World::new();
     let mut lock = world.lock("net = 1\n");
-    lock.unpinned = vec![Unpinned { input: "the base".to_owned(), reason: "gone".to_owned() }];
+    lock.unpinned = vec![Unpinned::new("the base", "gone")];
     assert!(world.build(&lock).unwrap_err().to_string().contains("the base: gone"));
     let later = Lock { epoch: EPOCH + 1, ..world.lock("net = 1\n") };
     assert!(matches!(world.build(&later), Err(BuildError::Epoch { .. })));

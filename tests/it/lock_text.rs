@@ -104,7 +104,7 @@ fn lines(differences: &[Difference]) -> Vec<String> {
 fn the_text_of_a_lock_is_what_was_agreed_on() {
     let (_folder, _, mut lock) = fixture();
     lock.seal = Some(seal());
-    lock.unpinned = vec![Unpinned { input: "base".to_owned(), reason: "not seen".to_owned() }];
+    lock.unpinned = vec![Unpinned::new("base", "not seen")];
     insta::assert_snapshot!(lock.to_text());
 }
 
@@ -222,11 +222,8 @@ fn an_incomplete_lock_names_each_input_and_the_reason() {
     let (_folder, _, mut lock) = fixture();
     assert!(lock.require_pinned().is_ok());
     lock.unpinned = vec![
-        Unpinned {
-            input: "wheel `torch`".to_owned(),
-            reason: "the index gives no hash".to_owned(),
-        },
-        Unpinned { input: "base".to_owned(), reason: "deleted".to_owned() },
+        Unpinned::new("wheel `torch`", "the index gives no hash"),
+        Unpinned::new("base", "deleted"),
     ];
     assert_eq!(
         lock.require_pinned().unwrap_err().to_string(),

@@ -9,8 +9,8 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use repro::digest::{DiffId, Digest};
-use repro::fetch::pin::{PinError, Request, check_tools, pin};
-use repro::lock::{BuildSource, Lock, LockedBuild, LockedLayer, LockedSeal, LockedWheel};
+use repro::fetch::pin::{PinError, Pinned, Request, check_tools, pin};
+use repro::lock::{BuildSource, Lock, LockedBuild, LockedLayer, LockedSeal, LockedWheel, Unpinned};
 use repro::recipe::Recipe;
 use repro::settings::{Environment, Options, Settings};
 use repro::store::Store;
@@ -127,13 +127,28 @@ impl World {
         Settings::load_in(options, environment).unwrap()
     }
 
-    fn try_pin(&self, previous: Option<&Lock>, update: Option<&str>) -> Result<Lock, PinError> {
+    fn try_pin(&self, previous: Option<&Lock>, update: Option<&str>) -> Result<Pinned, PinError> {
         let request = Request { recipe: &self.recipe(), epoch: 1, base: None, previous, update };
         pin(&self.settings(Options::default()), &self.store, request, &|_| ())
     }
 
     fn pin(&self, previous: Option<&Lock>, update: Option<&str>) -> Lock {
-        self.try_pin(previous, update).unwrap_or_else(|error| panic!("{error}"))
+        let Pinned { lock, missing } =
+            self.try_pin(previous, update).unwrap_or_else(|error| panic!("{error}"));
+        assert!(missing.is_empty(), "{missing:?}");
+        lock
+    }
+
+    /// A lock with holes, and what a person is told of them.
+    fn pin_openly(&self, previous: Option<&Lock>) -> (Lock, String) {
+        let Pinned { lock, missing } =
+            self.try_pin(previous, None).unwrap_or_else(|error| panic!("{error}"));
+        let text = lock.to_text();
+        assert!(!text.contains("://") && !text.contains(".test"), "{text}");
+        assert_eq!(Lock::parse(&text, Path::new("x")).unwrap().to_text(), text);
+        assert_eq!(lock.matches(&self.recipe()).unwrap(), []);
+        let told: Vec<_> = missing.iter().map(ToString::to_string).collect();
+        (lock, told.join("\n"))
     }
 
     fn refusal(&self, previous: Option<&Lock>, update: Option<&str>) -> String {
@@ -158,6 +173,11 @@ impl World {
         lock.seal = Some(LockedSeal { manifest: digest, layers: vec![layer] });
         lock
     }
+}
+
+/// The inputs that are not pinned.
+fn open(lock: &Lock) -> Vec<&str> {
+    lock.unpinned.iter().map(|item| item.input.as_str()).collect()
 }
 
 fn names(lock: &Lock) -> Vec<&str> {
@@ -202,9 +222,11 @@ fn a_size_that_the_index_leaves_out_is_asked_of_the_server_and_never_guessed() {
     });
     let image = world.read("image.toml").replace(", size = 5", "").replace(", size = 9", "");
     world.write("image.toml", &image.replace("https://files.test/", &server.url("/")));
-    let refusal = world.refusal(None, None);
-    assert!(refusal.contains("gives no size for `addict-2.4.0-cp39"), "{refusal}");
-    assert!(refusal.contains("gives no size for `mmcv-1.3.13.tar.gz`"), "{refusal}");
+    let (lock, told) = world.pin_openly(None);
+    assert!(told.contains("gives no size for `addict-2.4.0-cp39"), "{told}");
+    assert!(told.contains("gives no size for `mmcv-1.3.13.tar.gz`"), "{told}");
+    assert_eq!(open(&lock), ["distribution `addict==2.4.0`", "distribution `mmcv==1.3.13`"]);
+    assert_eq!((lock.wheels[0].size, lock.builds.len()), (321, 0));
     let server = Server::new(|_| Reply::ok(vec![0; 321]));
     world.write("image.toml", &image.replace("https://files.test/", &server.url("/")));
     let lock = world.pin(None, None);
@@ -397,8 +419,11 @@ fn everything_that_went_wrong_is_told_at_once() {
     let world = World::new();
     world.write("apt-fails", "E: Unable to locate package nosuch\n");
     world.write("uv-fails", "error: no version of numpy at http://me:secret@index.test/\n");
+    let recipe = world.recipe();
     fs::remove_file(world.images.path().join("tracker/net.py")).unwrap();
-    let refusal = world.refusal(None, None);
+    let request = Request { recipe: &recipe, epoch: 1, base: None, previous: None, update: None };
+    let settings = world.settings(Options::default());
+    let refusal = pin(&settings, &world.store, request, &|_| ()).unwrap_err().to_string();
     assert!(refusal.starts_with("4 things could not be pinned\n  cannot read `"), "{refusal}");
     assert!(refusal.contains("E: Unable to locate package nosuch"), "{refusal}");
     assert!(
@@ -456,10 +481,125 @@ fn offline_a_lock_that_holds_everything_is_fine_and_a_missing_one_is_refused() {
         Request { recipe: &recipe, epoch: 1, base: None, previous: Some(&lock), update: None };
     let told = RefCell::new(Vec::new());
     let progress = |text: &str| told.borrow_mut().push(text.to_owned());
-    assert_eq!(pin(&settings, &world.store, request, &progress).unwrap(), lock);
+    assert_eq!(pin(&settings, &world.store, request, &progress).unwrap().lock, lock);
     assert_eq!(told.take(), Vec::<String>::new());
     let request = Request { previous: None, ..request };
     let refusal = pin(&settings, &world.store, request, &progress).unwrap_err().to_string();
     assert!(refusal.contains("the settings say `offline`"), "{refusal}");
     assert_eq!(world.asked(), Vec::<String>::new());
+}
+
+#[test]
+fn what_no_index_and_no_archive_has_is_written_as_unpinned_and_the_rest_is_pinned() {
+    let world = World::new();
+    world.write("uv-lacks", "numpy==1.21.6\n");
+    world.write("apt-lacks", "python3-distutils\n");
+    let (lock, told) = world.pin_openly(None);
+    let expected = [
+        Unpinned::new(
+            "Debian package `python3-distutils` to build `mmcv`",
+            "no archive that was asked has it",
+        ),
+        Unpinned::new(
+            "distribution `numpy==1.21.6`",
+            "no index that was asked has a version for this Python, platform and date",
+        ),
+    ];
+    assert_eq!(lock.unpinned, expected);
+    assert_eq!(names(&lock), ["libc6", "python3", "zlib1g", "addict"]);
+    assert_eq!(world.read("image-requirements"), "addict==2.4.0\nmmcv==1.3.13\n");
+    assert!(told.contains("E: Unable to locate package python3-distutils"), "{told}");
+    assert!(told.contains("could not resolve the wheels for `numpy==1.21.6`"), "{told}");
+    let refusal = lock.require_pinned().unwrap_err().to_string();
+    assert!(refusal.contains("unpinned  distribution `numpy==1.21.6`: no index"), "{refusal}");
+}
+
+#[test]
+fn locking_again_where_more_can_be_reached_fills_exactly_the_holes() {
+    let world = World::new();
+    let complete = world.pin(None, None);
+    world.write("uv-lacks", "numpy==1.21.6\n");
+    let (mut lock, _) = world.pin_openly(None);
+    assert_eq!(open(&lock), ["distribution `numpy==1.21.6`"]);
+    // Nobody reaches more: the text stays, and Debian is not asked.
+    world.asked();
+    assert_eq!(world.pin_openly(Some(&lock)).0.to_text(), lock.to_text());
+    assert!(world.asked().iter().all(|line| line.starts_with("uv ")));
+    fs::remove_file(world.path("uv-lacks")).unwrap();
+    let filled = world.pin(Some(&lock), None);
+    assert_eq!(filled.to_text(), complete.to_text());
+    let preferred = world.read("image-preferred");
+    assert!(preferred.contains("\"addict\"") && !preferred.contains("numpy"), "{preferred}");
+    assert!(world.asked().iter().all(|line| line.starts_with("uv ")));
+    lock.unpinned = vec![Unpinned::new("Debian package `dash`", "not read")];
+    world.pin(Some(&lock), None);
+    assert!(world.read("preferences").contains("Package: zlib1g\nPin: version 1:1.2.11"));
+}
+
+#[test]
+fn a_source_that_is_not_there_leaves_its_build_out_until_it_is() {
+    let world = World::new();
+    let image = world.read("image.toml");
+    world.write("image.toml", &image.replace("sdist = {", "wheels = []\nignored = {"));
+    let (lock, told) = world.pin_openly(None);
+    assert_eq!(open(&lock), ["distribution `mmcv==1.3.13`"]);
+    assert_eq!(lock.unpinned[0].reason, "it has no source distribution");
+    assert!(lock.builds.is_empty() && told.contains("`mmcv` 1.3.13 has no source"), "{told}");
+    world.write("image.toml", &image);
+    assert_eq!(world.pin(Some(&lock), None).to_text(), world.pin(None, None).to_text());
+}
+
+#[test]
+fn where_nobody_answers_a_first_lock_has_holes_and_a_lock_that_is_there_stays() {
+    let world = World::new();
+    let lock = world.pin(None, None);
+    world.write("uv-fails", "error: tcp connect error\n");
+    let (first, _) = world.pin_openly(None);
+    let expected = [
+        "distribution `addict==2.4.0`",
+        "distribution `mmcv==1.3.13`",
+        "distribution `numpy==1.21.6`",
+        "distribution `setuptools==59.5.0` to build `mmcv`",
+    ];
+    assert_eq!(open(&first), expected);
+    assert_eq!(first.packages, lock.packages);
+    world.change_recipe("\"addict==2.4.0\"]", "\"addict==2.4.0\", \"six\"]");
+    assert!(world.refusal(Some(&lock), None).contains("tcp connect error"));
+    assert!(world.refusal(Some(&lock), Some("numpy")).contains("tcp connect error"));
+    let refusal = world.refusal(Some(&first), Some("numpy"));
+    assert!(refusal.contains("`numpy` cannot be updated alone: the lock is not"), "{refusal}");
+    world.write("apt-fails", "E: Failed to fetch\n");
+    let refusal = world.refusal(None, None);
+    assert!(refusal.contains("tcp connect") && refusal.contains("Failed to fetch"), "{refusal}");
+}
+
+#[test]
+fn requirements_that_contradict_each_other_are_an_error_and_no_hole() {
+    let world = World::new();
+    world.write("uv-contradicts", "");
+    let refusal = world.refusal(None, None);
+    assert!(refusal.starts_with("`uv` could not resolve the wheels for `tracker-"), "{refusal}");
+}
+
+#[test]
+fn what_the_recipe_says_is_gone_is_never_asked_for_and_stands_in_the_lock() {
+    let world = World::new();
+    let gone = "[[variant.debian.gone]]\ninput = \"numpy==1.21.6\"\nevidence = \"deleted, see the guide\"\ndate = \"2026-11-19\"\n\n";
+    let same = world.pin(None, None);
+    world.change_recipe("[variant.debian.debian]", &format!("{gone}[variant.debian.debian]"));
+    let differences = same.matches(&world.recipe()).unwrap();
+    let expected = "+ gone input `numpy==1.21.6` since 2026-11-19: deleted, see the guide";
+    assert_eq!(differences[0].to_string(), expected);
+    world.asked();
+    let (lock, told) = world.pin_openly(None);
+    assert_eq!(world.read("image-requirements"), "addict==2.4.0\nmmcv==1.3.13\n");
+    assert_eq!((told.as_str(), lock.unpinned[0].gone.as_deref()), ("", Some("2026-11-19")));
+    let text =
+        "{ input = \"numpy==1.21.6\", reason = \"deleted, see the guide\", gone = \"2026-11-19\" }";
+    assert!(lock.to_text().contains(text), "{}", lock.to_text());
+    let refusal = lock.require_pinned().unwrap_err().to_string();
+    assert!(refusal.contains("gone      numpy==1.21.6 since 2026-11-19: deleted"), "{refusal}");
+    world.asked();
+    assert_eq!(world.pin(Some(&lock), None).to_text(), lock.to_text());
+    assert_eq!(world.asked(), Vec::<String>::new(), "nothing may be filled");
 }

@@ -4,7 +4,7 @@ use super::debian::DebianPart;
 use super::files::FilesPart;
 use super::python::PythonPart;
 use super::{Request, Scope};
-use crate::lock::{Asked, ImageConfig, Lock, LockedBuild, PythonTarget};
+use crate::lock::{Asked, ImageConfig, Lock, LockedBuild, PythonTarget, Unpinned, gone};
 use crate::recipe::BuildRecipe;
 use crate::recipe::names::normalised;
 
@@ -13,6 +13,8 @@ pub(super) struct Parts {
     pub(super) files: FilesPart,
     pub(super) debian: DebianPart,
     pub(super) python: PythonPart,
+    /// What could not be pinned.
+    pub(super) unpinned: Vec<Unpinned>,
 }
 
 /// The lock that `parts` make.
@@ -34,6 +36,8 @@ fn of_recipe(request: &Request<'_>, asked: &Asked, mut parts: Parts) -> Lock {
     let mut builds: Vec<_> =
         image.builds.iter().filter_map(|build| of_build(build, &mut parts)).collect();
     builds.sort_by(|a, b| a.name.cmp(&b.name));
+    parts.unpinned.extend(gone(image));
+    parts.unpinned.sort();
     Lock {
         name: recipe.name.clone(),
         epoch: request.epoch,
@@ -51,14 +55,14 @@ fn of_recipe(request: &Request<'_>, asked: &Asked, mut parts: Parts) -> Lock {
         files: image.files.clone(),
         local_files: parts.files.local,
         profile_files: parts.files.profile,
-        unpinned: Vec::new(),
+        unpinned: parts.unpinned,
         seal: None,
     }
 }
 
 fn of_build(recipe: &BuildRecipe, parts: &mut Parts) -> Option<LockedBuild> {
     let name = normalised(&recipe.name);
-    // Every build of the recipe was resolved: a missing one was an error before.
+    // A build without its source is not part of the lock; what is missing of it is unpinned.
     let part = parts.python.builds.remove(&name)?;
     let packages = parts.debian.builds.remove(&name).unwrap_or_default();
     Some(LockedBuild {

@@ -9,9 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::apt::Root;
 use super::error::Problems;
+use super::holes::{Holes, Part};
 use super::{Context, PinError, Scope};
 use crate::lock::{Lock, LockedPackage};
-use crate::recipe::BuildRecipe;
+use crate::recipe::ImageRecipe;
 use crate::recipe::names::{normalised, plain_name};
 
 /// The packages of the base and of each build image, each list sorted by name.
@@ -30,19 +31,23 @@ struct Kept {
 }
 
 /// Resolves what `scope` asks for and takes the rest from the previous lock.
-pub(super) fn pin(context: &Context<'_>, scope: &Scope) -> Result<DebianPart, PinError> {
+pub(super) fn pin(
+    context: &Context<'_>,
+    scope: &Scope,
+    holes: &mut Holes,
+) -> Result<DebianPart, PinError> {
     if context.request.recipe.image.base.debian().is_none() {
         return Ok(DebianPart { base: Vec::new(), builds: BTreeMap::new() });
     }
     names_are_plain(context)?;
     match (scope, context.request.previous) {
         (Scope::Distribution(_) | Scope::File(_), Some(lock)) => Ok(of_lock(lock)),
-        (Scope::Package(name), Some(lock)) => one_again(context, lock, name),
+        (Scope::Package(name), Some(lock)) => one_again(context, lock, name, holes),
         (Scope::Everything, Some(lock)) if is_usable(context, lock) => {
             // Where something else is asked for, what stays keeps its version if it can.
-            everything(context, kept(context, lock), &locked(lock).collect::<Vec<_>>())
+            everything(context, kept(context, lock), &locked(lock).collect::<Vec<_>>(), holes)
         }
-        _ => everything(context, Kept::default(), &[]),
+        _ => everything(context, Kept::default(), &[], holes),
     }
 }
 
@@ -60,12 +65,13 @@ fn is_usable(context: &Context<'_>, lock: &Lock) -> bool {
 }
 
 fn kept(context: &Context<'_>, lock: &Lock) -> Kept {
-    if lock.asked.packages != context.asked.packages {
+    if lock.asked.packages != context.asked.packages || Part::Base.is_open(lock) {
         return Kept::default();
     }
     let same = |name: &String| {
         let (before, now) = (lock.asked.builds.get(name), context.asked.builds.get(name));
-        before.zip(now).is_some_and(|(before, now)| before.packages == now.packages)
+        let is_open = Part::BuildPackages(name).is_open(lock);
+        !is_open && before.zip(now).is_some_and(|(before, now)| before.packages == now.packages)
     };
     let part = of_lock(lock);
     let builds = part.builds.into_iter().filter(|(name, _)| same(name)).collect();
@@ -76,19 +82,46 @@ fn everything(
     context: &Context<'_>,
     kept: Kept,
     preferred: &[&LockedPackage],
+    holes: &mut Holes,
 ) -> Result<DebianPart, PinError> {
+    let recipe = &context.request.recipe.image;
+    let mut names = recipe.possible_builds().map(|build| normalised(&build.name));
     if let Some(base) = &kept.base
-        && context.asked.builds.keys().all(|name| kept.builds.contains_key(name))
+        && names.all(|name| kept.builds.contains_key(&name))
     {
         return Ok(DebianPart { base: base.clone(), builds: kept.builds });
     }
-    let root = Root::open(context, preferred)?;
+    let root = match Root::open(context, preferred) {
+        Err(error) if error.is_about_inputs() => {
+            return Ok(unanswered(context, kept, holes, error));
+        }
+        root => root?,
+    };
     let base = match kept.base {
         Some(base) => base,
-        None => base(context, &root)?,
+        None => base(context, &root, holes)?,
     };
-    let builds = builds(context, &root, &base, kept.builds)?;
+    let builds = builds(context, &root, &base, kept.builds, holes)?;
     Ok(DebianPart { base, builds })
+}
+
+/// No archive could be read: what is not known yet stays so.
+fn unanswered(context: &Context<'_>, kept: Kept, holes: &mut Holes, error: PinError) -> DebianPart {
+    let recipe = &context.request.recipe.image;
+    let mut open = Vec::new();
+    if kept.base.is_none() {
+        open.extend(recipe.base.debian().map(|debian| (Part::Base, &debian.packages)));
+    }
+    for build in recipe.possible_builds() {
+        if !kept.builds.contains_key(&normalised(&build.name)) {
+            open.push((Part::BuildPackages(&build.name), &build.packages));
+        }
+    }
+    for (part, packages) in open {
+        holes.add_unanswered(part, &obtainable(recipe, packages), "the archives could not be read");
+    }
+    holes.blame(error);
+    DebianPart { base: kept.base.unwrap_or_default(), builds: kept.builds }
 }
 
 /// Every package of a lock, once.
@@ -99,12 +132,83 @@ fn locked(lock: &Lock) -> impl Iterator<Item = &LockedPackage> {
     all.into_values()
 }
 
-fn base(context: &Context<'_>, root: &Root) -> Result<Vec<LockedPackage>, PinError> {
+fn base(
+    context: &Context<'_>,
+    root: &Root,
+    holes: &mut Holes,
+) -> Result<Vec<LockedPackage>, PinError> {
     let recipe = context.request.recipe;
-    let names = recipe.image.base.debian().map_or(&[][..], |debian| &debian.packages);
-    let packages = root.closure(&format!("the base of `{}`", recipe.name), names)?;
-    are_there(&packages, &[], names)?;
+    let asked = recipe.image.base.debian().map_or(&[][..], |debian| &debian.packages);
+    let names = obtainable(&recipe.image, asked);
+    let question = Question {
+        purpose: format!("the base of `{}`", recipe.name),
+        part: Part::Base,
+        pinned: Vec::new(),
+        names,
+    };
+    let (packages, names) = question.answer(root, holes)?;
+    are_there(&packages, &[], &names)?;
     Ok(packages)
+}
+
+fn obtainable(image: &ImageRecipe, names: &[String]) -> Vec<String> {
+    names.iter().filter(|name| !image.is_gone(name)).cloned().collect()
+}
+
+/// Packages that are resolved together.
+struct Question<'a> {
+    /// Ends the sentence "… the Debian packages for …".
+    purpose: String,
+    part: Part<'a>,
+    /// Names with versions that stay as they are.
+    pinned: Vec<String>,
+    names: Vec<String>,
+}
+
+impl Question<'_> {
+    /// The closure, and the names that it is of: what no archive has even by itself becomes a hole.
+    fn answer(
+        mut self,
+        root: &Root,
+        holes: &mut Holes,
+    ) -> Result<(Vec<LockedPackage>, Vec<String>), PinError> {
+        let error = match self.closure(root, &self.purpose, &self.names) {
+            Err(error) if error.is_about_inputs() => error,
+            packages => return Ok((packages?, self.names)),
+        };
+        let mut fine = Vec::new();
+        let before = holes.len();
+        for name in std::mem::take(&mut self.names) {
+            match self.closure(root, &format!("`{name}`"), std::slice::from_ref(&name)) {
+                Err(error) if error.is_about_inputs() => {
+                    holes.add(self.part, &name, "no archive that was asked has it", error);
+                }
+                packages => {
+                    packages?;
+                    fine.push(name);
+                }
+            }
+        }
+        // Each is there by itself: they contradict each other, and only the recipe can change that.
+        if holes.len() == before {
+            return Err(error);
+        }
+        let packages = match fine.is_empty() {
+            true => Vec::new(),
+            false => self.closure(root, &self.purpose, &fine)?,
+        };
+        Ok((packages, fine))
+    }
+
+    fn closure(
+        &self,
+        root: &Root,
+        purpose: &str,
+        names: &[String],
+    ) -> Result<Vec<LockedPackage>, PinError> {
+        let all: Vec<_> = self.pinned.iter().chain(names).cloned().collect();
+        root.closure(purpose, &all)
+    }
 }
 
 /// What each build needs beside `base`, except where `kept` has it already.
@@ -113,12 +217,15 @@ fn builds(
     root: &Root,
     base: &[LockedPackage],
     mut kept: BTreeMap<String, Vec<LockedPackage>>,
+    holes: &mut Holes,
 ) -> Result<BTreeMap<String, Vec<LockedPackage>>, PinError> {
     let mut problems = Problems::default();
-    for recipe in &context.request.recipe.image.builds {
+    let image = &context.request.recipe.image;
+    for recipe in image.possible_builds() {
         let name = normalised(&recipe.name);
         if !kept.contains_key(&name) {
-            let packages = problems.note(beside(root, base, recipe));
+            let names = obtainable(image, &recipe.packages);
+            let packages = problems.note(beside(root, base, &recipe.name, names, holes));
             kept.extend(packages.map(|packages| (name, packages)));
         }
     }
@@ -129,16 +236,23 @@ fn builds(
 fn beside(
     root: &Root,
     base: &[LockedPackage],
-    recipe: &BuildRecipe,
+    build: &str,
+    names: Vec<String>,
+    holes: &mut Holes,
 ) -> Result<Vec<LockedPackage>, PinError> {
-    if recipe.packages.is_empty() {
+    if names.is_empty() {
         return Ok(Vec::new());
     }
     let pinned = base.iter().map(|package| format!("{}={}", package.name, package.version));
-    let names: Vec<_> = pinned.chain(recipe.packages.iter().cloned()).collect();
-    let mut packages = root.closure(&format!("building `{}`", recipe.name), &names)?;
+    let question = Question {
+        purpose: format!("building `{build}`"),
+        part: Part::BuildPackages(build),
+        pinned: pinned.collect(),
+        names,
+    };
+    let (mut packages, names) = question.answer(root, holes)?;
     packages.retain(|package| base.iter().all(|other| other.name != package.name));
-    are_there(base, &packages, &recipe.packages)?;
+    are_there(base, &packages, &names)?;
     Ok(packages)
 }
 
@@ -159,11 +273,16 @@ fn are_there(
     problems.finish(())
 }
 
-fn one_again(context: &Context<'_>, lock: &Lock, name: &str) -> Result<DebianPart, PinError> {
+fn one_again(
+    context: &Context<'_>,
+    lock: &Lock,
+    name: &str,
+    holes: &mut Holes,
+) -> Result<DebianPart, PinError> {
     let others: Vec<_> = locked(lock).filter(|package| package.name != name).collect();
     let root = Root::open(context, &others)?;
-    let base = base(context, &root)?;
-    let builds = builds(context, &root, &base, BTreeMap::new())?;
+    let base = base(context, &root, holes)?;
+    let builds = builds(context, &root, &base, BTreeMap::new(), holes)?;
     let fresh = DebianPart { base, builds };
     let others = differences(&of_lock(lock), &fresh, name);
     if !others.is_empty() {

@@ -142,6 +142,14 @@ pub enum PinError {
         /// What should be updated.
         name: String,
     },
+    /// The lock has holes: what is asked for in it is not known as a whole.
+    #[error("`{name}` cannot be updated alone: the lock is not complete{}", listed(inputs))]
+    Incomplete {
+        /// What should be updated.
+        name: String,
+        /// What is not pinned.
+        inputs: Vec<String>,
+    },
     /// The recipe changed in a way that makes updating one thing meaningless.
     #[error(
         "`{name}` cannot be updated alone: {what} changed\n  locked  {locked}\n  recipe  {recipe}"
@@ -181,6 +189,31 @@ pub enum PinError {
     Several(Vec<PinError>),
 }
 
+impl PinError {
+    /// Whether some inputs cannot be pinned here and now, as opposed to a mistake, a missing
+    /// program or changed content: the rest can be pinned all the same.
+    pub(super) fn is_about_inputs(&self) -> bool {
+        match self {
+            Self::ToolFailed { .. } | Self::NoFile { .. } | Self::Unknown { .. } => true,
+            Self::Several(errors) => errors.iter().all(Self::is_about_inputs),
+            _ => false,
+        }
+    }
+
+    /// Whether an index was read and has nothing that fits, as opposed to one that did not answer.
+    pub(super) fn is_no_solution(&self) -> bool {
+        matches!(self, Self::ToolFailed { stderr, .. } if stderr.contains("No solution found"))
+    }
+
+    /// Every error by itself.
+    pub(super) fn into_list(self) -> Vec<Self> {
+        match self {
+            Self::Several(errors) => errors,
+            one => vec![one],
+        }
+    }
+}
+
 /// What went wrong so far; work that does not depend on it goes on.
 #[derive(Debug, Default)]
 pub(super) struct Problems(Vec<PinError>);
@@ -190,8 +223,7 @@ impl Problems {
     pub(super) fn note<T>(&mut self, result: Result<T, PinError>) -> Option<T> {
         match result {
             Ok(value) => return Some(value),
-            Err(PinError::Several(errors)) => errors.into_iter().for_each(|error| self.add(error)),
-            Err(error) => self.add(error),
+            Err(error) => error.into_list().into_iter().for_each(|error| self.add(error)),
         }
         None
     }
@@ -207,6 +239,11 @@ impl Problems {
     /// Gives `value` if nothing went wrong.
     pub(super) fn finish<T>(self, value: T) -> Result<T, PinError> {
         if self.0.is_empty() { Ok(value) } else { Err(self.into_error()) }
+    }
+
+    /// The errors by themselves.
+    pub(super) fn into_list(self) -> Vec<PinError> {
+        self.0
     }
 
     /// Everything that went wrong as one error.

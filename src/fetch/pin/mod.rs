@@ -6,8 +6,10 @@
 //! which the wheel is picked here by compatibility tags. Building from a lock needs neither.
 //!
 //! Invariants: the lock says what, never where: no host and no URL enters it. Nothing
-//! is invented: what cannot be resolved, reached or read is an error, and all of them
-//! are told at once. No code of a distribution runs (`setup.py` included). What the
+//! is invented: an input that cannot be resolved or reached is written as such and the
+//! rest is pinned (see `holes`), a mistake or a missing program is an error, and all of
+//! them are told at once. A lock that is there is never replaced because nobody answered;
+//! `--update` leaves no hole. No code of a distribution runs (`setup.py` included). What the
 //! recipe asks for in the same words as a previous lock of the same date is kept, so that
 //! locking twice gives one text; a resolution of wheels that is made anew prefers nothing,
 //! so that it depends on recipe and date alone. Outputs of build jobs stay while their
@@ -20,7 +22,9 @@ mod assemble;
 mod debian;
 mod error;
 mod files;
+mod holes;
 mod names;
+mod partial;
 mod pylock;
 mod python;
 mod scope;
@@ -33,6 +37,7 @@ mod uv;
 pub use error::PinError;
 
 use error::Problems;
+use holes::Holes;
 use scope::Scope;
 
 use crate::lock::{Asked, Lock, LockedBase};
@@ -69,6 +74,16 @@ struct Context<'a> {
     progress: &'a dyn Fn(&str),
 }
 
+/// A lock, and why parts of it are missing.
+#[derive(Debug)]
+pub struct Pinned {
+    /// The lock; what could not be pinned stands in [`Lock::unpinned`].
+    pub lock: Lock,
+    /// Why, with everything that a person needs to know; empty for a complete lock and for inputs
+    /// that the recipe says are gone.
+    pub missing: Vec<PinError>,
+}
+
 /// Resolves `request` to a lock; `progress` is told what is being done.
 ///
 /// Without `update`, and with a previous lock of the same date, everything is kept that the
@@ -78,28 +93,46 @@ struct Context<'a> {
 ///
 /// # Errors
 ///
-/// Everything that could not be pinned ([`PinError::Several`] if it is more than one thing); a
-/// lock with holes is never returned.
+/// What no lock can be written with: mistakes, missing programs, changed content, and inputs that
+/// nobody answered for while there is a lock already ([`PinError::Several`] if it is more than one
+/// thing; what could not be pinned is told with it).
 pub fn pin(
     settings: &Settings,
     store: &Store,
     request: Request<'_>,
     progress: &dyn Fn(&str),
-) -> Result<Lock, PinError> {
+) -> Result<Pinned, PinError> {
     let asked = Asked::of(&request.recipe.image);
     let context = Context { settings, store, request, asked, progress };
     let scope = scope::of(&request)?;
     let mut problems = Problems::default();
+    let mut holes = Holes::default();
     let files = problems.note(files::pin(&request, &scope));
-    let debian = problems.note(debian::pin(&context, &scope));
-    let python = problems.note(python::pin(&context, &scope));
+    let debian = problems.note(debian::pin(&context, &scope, &mut holes));
+    let python = problems.note(python::pin(&context, &scope, &mut holes));
+    let nobody_answered = holes.are_unanswered() && request.previous.is_some();
+    let is_refused = nobody_answered || (scope != Scope::Everything && !holes.is_empty());
+    let (unpinned, missing) = holes.into_parts();
+    let missing = missing.into_list();
     match (files, debian, python) {
-        (Some(files), Some(debian), Some(python)) => {
-            let parts = assemble::Parts { files, debian, python };
-            Ok(assemble::lock(&request, &context.asked, &scope, parts))
+        (Some(files), Some(debian), Some(python)) if !is_refused => {
+            let parts = assemble::Parts { files, debian, python, unpinned };
+            let lock = assemble::lock(&request, &context.asked, &scope, parts);
+            if missing.is_empty() || has_something(&lock) {
+                return Ok(Pinned { lock, missing });
+            }
         }
-        _ => Err(problems.into_error()),
+        _ => {}
     }
+    for error in missing {
+        problems.note::<()>(Err(error));
+    }
+    Err(problems.into_error())
+}
+
+/// Whether anything was pinned that somebody else publishes.
+fn has_something(lock: &Lock) -> bool {
+    !(lock.packages.is_empty() && lock.wheels.is_empty() && lock.builds.is_empty())
 }
 
 /// Looks for the helper programs; gives the first line that each says of its version.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::error::Problems;
+use super::holes::{self, Holes, Part};
 use super::names::requirement_name;
 use super::pylock::{Distribution, IndexFile};
 use super::tags::{self, Platform};
@@ -40,17 +41,21 @@ struct Kept {
 type ImagePart = (Vec<LockedWheel>, BTreeMap<String, BuildSource>);
 
 /// Resolves what `scope` asks for and takes the rest from the previous lock.
-pub(super) fn pin(context: &Context<'_>, scope: &Scope) -> Result<PythonPart, PinError> {
+pub(super) fn pin(
+    context: &Context<'_>,
+    scope: &Scope,
+    holes: &mut Holes,
+) -> Result<PythonPart, PinError> {
     let previous = context.request.previous;
     match (scope, previous) {
         (Scope::Everything, _) | (_, None) => {
             let previous = previous.filter(|lock| is_usable(context, lock));
             let kept = previous.map(|lock| kept(context, lock)).unwrap_or_default();
-            everything(context, previous, None, kept)
+            everything(context, previous, None, kept, holes)
         }
         (Scope::Distribution(name), Some(lock)) => {
             same_date(context, lock, name)?;
-            everything(context, Some(lock), Some(name), Kept::default())
+            everything(context, Some(lock), Some(name), Kept::default(), holes)
         }
         (_, Some(lock)) => Ok(of_lock(lock)),
     }
@@ -91,21 +96,24 @@ fn kept(context: &Context<'_>, lock: &Lock) -> Kept {
     };
     let versions: BTreeMap<_, _> =
         lock.builds.iter().map(|build| (build.name.clone(), build.version.clone())).collect();
-    let same_image = before.requirements == now.requirements
+    let same_image = !Part::Wheels.is_open(lock)
+        && before.requirements == now.requirements
         && requires(before) == requires(now)
         && versions == built(context);
     let mut part = of_lock(lock);
     let sources = part.builds.iter().map(|(name, build)| (name.clone(), build.source.clone()));
     let sources = sources.collect();
     let wheels = |asked: &Asked, name: &String| asked.builds.get(name).map(|b| b.wheels.clone());
-    part.builds.retain(|name, _| wheels(before, name) == wheels(now, name));
+    part.builds.retain(|name, _| {
+        wheels(before, name) == wheels(now, name) && !Part::BuildWheels(name).is_open(lock)
+    });
     let builds = part.builds.into_iter().map(|(name, build)| (name, build.wheels)).collect();
     Kept { image: same_image.then_some((part.wheels, sources)), builds }
 }
 
 /// Normalised name and version of everything that is built.
 fn built(context: &Context<'_>) -> BTreeMap<String, String> {
-    let builds = context.request.recipe.image.builds.iter();
+    let builds = context.request.recipe.image.possible_builds();
     builds.map(|build| (normalised(&build.name), build.version.clone())).collect()
 }
 
@@ -114,8 +122,9 @@ fn everything(
     previous: Option<&Lock>,
     update: Option<&str>,
     mut kept: Kept,
+    holes: &mut Holes,
 ) -> Result<PythonPart, PinError> {
-    let recipes = &context.request.recipe.image.builds;
+    let recipes: Vec<_> = context.request.recipe.image.possible_builds().collect();
     let all_kept = recipes.iter().all(|build| kept.builds.contains_key(&normalised(&build.name)));
     let resolution = match kept.image {
         Some(_) if all_kept => None,
@@ -124,12 +133,12 @@ fn everything(
     let mut problems = Problems::default();
     if let Some(resolution) = &resolution {
         if kept.image.is_none() {
-            kept.image = problems.note(resolution.image());
+            kept.image = problems.note(resolution.image(holes));
         }
         for build in recipes {
             let name = normalised(&build.name);
             if !kept.builds.contains_key(&name) {
-                let wheels = problems.note(resolution.build_wheels(build));
+                let wheels = problems.note(resolution.build_wheels(build, holes));
                 kept.builds.extend(wheels.map(|wheels| (name, wheels)));
             }
         }
@@ -140,6 +149,13 @@ fn everything(
         (name, BuildPart { source, wheels })
     };
     problems.finish(PythonPart { wheels, builds: sources.into_iter().map(part).collect() })
+}
+
+/// What wheels are picked for.
+struct Target<'a> {
+    part: Part<'a>,
+    /// What was asked for by name.
+    requirements: &'a [String],
 }
 
 /// Asks uv, and picks files from what it answers.
@@ -164,10 +180,10 @@ impl<'a> Resolution<'a> {
         Ok(Self { context, platform, uv, previous, update })
     }
 
-    fn image(&self) -> Result<ImagePart, PinError> {
+    fn image(&self, holes: &mut Holes) -> Result<ImagePart, PinError> {
         let recipe = self.context.request.recipe;
         let (of_git, of_index): (Vec<_>, Vec<_>) =
-            recipe.image.builds.iter().cloned().partition(|build| build.git.is_some());
+            recipe.image.possible_builds().cloned().partition(|build| build.git.is_some());
         let builds = of_index.as_slice();
         // What is built is part of the image, whether a requirement asks for it or not.
         let built = builds.iter().map(|build| format!("{}=={}", build.name, build.version));
@@ -176,14 +192,16 @@ impl<'a> Resolution<'a> {
         let ours: Vec<_> = of_git.iter().map(|build| normalised(&build.name)).collect();
         let of_others =
             |text: &&String| !requirement_name(text).is_ok_and(|name| ours.contains(&name));
-        let asked = recipe.image.python.requirements.iter().filter(of_others).cloned();
+        let asked = recipe.image.python.requirements.iter().filter(of_others);
+        let asked = asked.filter(|text| !recipe.image.is_gone(text)).cloned();
         let locked = self.previous.map_or(&[][..], |lock| &lock.wheels);
-        let mut found = self.uv.resolve(&Question {
+        let question = Question {
             purpose: format!("`{}`", recipe.name),
             requirements: asked.chain(built).chain(needs).collect(),
             builds,
             preferred: self.preferred(locked),
-        })?;
+        };
+        let mut found = self.uv.resolve_possible(question, Part::Wheels, holes)?;
         let mut problems = Problems::default();
         let git = |build: &BuildRecipe| Some((normalised(&build.name), build.git.clone()?));
         let git = of_git.iter().filter_map(git);
@@ -192,17 +210,35 @@ impl<'a> Resolution<'a> {
         for build in builds {
             let name = normalised(&build.name);
             if let Some(place) = found.iter().position(|distribution| distribution.name == name) {
-                let source = problems.note(self.source(&found.remove(place)));
-                sources.extend(source.map(|source| (name, BuildSource::Distribution(source))));
+                let distribution = found.remove(place);
+                let source = self.source(&distribution);
+                let source = self.file_or_hole(source, &distribution, Part::Wheels, holes);
+                let source = problems.note(source).flatten().map(BuildSource::Distribution);
+                sources.extend(source.map(|source| (name, source)));
             }
         }
-        let wheels = self.wheels(&found, locked, &recipe.image.python.requirements);
+        let target = Target { part: Part::Wheels, requirements: &recipe.image.python.requirements };
+        let wheels = self.wheels(&found, locked, &target, holes);
         let wheels = problems.note(wheels).unwrap_or_default();
         problems.finish((wheels, sources))
     }
 
-    fn build_wheels(&self, build: &BuildRecipe) -> Result<Vec<LockedWheel>, PinError> {
-        if build.wheels.is_empty() {
+    /// The requirements without those that the recipe says are gone.
+    fn obtainable<'r>(&self, requirements: &'r [String]) -> impl Iterator<Item = String> + 'r
+    where
+        'a: 'r,
+    {
+        let image = &self.context.request.recipe.image;
+        requirements.iter().filter(|text| !image.is_gone(text)).cloned()
+    }
+
+    fn build_wheels(
+        &self,
+        build: &BuildRecipe,
+        holes: &mut Holes,
+    ) -> Result<Vec<LockedWheel>, PinError> {
+        let requirements: Vec<_> = self.obtainable(&build.wheels).collect();
+        if requirements.is_empty() {
             return Ok(Vec::new());
         }
         let name = normalised(&build.name);
@@ -211,18 +247,22 @@ impl<'a> Resolution<'a> {
         let locked = locked.map_or(&[][..], |build| &build.wheels);
         // To update a build is to look for everything that it is built with.
         let locked = if self.update == Some(name.as_str()) { &[] } else { locked };
-        let found = self.uv.resolve(&Question {
+        let question = Question {
             purpose: format!("building `{}`", build.name),
-            requirements: build.wheels.clone(),
+            requirements,
             builds: &[],
             preferred: self.preferred(locked),
-        })?;
-        self.wheels(&found, locked, &build.wheels)
+        };
+        let target = Target { part: Part::BuildWheels(&name), requirements: &build.wheels };
+        let found = self.uv.resolve_possible(question, target.part, holes)?;
+        self.wheels(&found, locked, &target, holes)
     }
 
-    /// A whole resolution prefers nothing, so that it depends on recipe and date alone.
+    /// A whole resolution prefers nothing, so that it depends on recipe and date alone; filling
+    /// the holes of a lock leaves the rest as it is.
     fn preferred(&self, locked: &[LockedWheel]) -> Vec<(String, String)> {
-        if self.update.is_none() {
+        let fills = self.previous.is_some_and(holes::is_open);
+        if self.update.is_none() && !fills {
             return Vec::new();
         }
         let others = locked.iter().filter(|wheel| self.update != Some(wheel.name.as_str()));
@@ -233,21 +273,44 @@ impl<'a> Resolution<'a> {
         &self,
         found: &[Distribution],
         locked: &[LockedWheel],
-        requirements: &[String],
+        target: &Target<'_>,
+        holes: &mut Holes,
     ) -> Result<Vec<LockedWheel>, PinError> {
         let asked: Vec<_> =
-            requirements.iter().filter_map(|text| requirement_name(text).ok()).collect();
+            target.requirements.iter().filter_map(|text| requirement_name(text).ok()).collect();
         let mut problems = Problems::default();
         let mut wheels = Vec::new();
         for distribution in found {
-            let wheel = problems.note(self.wheel(distribution, locked));
-            wheels.extend(wheel.map(|wheel| LockedWheel {
+            let wheel = self.wheel(distribution, locked);
+            let wheel = self.file_or_hole(wheel, distribution, target.part, holes);
+            wheels.extend(problems.note(wheel).flatten().map(|wheel| LockedWheel {
                 requested: asked.contains(&distribution.name),
                 ..wheel
             }));
         }
         wheels.sort();
         problems.finish(wheels)
+    }
+
+    /// A file that cannot be had is a hole; everything else that went wrong ends the resolution.
+    fn file_or_hole<T>(
+        &self,
+        file: Result<T, PinError>,
+        distribution: &Distribution,
+        part: Part<'_>,
+        holes: &mut Holes,
+    ) -> Result<Option<T>, PinError> {
+        let error = match file {
+            Err(error) if error.is_about_inputs() => error,
+            file => return file.map(Some),
+        };
+        let reason = match &error {
+            PinError::NoFile { kind, .. } => format!("it has no {kind}"),
+            other => other.to_string(),
+        };
+        let what = format!("{}=={}", distribution.name, distribution.version);
+        holes.add(part, &what, &reason, error);
+        Ok(None)
     }
 
     /// The wheel that is locked already if the index still has it, else the one that fits best.

@@ -1,7 +1,7 @@
 //! What `--update NAME` means: the one thing that is resolved again.
 
 use super::names::requirement_name;
-use super::{PinError, Request};
+use super::{PinError, Request, holes};
 use crate::lock::Lock;
 use crate::recipe::names::normalised;
 use crate::recipe::nearest;
@@ -28,6 +28,7 @@ pub(super) fn of(request: &Request<'_>) -> Result<Scope, PinError> {
         request.previous.ok_or_else(|| PinError::NothingToUpdate { name: name.to_owned() })?;
     let scope = named(request, lock, name)?;
     if !matches!(scope, Scope::File(_)) {
+        is_complete(lock, name)?;
         same_builds(request, lock, name)?;
     }
     Ok(scope)
@@ -51,6 +52,16 @@ fn named(request: &Request<'_>, lock: &Lock, name: &str) -> Result<Scope, PinErr
     one(lock, name, package.or(distribution).or_else(|| file_named(lock, name)))
 }
 
+/// Where something is missing, what is there was not resolved as a whole.
+fn is_complete(lock: &Lock, name: &str) -> Result<(), PinError> {
+    if !holes::is_open(lock) {
+        return Ok(());
+    }
+    let open = lock.unpinned.iter().filter(|item| item.gone.is_none());
+    let inputs = open.map(|item| item.input.clone()).collect();
+    Err(PinError::Incomplete { name: name.to_owned(), inputs })
+}
+
 /// What is built from source has a version in the recipe; another one needs a whole new lock.
 fn same_builds(request: &Request<'_>, lock: &Lock, name: &str) -> Result<(), PinError> {
     let listed = |mut builds: Vec<String>| {
@@ -58,9 +69,9 @@ fn same_builds(request: &Request<'_>, lock: &Lock, name: &str) -> Result<(), Pin
         builds.join(", ")
     };
     let text = |name: &str, version: &str| format!("{} {version}", normalised(name));
-    let builds = &request.recipe.image.builds;
+    let builds = request.recipe.image.possible_builds();
     let locked = lock.builds.iter().map(|build| text(&build.name, &build.version));
-    let asked = builds.iter().map(|build| text(&build.name, &build.version));
+    let asked = builds.map(|build| text(&build.name, &build.version));
     let (locked, recipe) = (listed(locked.collect()), listed(asked.collect()));
     if locked == recipe {
         return Ok(());
