@@ -18,7 +18,7 @@ pub enum BenchError {
         problems: Vec<String>,
     },
     /// No profile has this name.
-    #[error("`{image}` has no profile `{name}`\n  known    {}", known.join(", "))]
+    #[error("`{image}` has no profile `{name}`{}\n  known    {}", super::nearest::hint(name, known), known.join(", "))]
     UnknownProfile {
         /// The name asked for.
         name: String,

@@ -65,7 +65,8 @@ impl Host {
             return None;
         }
         let why = if self.driver.is_none() { " (no NVIDIA driver is loaded)" } else { "" };
-        Some(format!("needs {gpus} GPUs, this machine has {there}{why}"))
+        let noun = if gpus == 1 { "GPU" } else { "GPUs" };
+        Some(format!("needs {gpus} {noun}, this machine has {there}{why}"))
     }
 }
 
@@ -168,7 +169,7 @@ mod tests {
         assert_eq!(host.lacks_gpus(2), None);
         assert_eq!(host.lacks_gpus(8).unwrap(), "needs 8 GPUs, this machine has 2");
         let reason = machine(&devices).lacks_gpus(1).unwrap();
-        assert_eq!(reason, "needs 1 GPUs, this machine has 0 (no NVIDIA driver is loaded)");
+        assert_eq!(reason, "needs 1 GPU, this machine has 0 (no NVIDIA driver is loaded)");
     }
 
     #[test]

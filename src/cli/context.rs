@@ -13,7 +13,7 @@ use crate::engine::embedded::{self, Embedded};
 use crate::lock::Lock;
 use crate::recipe::Recipe;
 use crate::settings::Settings;
-use crate::store::Store;
+use crate::store::{Store, write_whole};
 
 /// What a command works with; the store is opened only by commands that use it.
 pub struct Context {
@@ -36,7 +36,8 @@ impl Context {
         // A lost terminal ends no run: what is printed goes nowhere, records are written all the same.
         signal_hook::flag::register(signal_hook::consts::SIGHUP, Stop::new().flag())
             .map_err(CliError::Signals)?;
-        Ok(Self { settings, json: global.json, display: Display::new(global.quiet), stop })
+        let display = Display::new(global.quiet, settings.offline());
+        Ok(Self { settings, json: global.json, display, stop })
     }
 
     /// Opens the store and clears what killed runs left behind.
@@ -83,6 +84,16 @@ impl Context {
         Ok(path)
     }
 
+    /// The folder of data sets; one that somebody named must be there.
+    pub fn data_folder(&self) -> Result<Option<&Path>, CliError> {
+        match self.settings.data_folder() {
+            Some(folder) if !folder.is_dir() => {
+                Err(CliError::NoDataFolder { path: folder.to_owned() })
+            }
+            folder => Ok(folder),
+        }
+    }
+
     /// The engine that jobs run in.
     pub fn engine(&self) -> Result<Embedded, CliError> {
         let program = std::env::current_exe().map_err(|source| CliError::Io {
@@ -115,14 +126,9 @@ impl Context {
 
 /// Writes a file of the project so that a crash leaves the old one or the new one.
 pub fn write_in_one_step(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let write = || -> io::Result<()> {
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        io::Write::write_all(&mut file, bytes)?;
-        let readable = std::os::unix::fs::PermissionsExt::from_mode(0o644);
-        file.as_file().set_permissions(readable)?;
-        file.as_file().sync_all()?;
-        file.persist(path).map(drop).map_err(|error| error.error)
-    };
-    write().map_err(|source| CliError::Io { action: "write", path: path.to_owned(), source })
+    write_whole(path, bytes).map_err(|source| CliError::Io {
+        action: "write",
+        path: path.to_owned(),
+        source,
+    })
 }

@@ -13,8 +13,8 @@ use crate::build::BuildError;
 use crate::dataset::DatasetError;
 use crate::digest::Digest;
 use crate::engine::EngineError;
-use crate::fetch::FetchError;
 use crate::fetch::pin::PinError;
+use crate::fetch::{FetchError, InputError};
 use crate::image::ImageError;
 use crate::layer::LayerError;
 use crate::lock::LockError;
@@ -71,6 +71,8 @@ pub enum CliError {
     Ambiguous { reference: String, candidates: Vec<String> },
     #[error("the store has no recipe of `{name}`")]
     NoRecipe { name: String },
+    #[error("the data folder `{}` is not there", path.display())]
+    NoDataFolder { path: PathBuf },
     #[error("stopped")]
     Stopped,
 }
@@ -90,26 +92,39 @@ const STOPPED: u8 = 130;
 impl CliError {
     /// Prints the error with its causes and its hint; returns the exit code.
     pub fn report(&self, json: bool) -> ExitCode {
+        if json {
+            output::json(&json!({ "error": self.to_string(), "causes": self.causes(),
+                "hint": self.hint(), "exit_code": self.code() }));
+        }
+        output::note(&format!("error: {}", self.text()));
+        self.exit_code()
+    }
+
+    /// The error with its causes and its hint.
+    pub fn text(&self) -> String {
+        let mut text = self.to_string();
+        for cause in self.causes() {
+            text.push_str(&format!("\n  because: {cause}"));
+        }
+        if let Some(hint) = self.hint() {
+            text.push_str(&format!("\nhint: {hint}"));
+        }
+        text
+    }
+
+    /// What the program ends with.
+    pub fn exit_code(&self) -> ExitCode {
+        ExitCode::from(self.code())
+    }
+
+    fn causes(&self) -> Vec<String> {
         let mut causes = Vec::new();
         let mut cause = self.source();
         while let Some(error) = cause {
             causes.push(error.to_string());
             cause = error.source();
         }
-        let hint = self.hint();
-        if json {
-            output::json(&json!({ "error": self.to_string(), "causes": causes, "hint": hint,
-                "exit_code": self.code() }));
-        }
-        let mut text = format!("error: {self}");
-        for cause in causes {
-            text.push_str(&format!("\n  because: {cause}"));
-        }
-        if let Some(hint) = hint {
-            text.push_str(&format!("\nhint: {hint}"));
-        }
-        output::note(&text);
-        ExitCode::from(self.code())
+        causes
     }
 
     fn code(&self) -> u8 {
@@ -123,7 +138,8 @@ impl CliError {
             | Self::NotBuilt { .. }
             | Self::Unknown { .. }
             | Self::Ambiguous { .. }
-            | Self::NoRecipe { .. } => INPUT,
+            | Self::NoRecipe { .. }
+            | Self::NoDataFolder { .. } => INPUT,
             Self::Store(error) => store_code(error),
             Self::Image(error) => image_code(error),
             Self::Build(error) => build_code(error),
@@ -146,10 +162,19 @@ impl CliError {
             Self::LockIsOld { name, .. } => Some(format!(
                 "`repro lock {name}` resolves the recipe again; `--diff` shows what would change"
             )),
+            Self::Lock(error) | Self::Build(BuildError::Lock(error)) => lock_hint(error),
+            Self::Pin(PinError::UnknownName { .. }) => Some(
+                "a name is that of a distribution, a Debian package or a local file of the lock, or `debian` for all packages"
+                    .to_owned(),
+            ),
+            Self::Fetch(error) | Self::Build(BuildError::Fetch(error)) => fetch_hint(error),
             Self::LockIsOpen { name, complete, .. } => Some(open_hint(name, complete)),
             Self::NotSealed { name } => Some(format!("`repro build {name}` builds and seals it")),
             Self::NotBuilt { reference, .. } => {
                 Some(format!("`repro build {reference}` builds it"))
+            }
+            Self::NoDataFolder { .. } => {
+                Some("make it, or name another with `--data DIR` or `$REPRO_DATA`".to_owned())
             }
             Self::Unknown { .. } => Some("`repro list` shows what there is".to_owned()),
             Self::Ambiguous { .. } => Some("give more of the name or of the digest".to_owned()),
@@ -168,6 +193,34 @@ impl CliError {
     }
 }
 
+fn lock_hint(error: &LockError) -> Option<String> {
+    match error {
+        LockError::Newer { .. } => {
+            Some("use the newer program, or write the lock again with `repro lock`".to_owned())
+        }
+        LockError::OtherRecipe { recipe, .. } => Some(format!(
+            "`repro lock {recipe}` writes the lock of this recipe; the file may have been copied or renamed"
+        )),
+        LockError::Unpinned { name, .. } => Some(open_hint(name, &[])),
+        _ => None,
+    }
+}
+
+fn fetch_hint(error: &FetchError) -> Option<String> {
+    match error {
+        FetchError::Store(error) => store_hint(error),
+        FetchError::NoSpace { .. } => {
+            Some("make room, or put the store elsewhere with `REPRO_HOME`".to_owned())
+        }
+        FetchError::Inputs { failures, .. }
+            if failures.iter().any(|failure| matches!(failure.reason, InputError::Offline)) =>
+        {
+            Some("fetch once without `--offline` (`repro build NAME --fetch-only`), or name folders that have the files: `--find-links DIR` for Python, `--debian-mirror DIR` for Debian".to_owned())
+        }
+        _ => None,
+    }
+}
+
 fn open_hint(name: &str, complete: &[String]) -> String {
     let again = format!("`repro lock {name}` asks again for what may still be there");
     match complete {
@@ -182,7 +235,7 @@ fn open_hint(name: &str, complete: &[String]) -> String {
 
 fn store_code(error: &StoreError) -> u8 {
     match error {
-        StoreError::Newer { .. } => INPUT,
+        StoreError::Newer { .. } | StoreError::NoVersion { .. } => INPUT,
         StoreError::Missing { .. } | StoreError::Differs { .. } => CONTENT,
         StoreError::Io { .. } | StoreError::Index { .. } => INTERNAL,
     }
@@ -190,6 +243,9 @@ fn store_code(error: &StoreError) -> u8 {
 
 fn store_hint(error: &StoreError) -> Option<String> {
     let text = match (error, error.io_kind()) {
+        (StoreError::NoVersion { .. }, _) => {
+            "if this folder is a store, write the number into the file; else choose another folder by `REPRO_HOME`"
+        }
         (StoreError::Newer { .. }, _) => "use the newer program, or another folder by `REPRO_HOME`",
         (StoreError::Index { source, .. }, None)
             if source.sqlite_error_code() == Some(rusqlite::ErrorCode::NotADatabase) =>
@@ -249,12 +305,7 @@ fn build_code(error: &BuildError) -> u8 {
 
 fn build_hint(error: &BuildError) -> Option<String> {
     match error {
-        BuildError::Store(error)
-        | BuildError::Fetch(FetchError::Store(error))
-        | BuildError::Layer(LayerError::Store(error)) => store_hint(error),
-        BuildError::Fetch(FetchError::NoSpace { .. }) => {
-            Some("make room, or put the store elsewhere with `REPRO_HOME`".to_owned())
-        }
+        BuildError::Store(error) | BuildError::Layer(LayerError::Store(error)) => store_hint(error),
         BuildError::Image(ImageError::Store(error)) => store_hint(error),
         BuildError::Engine { source, .. } => engine_hint(source),
         BuildError::DamagedInput { .. } => Some(

@@ -6,18 +6,20 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
+use serde_json::{Value, json};
 
 use super::context::Context;
 use super::error::CliError;
 use super::{output, reference};
-use crate::engine::{Engine, Exit, Job, Mount};
+use crate::engine::{Engine, Exit, Job, Mount, Outcome};
+use crate::image::Image;
 use crate::lock::Lock;
 
 /// Run one command in a sealed image
 #[derive(Debug, Args)]
 #[command(
     after_help = "The command runs as a case does: no network, a read-only root, no capabilities. \
-    Its output goes to standard output, and its exit status is the exit code.\n\nExamples:\n  \
+    Its output goes to standard output (with `--json` to standard error), and its exit status is the exit code.\n\nExamples:\n  \
     repro exec seg-debian -- python3 -c 'import torch; print(torch.__version__)'\n  \
     repro exec seg-debian --mount ./script.py:/script.py -- python3 /script.py"
 )]
@@ -31,7 +33,7 @@ pub struct Arguments {
     #[arg(long, value_name = "NAME=VALUE", value_parser = variable)]
     env: Vec<(String, String)>,
     /// Seconds the command may take
-    #[arg(long, value_name = "SECONDS", default_value_t = 86_400)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 86_400, value_parser = clap::value_parser!(u64).range(1..))]
     timeout: u64,
     /// Let the command see the machine's GPUs
     #[arg(long)]
@@ -47,11 +49,19 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliErro
     let lock = reference::lock_of(&store, &image.seal)?;
     let mut job = job(&lock, arguments);
     job.env.extend(arguments.env.iter().cloned());
+    // One JSON document on standard output leaves the command's own output to the other stream.
+    let is_json = context.json;
     let mut print = |bytes: &[u8]| {
-        let _ = std::io::stdout().lock().write_all(bytes);
+        let _ = match is_json {
+            true => std::io::stderr().lock().write_all(bytes),
+            false => std::io::stdout().lock().write_all(bytes),
+        };
     };
     let outcome = context.engine()?.run(&store, &image, &job, &mut print, &context.stop)?;
     let _ = std::io::stdout().flush();
+    if is_json {
+        output::json(&document(&image, &outcome));
+    }
     Ok(match outcome.exit {
         Exit::Status(status) => ExitCode::from(u8::try_from(status).unwrap_or(1)),
         Exit::Signal(signal) => {
@@ -63,6 +73,22 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliErro
             ExitCode::from(124)
         }
         Exit::Stopped => return Err(CliError::Stopped),
+    })
+}
+
+/// What was not measured is null.
+fn document(image: &Image, outcome: &Outcome) -> Value {
+    let (status, signal) = match outcome.exit {
+        Exit::Status(status) => (Some(status), None),
+        Exit::Signal(signal) => (None, Some(signal)),
+        Exit::TimedOut | Exit::Stopped => (None, None),
+    };
+    json!({
+        "image": image.name, "seal": image.seal, "status": status, "signal": signal,
+        "timed_out": outcome.exit == Exit::TimedOut, "stopped": outcome.exit == Exit::Stopped,
+        "seconds": outcome.duration.as_secs_f64(),
+        "cpu_seconds": outcome.cpu_time.map(|time| time.as_secs_f64()),
+        "peak_memory": outcome.peak_memory,
     })
 }
 

@@ -37,6 +37,15 @@ struct Target {
 }
 
 impl Target {
+    /// Nothing is built or written where the target is in the way.
+    fn check(&self) -> Result<(), image::ImageError> {
+        match (&self.oci, &self.archive) {
+            (Some(folder), _) => image::check_new_folder(folder),
+            (None, Some(file)) => image::check_new_file(file),
+            (None, None) => Ok(()),
+        }
+    }
+
     fn path(&self) -> &Path {
         let path = self.oci.as_deref().or(self.archive.as_deref());
         path.expect("clap asks for one of the two")
@@ -45,6 +54,7 @@ impl Target {
 
 pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliError> {
     let store = context.store()?;
+    arguments.target.check()?;
     let image = match reference::resolve(context, &store, &arguments.image)? {
         Reference::Recipe(name) => build(context, &store, &name, &arguments.target)?,
         Reference::Sealed { seal, .. } => {

@@ -14,6 +14,7 @@ use crate::{build, dataset, fetch};
 /// that a log of a CI run says what it waited for.
 pub struct Display {
     quiet: bool,
+    offline: bool,
     bar: Mutex<Option<ProgressBar>>,
 }
 
@@ -21,8 +22,9 @@ const KNOWN: &str = "{msg:40!} {bar:24} {decimal_bytes:>9} of {decimal_total_byt
 const UNKNOWN: &str = "{spinner} {msg}  {elapsed}";
 
 impl Display {
-    pub fn new(quiet: bool) -> Self {
-        Self { quiet, bar: Mutex::new(None) }
+    /// `offline` says that what is brought does not come from a network.
+    pub fn new(quiet: bool, offline: bool) -> Self {
+        Self { quiet, offline, bar: Mutex::new(None) }
     }
 
     /// A step begins; 0 bytes if nobody knows how much there is to do.
@@ -62,6 +64,10 @@ impl Display {
         }
     }
 
+    fn bringing(&self) -> &'static str {
+        if self.offline { "looking on this machine for" } else { "downloading" }
+    }
+
     fn bar(&self) -> MutexGuard<'_, Option<ProgressBar>> {
         self.bar.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
@@ -70,11 +76,12 @@ impl Display {
 impl fetch::Progress for Display {
     fn begin(&self, files: usize, bytes: u64) {
         let files = output::count(files, "file", "files");
-        Display::begin(self, &format!("downloading {files}, {}", output::size(bytes)), bytes);
+        let what = format!("{} {files}, {}", self.bringing(), output::size(bytes));
+        Display::begin(self, &what, bytes);
     }
 
     fn started(&self, name: &str, _size: u64) {
-        self.say(&format!("downloading {name}"));
+        self.say(&format!("{} {name}", self.bringing()));
     }
 
     fn advanced(&self, _name: &str, bytes: u64) {

@@ -49,7 +49,7 @@ pub struct Arguments {
     #[arg(long)]
     strict: bool,
     /// Seconds a case may take, instead of the recipe's
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     timeout: Option<u64>,
     /// The folder that the run's own folder is made in [default: `results` in the project]
     #[arg(long, value_name = "DIR")]

@@ -10,7 +10,8 @@ use super::context::Context;
 use super::error::CliError;
 use super::reference::{self, Reference};
 use super::{build, output};
-use crate::build::{Rebuilt, Verdict};
+use crate::build::{BuildError, Rebuilt, Verdict};
+use crate::fetch::FetchError;
 use crate::lock::Lock;
 use crate::store::Store;
 
@@ -36,13 +37,21 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliErro
         }
     };
     let engine = context.engine()?;
-    context.builder(&store, &engine, &folder, None).fetch(&lock)?;
-    let verdict = second_build(context, &store, &lock, &folder)?;
+    let fetched = context.builder(&store, &engine, &folder, None).fetch(&lock);
+    let (verdict, code) = match fetched {
+        Ok(()) => {
+            let verdict = second_build(context, &store, &lock, &folder)?;
+            let is_good = matches!(verdict, Verdict::Good(_));
+            (verdict, if is_good { ExitCode::SUCCESS } else { ExitCode::from(3) })
+        }
+        Err(BuildError::Fetch(error @ FetchError::Inputs { .. })) => {
+            let error = CliError::from(error);
+            (Verdict::Fail(error.text()), error.exit_code())
+        }
+        Err(error) => return Err(error.into()),
+    };
     show(context, &lock, &verdict);
-    Ok(match verdict {
-        Verdict::Good(_) => ExitCode::SUCCESS,
-        Verdict::Bad { .. } | Verdict::Fail(_) => ExitCode::from(3),
-    })
+    Ok(code)
 }
 
 /// Runs the second build in a child process with other surroundings.

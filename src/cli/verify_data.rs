@@ -1,5 +1,6 @@
 //! `repro verify-data`
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -32,11 +33,12 @@ pub struct Arguments {
 
 pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliError> {
     let datasets = Datasets::load(context.settings.project()?)?;
+    let data = context.data_folder()?;
     let store = context.store()?;
     let reports = dataset::verify(
         &datasets,
         &arguments.names,
-        context.settings.data_folder(),
+        data,
         arguments.full,
         &store,
         &context.display,
@@ -45,6 +47,13 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliErro
         output::json(&reports);
     } else {
         reports.iter().for_each(|report| output::print(&format!("{report}\n")));
+        reports.iter().for_each(|report| next_step(&datasets, report, data));
+        if data.is_none() && reports.iter().any(|report| report.verdict != Verdict::Ok) {
+            output::note(&format!(
+                "hint: looked only in the project `{}`; `--data DIR` or `$REPRO_DATA` names the folder that data sets lie in",
+                datasets.project.display()
+            ));
+        }
     }
     let accepted = |report: &SetReport| match report.verdict {
         Verdict::Ok => true,
@@ -52,6 +61,26 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliErro
         Verdict::Missing | Verdict::Unpinned => arguments.names.is_empty(),
     };
     Ok(if reports.iter().all(accepted) { ExitCode::SUCCESS } else { ExitCode::from(3) })
+}
+
+/// Says where what is missing comes from and where it belongs.
+fn next_step(datasets: &Datasets, report: &SetReport, data: Option<&Path>) {
+    let Some(set) = datasets.sets.get(&report.name) else { return };
+    if report.verdict != Verdict::Missing {
+        return;
+    }
+    let place = data.map_or("the data folder".to_owned(), |data| format!("`{}`", data.display()));
+    for archive in &set.archives {
+        let source = match archive.urls.first() {
+            Some(url) if set.login_required => format!(", with an account, from {url}"),
+            Some(url) => format!(" from {url}"),
+            None => String::new(),
+        };
+        output::note(&format!("hint: bring `{}`{source} into {place}", archive.file));
+    }
+    if set.archives.is_empty() {
+        output::note(&format!("hint: put the unpacked data set into {place} as `{}`", set.name));
+    }
 }
 
 /// The folders of data sets by name, verified or, without `verified`, only where they would be.
@@ -62,7 +91,7 @@ pub fn folders<'a>(
     verified: bool,
 ) -> Result<Folders, CliError> {
     let datasets = Datasets::load(context.settings.project()?)?;
-    let data = context.settings.data_folder();
+    let data = context.data_folder()?;
     let mut folders = Folders::new();
     for name in names {
         let set = datasets.get(name)?;

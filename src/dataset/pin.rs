@@ -1,7 +1,6 @@
 //! Writes what was measured into `datasets.toml`, and leaves the rest of it as it is.
 
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use toml_edit::{ArrayOfTables, DocumentMut, Item, Table, TableLike, value};
@@ -13,6 +12,7 @@ use super::{Archive, Dataset, DatasetError, Datasets, Manifest, Progress, at};
 use crate::digest::{Digest, Hasher};
 use crate::recipe::names;
 use crate::store::Store;
+use crate::store::write_whole;
 
 /// What was measured, ready to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,13 +85,7 @@ impl Pinned {
 fn replace_file(path: &Path, text: &str) -> Result<(), DatasetError> {
     let folder = path.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(folder).map_err(at("create", folder))?;
-    let mut file = tempfile::Builder::new()
-        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
-        .tempfile_in(folder)
-        .map_err(at("write", folder))?;
-    file.write_all(text.as_bytes()).map_err(at("write", path))?;
-    file.as_file().sync_all().map_err(at("sync", path))?;
-    file.persist(path).map(drop).map_err(|error| at("write", path)(error.error))
+    write_whole(path, text.as_bytes()).map_err(at("write", path))
 }
 
 /// The archive's entry in `datasets.toml`, made up if there is none.

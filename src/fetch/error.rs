@@ -255,12 +255,14 @@ fn chain(error: &(dyn Error + 'static)) -> String {
     text
 }
 
-/// A size for a reader: `831.4 MB`, in powers of ten as indexes and disks count.
+/// A size for a reader: `831.4 MB`, in powers of ten as indexes and disks count, rounded.
 pub fn size_text(bytes: u64) -> String {
     const UNITS: [(&str, u64); 3] = [("GB", 1_000_000_000), ("MB", 1_000_000), ("kB", 1_000)];
-    match UNITS.iter().find(|(_, unit)| bytes >= *unit) {
+    // From half a tenth below a unit, the smaller one would show four digits: `1000.0 kB`.
+    let reaches = |unit: u64| bytes >= 1000 && bytes.saturating_add(unit / 20_000) >= unit;
+    match UNITS.iter().find(|(_, unit)| reaches(*unit)) {
         Some((name, unit)) => {
-            let tenths = bytes / (unit / 10);
+            let tenths = bytes.saturating_add(unit / 20) / (unit / 10);
             format!("{}.{} {name}", tenths / 10, tenths % 10)
         }
         None => format!("{bytes} bytes"),
@@ -277,6 +279,9 @@ mod tests {
         assert_eq!(size_text(999), "999 bytes");
         assert_eq!(size_text(1_000), "1.0 kB");
         assert_eq!(size_text(831_421_044), "831.4 MB");
+        assert_eq!(size_text(115_358), "115.4 kB", "as progress and tables round it");
+        assert_eq!(size_text(999_949), "999.9 kB");
+        assert_eq!(size_text(999_950), "1.0 MB");
         assert_eq!(size_text(u64::MAX), "18446744073.7 GB");
     }
 }

@@ -26,9 +26,7 @@ pub fn export_layout(
     folder: &Path,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<(), ImageError> {
-    if fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some()) {
-        return Err(ImageError::Exists { path: folder.to_owned() });
-    }
+    check_new_folder(folder)?;
     let partial = partial_name(folder);
     let _ = fs::remove_dir_all(&partial);
     let written = write_layout(store, image, &partial, progress);
@@ -39,6 +37,23 @@ pub fn export_layout(
             Err(error)
         }
     }
+}
+
+/// Refuses a folder for [`export_layout`] that has something in it, or that is a file.
+pub fn check_new_folder(folder: &Path) -> Result<(), ImageError> {
+    let is_used = fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some());
+    if is_used || folder.is_file() {
+        return Err(ImageError::Exists { path: folder.to_owned() });
+    }
+    Ok(())
+}
+
+/// Refuses a file for [`export_archive`] that is there already.
+pub fn check_new_file(archive: &Path) -> Result<(), ImageError> {
+    if archive.exists() {
+        return Err(ImageError::Exists { path: archive.to_owned() });
+    }
+    Ok(())
 }
 
 fn write_layout(
@@ -70,9 +85,7 @@ pub fn export_archive(
     archive: &Path,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<(), ImageError> {
-    if archive.exists() {
-        return Err(ImageError::Exists { path: archive.to_owned() });
-    }
+    check_new_file(archive)?;
     let partial = partial_name(archive);
     let written = write_archive(store, image, &partial, progress);
     match written {

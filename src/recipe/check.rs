@@ -196,12 +196,12 @@ impl Check<'_, '_> {
 
     fn requirements(&mut self, path: &[&str], requirements: &[String]) {
         for requirement in requirements {
-            let words = "a requirement starts with a name, `torch==1.9.1`";
-            let named = requirement.starts_with(|c: char| c.is_ascii_alphanumeric());
-            self.rule(named, path, requirement, words);
             // PEP 508 allows a URL; a lock says what and never where.
+            let names_place = requirement.contains('@');
             let words = "a requirement names no location; that is for the settings";
-            self.rule(!requirement.contains('@'), path, requirement, words);
+            self.rule(!names_place, path, requirement, words);
+            let is_plain = names_place || names::requirement(requirement);
+            self.rule(is_plain, path, requirement, names::REQUIREMENT);
         }
         self.unique(path, requirements.iter().map(String::as_str));
     }

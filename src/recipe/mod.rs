@@ -132,6 +132,7 @@ impl Recipe {
             let broken = names.is_empty() && (own || variant);
             if broken || names.iter().any(|name| name == image_name) {
                 let images = Self::parse(folder, &path, &text)?;
+                files_are_there(&images, &path, &text)?;
                 if let Some(found) = images.into_iter().find(|recipe| recipe.name == image_name) {
                     return Ok(found);
                 }
@@ -173,8 +174,34 @@ impl Recipe {
     }
 
     fn load_file(folder: &Path, path: &Path) -> Result<Vec<Self>, RecipeError> {
-        Self::parse(folder, path, &read(path)?)
+        let text = read(path)?;
+        let images = Self::parse(folder, path, &text)?;
+        files_are_there(&images, path, &text)?;
+        Ok(images)
     }
+}
+
+/// Every local file that the recipes of one file name must be there.
+///
+/// Not so for a text out of a store: its files are there as content, its folder need not be.
+fn files_are_there(images: &[Recipe], path: &Path, text: &str) -> Result<(), RecipeError> {
+    let mut faults = Vec::new();
+    for recipe in images {
+        let of_image = recipe.image.local_files.iter().map(|file| &file.source);
+        let of_profiles = recipe.profiles.values().flat_map(|profile| profile.files.values());
+        for source in of_image.chain(of_profiles) {
+            if !recipe.folder.join(source).is_file() {
+                let quoted = text.find(&format!("\"{source}\""));
+                let offset = quoted.or_else(|| text.find(source.as_str())).unwrap_or(0);
+                let message = format!("there is no file `{source}` in the recipe's folder");
+                faults.push(document::Fault { offset, message });
+            }
+        }
+    }
+    if faults.is_empty() {
+        return Ok(());
+    }
+    Err(RecipeError::Invalid { problems: document::problems(path, text, faults) })
 }
 
 fn stem(path: &Path) -> String {

@@ -57,6 +57,9 @@ pub(crate) fn repository_url(text: &str) -> bool {
         })
 }
 
+/// The rule of [`requirement`] in words.
+pub(crate) const REQUIREMENT: &str = "a requirement is a name and, if need be, extras, versions after `==`, `!=`, `<=`, `>=`, `<`, `>` or `~=`, and a marker: `torch==1.9.1`";
+
 /// Names of images, variants, data sets, Debian packages.
 pub(crate) fn plain_name(text: &str) -> bool {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || ".+_-".contains(c);
@@ -90,6 +93,34 @@ pub(crate) fn release_number(text: &str) -> bool {
 /// A day of the calendar, `2026-11-20`.
 pub(crate) fn date(text: &str) -> bool {
     text.len() == 10 && text.parse::<jiff::civil::Date>().is_ok()
+}
+
+/// A requirement by name and version (PEP 508); what follows a `;` is left to the resolver.
+pub(crate) fn requirement(text: &str) -> bool {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    let text = text.split(';').next().unwrap_or_default().trim();
+    let rest = text.trim_start_matches(is_part).trim_start();
+    let rest = match rest.strip_prefix('[') {
+        Some(extras) => match extras.split_once(']') {
+            Some((_, rest)) => rest.trim_start(),
+            None => return false,
+        },
+        None => rest,
+    };
+    let inside = rest.strip_prefix('(').and_then(|rest| rest.strip_suffix(')'));
+    let versions = inside.unwrap_or(rest);
+    text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && (versions.is_empty() || versions.split(',').all(version_clause))
+}
+
+/// An operator and a version (PEP 440, "Version specifiers").
+fn version_clause(text: &str) -> bool {
+    let text = text.trim();
+    let operators = ["===", "==", "!=", "<=", ">=", "~=", "<", ">"];
+    let version = operators.iter().find_map(|operator| text.strip_prefix(operator));
+    version.is_some_and(|version| {
+        version.trim_start().starts_with(|c: char| c.is_ascii_alphanumeric())
+    })
 }
 
 /// Distribution name as package indexes compare it (PEP 503).
@@ -140,6 +171,24 @@ mod tests {
             ["https://me:secret@host.test/a", "host.test/a", "https://", "ftp://host.test/a"]
         {
             assert!(!repository_url(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_requirement_has_an_operator_before_its_version() {
+        for text in [
+            "Pillow",
+            "pillow==9.5.0",
+            "Pillow [x] >=1, <2",
+            "pillow;python_version<'4'",
+            "pillow (>=1)",
+            "torch===1.9.1+cu102",
+            "a~= 1.2",
+        ] {
+            assert!(requirement(text), "{text}");
+        }
+        for text in ["", "numpy=1.21.6", "numpy 1.21.6", "numpy==", "numpy[x==1", "==1", "a==1,"] {
+            assert!(!requirement(text), "{text}");
         }
     }
 

@@ -21,11 +21,10 @@ const SIZES: [(&str, u64); 9] = [
     ("TiB", 1 << 40),
 ];
 
-/// Reads `1 GiB`, `512 MiB`, `64 kB` or a plain number of bytes.
+/// Reads `1 GiB`, `512 MiB` or `64 kB`; a number without a unit is more often a slip than bytes.
 pub(super) fn byte_size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
-    let quantity =
-        Quantity { expected: "a size such as \"1 GiB\" or a number of bytes", units: &SIZES };
-    deserializer.deserialize_any(quantity)
+    let expected = "a size such as \"1 GiB\"";
+    deserializer.deserialize_any(Quantity { expected, units: &SIZES, takes_numbers: false })
 }
 
 /// Reads `15m`, `90s`, `2h` or a plain number of seconds.
@@ -33,7 +32,7 @@ pub(super) fn duration_seconds<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<u64, D::Error> {
     let expected = "a duration such as \"15m\" or a number of seconds";
-    deserializer.deserialize_any(Quantity { expected, units: &DURATIONS })
+    deserializer.deserialize_any(Quantity { expected, units: &DURATIONS, takes_numbers: true })
 }
 
 /// As [`duration_seconds`], for a key that may be absent.
@@ -46,6 +45,8 @@ pub(super) fn optional_duration_seconds<'de, D: Deserializer<'de>>(
 struct Quantity {
     expected: &'static str,
     units: &'static [(&'static str, u64)],
+    /// Whether a number without a unit is one of the smallest unit.
+    takes_numbers: bool,
 }
 
 impl Visitor<'_> for Quantity {
@@ -56,11 +57,10 @@ impl Visitor<'_> for Quantity {
     }
 
     fn visit_i64<E: de::Error>(self, number: i64) -> Result<u64, E> {
+        if !self.takes_numbers {
+            return Err(E::invalid_value(de::Unexpected::Signed(number), &self));
+        }
         u64::try_from(number).map_err(|_| E::invalid_value(de::Unexpected::Signed(number), &self))
-    }
-
-    fn visit_u64<E: de::Error>(self, number: u64) -> Result<u64, E> {
-        Ok(number)
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<u64, E> {

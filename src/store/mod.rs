@@ -23,6 +23,7 @@ mod blob;
 mod facts;
 mod fsck;
 mod session;
+mod whole;
 
 use std::fs;
 use std::io;
@@ -36,6 +37,7 @@ pub use blob::BlobWriter;
 pub use facts::FileStamp;
 pub use fsck::{Damage, FsckReport};
 use session::Session;
+pub use whole::write_whole;
 
 /// The format of the folder that this program reads and writes.
 const VERSION: u32 = 1;
@@ -60,6 +62,12 @@ pub enum StoreError {
         path: PathBuf,
         /// The format it has.
         found: String,
+    },
+    /// The file that tells the folder's format says nothing.
+    #[error("the store `{}` has a `version` file that says nothing\n  expected  {VERSION}", path.display())]
+    NoVersion {
+        /// The store's folder.
+        path: PathBuf,
     },
     /// Content that should be there is not.
     #[error("the store has no content {digest}")]
@@ -347,7 +355,7 @@ fn sync_folder(folder: &Path) -> Result<(), StoreError> {
 }
 
 fn write_version(path: &Path, owner: (u32, u32)) -> Result<(), StoreError> {
-    fs::write(path, format!("{VERSION}\n")).map_err(at("create", path))?;
+    write_whole(path, format!("{VERSION}\n").as_bytes()).map_err(at("create", path))?;
     give(path, owner);
     Ok(())
 }
@@ -361,9 +369,8 @@ fn check_version(root: &Path, owner: (u32, u32)) -> Result<(), StoreError> {
         }
         Err(error) => return Err(at("read", &path)(error)),
     };
-    // An empty file is a first start that was killed between creation and writing.
     if found.is_empty() {
-        return write_version(&path, owner);
+        return Err(StoreError::NoVersion { path: root.to_owned() });
     }
     match found.parse::<u32>() {
         Ok(version) if version <= VERSION => Ok(()),
@@ -404,6 +411,14 @@ mod tests {
         fs::write(folder.path().join("version"), "99\n").unwrap();
         let error = Store::open(folder.path()).unwrap_err();
         assert!(matches!(error, StoreError::Newer { found, .. } if found == "99"));
+    }
+
+    #[test]
+    fn a_store_that_does_not_say_its_format_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("version"), "\n").unwrap();
+        let error = Store::open(folder.path()).unwrap_err();
+        assert!(matches!(error, StoreError::NoVersion { .. }), "{error}");
     }
 
     #[test]

@@ -80,7 +80,7 @@ fn take(lock: &File) -> bool {
     rustix::fs::flock(lock, FlockOperation::NonBlockingLockExclusive).is_ok()
 }
 
-fn is_same(file: &File, path: &Path) -> bool {
+pub(super) fn is_same(file: &File, path: &Path) -> bool {
     let (Ok(ours), Ok(named)) = (file.metadata(), fs::metadata(path)) else { return false };
     (ours.dev(), ours.ino()) == (named.dev(), named.ino())
 }

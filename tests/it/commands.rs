@@ -7,12 +7,12 @@ use std::process::{Command, Output};
 use super::recipe_reading::{TRACKER, folder as recipe_folder};
 
 /// A project with one recipe and no lock.
-struct Project {
-    folder: tempfile::TempDir,
+pub struct Project {
+    pub folder: tempfile::TempDir,
 }
 
 impl Project {
-    fn new(recipe: &str) -> Self {
+    pub fn new(recipe: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("lockfiles")).unwrap();
         let images = recipe_folder(recipe);
@@ -20,7 +20,7 @@ impl Project {
         Self { folder }
     }
 
-    fn run(&self, arguments: &[&str]) -> Output {
+    pub fn run(&self, arguments: &[&str]) -> Output {
         Command::new(env!("CARGO_BIN_EXE_repro"))
             .args(arguments)
             .current_dir(self.folder.path())
@@ -32,7 +32,7 @@ impl Project {
     }
 
     /// Standard error with this machine's paths taken out, and the exit code.
-    fn error(&self, arguments: &[&str]) -> (String, i32) {
+    pub fn error(&self, arguments: &[&str]) -> (String, i32) {
         let output = self.run(arguments);
         let text = String::from_utf8(output.stderr).unwrap();
         let root = self.folder.path().display().to_string();

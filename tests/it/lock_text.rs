@@ -33,7 +33,7 @@ fn wheel(name: &str, version: &str) -> LockedWheel {
 }
 
 /// A lock that fits the fixture recipe, with something in every place.
-fn lock_of(recipe: &Recipe) -> Lock {
+pub fn lock_of(recipe: &Recipe) -> Lock {
     let build = &recipe.image.builds[0];
     Lock {
         name: recipe.name.clone(),

@@ -13,6 +13,7 @@ mod layers;
 mod lock_text;
 mod loopback;
 mod module_order;
+mod next_steps;
 mod pinning;
 mod pip_equality;
 mod real_layers;

@@ -119,6 +119,7 @@ fn a_wrong_type_is_named_with_its_place_in_the_words_of_the_format() {
         ("timeout = \"15m\"", "timeout = \"soon\"", "expected a duration such as \"15m\""),
         ("timeout = \"15m\"", "timeout = true", "or a number of seconds, found a boolean"),
         ("shm-size = \"1 GiB\"", "shm-size = \"1 gig\"", "expected a size such as \"1 GiB\""),
+        ("shm-size = \"1 GiB\"", "shm-size = 4", "expected a size such as \"1 GiB\", found `4`"),
         ("as-of = \"2026-11-20\"", "as-of = 2026-11-20", "written as a string"),
         ("iterations = 500", "iterations = [500]", "expected a string or a number"),
         ("value = 7.5", "value = \"7.5\"", "expected a number, found a string"),
@@ -180,7 +181,7 @@ fn what_no_build_could_make_sense_of_is_refused() {
         ("\"libc6\"", "\"libc6; rm\"", "a name is lower-case"),
         ("name = \"mmcv\"", "name = \"mm/cv\"", "a name is lower-case"),
         ("\"setup.py\", \"bdist", "\"\\u0000\", \"bdist", "no NUL"),
-        ("shm-size = \"1 GiB\"", "shm-size = 0", "a job needs some"),
+        ("shm-size = \"1 GiB\"", "shm-size = \"0 B\"", "a job needs some"),
         ("OMP_NUM_THREADS = \"1\"", "\"A=B\" = \"1\"", "is no variable"),
     ];
     for (from, to, expected) in cases {
@@ -295,4 +296,41 @@ fn what_a_registry_image_and_git_cannot_have_is_refused_with_its_place() {
     ] {
         assert!(error.contains(part), "{part}: {error}");
     }
+}
+
+#[test]
+fn a_requirement_with_one_equals_sign_is_reported_with_its_line() {
+    let found = problems("\"numpy==1.21.6\"", "\"numpy=1.21.6\"");
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(
+        found[0].starts_with(
+            "tracker.toml:135:1: `python.requirements` is `numpy=1.21.6`: a requirement is a name"
+        ),
+        "{found:?}"
+    );
+    let found = problems("wheels = [\"setuptools==", "wheels = [\"setuptools=");
+    assert!(found[0].contains("`build.0.wheels` is `setuptools=59.5.0`"), "{found:?}");
+}
+
+#[test]
+fn a_local_file_that_is_not_there_is_reported_with_its_line() {
+    let found = problems("source = \"tracker/net.py\"", "source = \"tracker/nett.py\"");
+    let expected = "there is no file `tracker/nett.py` in the recipe's folder";
+    assert_eq!(found, [format!("tracker.toml:27:10: {expected}")]);
+    let found = problems("= \"tracker/smoke/site", "= \"tracker/smoky/site");
+    assert!(found[0].contains("there is no file `tracker/smoky/sitecustomize.py`"), "{found:?}");
+}
+
+#[test]
+fn what_is_gone_has_input_evidence_and_date_and_is_not_inherited() {
+    let gone = "[[gone]]\ninput = \"base\"\nevidence = \"seen\"\ndate = \"2026-11-20\"\n\n";
+    let text = TRACKER.replacen("[symlinks]", &format!("{gone}[symlinks]"), 1);
+    assert!(load(&text).unwrap().image.gone.is_empty(), "a variant does without");
+    let found = problems(
+        "[variant.debian.debian]",
+        "[[variant.debian.gone]]\ninput = \"base\"\nevidence = \" \"\ndate = \"soon\"\n[variant.debian.debian]",
+    );
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(found[0].contains("`gone.0.evidence` is ` `: it must say something"), "{found:?}");
+    assert!(found[1].contains("`gone.0.date` is `soon`: expected a date"), "{found:?}");
 }

@@ -132,7 +132,10 @@ fn what_cannot_be_set_is_refused() {
 #[test]
 fn an_unknown_profile_is_named_with_those_there_are() {
     let message = expand(&recipe("seg"), "smok", &[]).unwrap_err().to_string();
-    assert_eq!(message, "`seg` has no profile `smok`\n  known    full, smoke");
+    assert_eq!(
+        message,
+        "`seg` has no profile `smok`, did you mean `smoke`?\n  known    full, smoke"
+    );
 }
 
 #[test]

@@ -132,11 +132,9 @@ fn a_case_without_its_gpus_is_skipped_and_never_counted_as_measured() {
     let summary = bench.run(&[]);
     let reasons: Vec<_> = summary.records.iter().map(|record| record.status.clone()).collect();
     let needs = |count| {
-        Status::Skipped(format!(
-            "needs {count} GPUs, this machine has 0 (no NVIDIA driver is loaded)"
-        ))
+        Status::Skipped(format!("needs {count}, this machine has 0 (no NVIDIA driver is loaded)"))
     };
-    assert_eq!(reasons, [needs(1), needs(8)]);
+    assert_eq!(reasons, [needs("1 GPU"), needs("8 GPUs")]);
     assert!(!summary.all_ok());
     let folder = summary.folder.join("seg/fastscnn/sp/bs2/fp32");
     let files: Vec<_> = fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name()).collect();

@@ -1,0 +1,140 @@
+//! What the program says when something is missing or mistaken: where it looked and what to do next.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+
+use repro::lock::{Lock, Unpinned};
+use repro::recipe::Recipe;
+
+use crate::commands::Project;
+use crate::lock_text::lock_of;
+use crate::recipe_reading::TRACKER;
+
+/// A recipe with two variants that differ in nothing but their name.
+fn two_variants() -> String {
+    let variant = &TRACKER[TRACKER.find("[variant.debian]").unwrap()..];
+    format!("{TRACKER}\n{}", variant.replace("variant.debian", "variant.other"))
+}
+
+impl Project {
+    fn lock_file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(format!("lockfiles/{name}.lock"))
+    }
+
+    /// Writes a lock that fits the recipe, but for what `change` does to it.
+    fn lock(&self, name: &str, change: impl FnOnce(&mut Lock)) {
+        let recipe = Recipe::load(&self.folder.path().join("images"), name).unwrap();
+        let mut lock = lock_of(&recipe);
+        change(&mut lock);
+        fs::write(self.lock_file(name), lock.to_text()).unwrap();
+    }
+}
+
+#[test]
+fn a_lock_with_holes_is_refused_with_each_input_and_the_variant_that_builds() {
+    let project = Project::new(&two_variants());
+    project.lock("tracker-other", |_| ());
+    project.lock("tracker-debian", |lock| {
+        lock.unpinned = vec![Unpinned::new("distribution `six`", "the index could not be asked")];
+    });
+    let (text, code) = project.error(&["build", "tracker-debian"]);
+    assert_eq!((&text, code), (&project.error(&["verify", "tracker-debian"]).0, 2));
+    insta::assert_snapshot!(text, @r"
+    error: the lock of `tracker-debian` is not complete
+      unpinned  distribution `six`: the index could not be asked
+    hint: `repro build tracker-other` can be built, its lock is complete; `repro lock tracker-debian` asks again for what may still be there
+    ");
+}
+
+#[test]
+fn locking_what_is_locked_writes_nothing_and_gives_one_document_for_all() {
+    let project = Project::new(&two_variants());
+    for name in ["tracker-debian", "tracker-other"] {
+        project.lock(name, |_| ());
+    }
+    let stamp = || fs::metadata(project.lock_file("tracker-debian")).unwrap().ino();
+    let before = stamp();
+    let output = project.run(&["lock", "--json"]);
+    let items: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(items[1]["image"], "tracker-other");
+    assert_eq!(items[1]["changes"], serde_json::json!([]));
+    let (text, code) = project.error(&["lock", "tracker-debian"]);
+    assert_eq!((text.as_str(), code, stamp()), ("", 0, before));
+}
+
+#[test]
+fn a_lock_that_cannot_be_used_says_how_to_get_one_that_can() {
+    let project = Project::new(&two_variants());
+    project.lock("tracker-other", |_| ());
+    fs::copy(project.lock_file("tracker-other"), project.lock_file("tracker-debian")).unwrap();
+    let (text, code) = project.error(&["build", "tracker-debian"]);
+    assert!(code == 2 && text.contains("hint: `repro lock tracker-debian` writes"), "{text}");
+    fs::write(project.lock_file("tracker-debian"), "version = 9\n").unwrap();
+    let (text, code) = project.error(&["build", "tracker-debian"]);
+    assert!(code == 2 && text.contains("hint: use the newer program"), "{text}");
+}
+
+#[test]
+fn a_missing_input_offline_is_the_verdict_fail_and_says_where_to_get_it() {
+    let project = Project::new(TRACKER);
+    project.lock("tracker-debian", |_| ());
+    let arguments = ["verify", "tracker-debian", "--offline", "--json"];
+    let output = project.run(&arguments);
+    assert_eq!(output.status.code(), Some(4));
+    let verdict: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(verdict["verdict"], "FAIL");
+    let reason = verdict["reason"].as_str().unwrap();
+    assert!(reason.contains("`numpy-1.21.6-py3-none-any.whl` (99 bytes) is not in"), "{reason}");
+    assert!(reason.contains("without `--offline`") && reason.contains("--find-links"), "{reason}");
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        told.contains("looking on this machine for") && !told.contains("downloading"),
+        "{told}"
+    );
+}
+
+#[test]
+fn names_that_are_not_there_are_answered_with_near_or_possible_ones() {
+    let project = Project::new(TRACKER);
+    project.lock("tracker-debian", |_| ());
+    let (text, code) = project.error(&["lock", "tracker-debian", "--update", "nope"]);
+    assert!(code == 2 && text.contains("hint: a name is that of a distribution"), "{text}");
+    let arguments = ["run", "--image", "tracker-debian", "--profile", "smok"];
+    let (text, code) = project.error(&arguments);
+    assert!(code == 2 && text.contains("no profile `smok`, did you mean `smoke`?"), "{text}");
+}
+
+#[test]
+fn a_timeout_of_nothing_is_refused() {
+    let project = Project::new(TRACKER);
+    for command in [&["run", "--image", "x"][..], &["exec", "x"]] {
+        let arguments = [
+            command,
+            &["--timeout", "0"],
+            if command[0] == "exec" { &["--", "true"] } else { &[] },
+        ]
+        .concat();
+        let (text, code) = project.error(&arguments);
+        assert!(code == 2 && text.contains("0 is not in 1.."), "{text}");
+    }
+}
+
+#[test]
+fn data_that_is_missing_comes_with_where_it_was_looked_for_and_where_to_get_it() {
+    let project = Project::new(TRACKER);
+    let text = "[tiny]\ntitle = \"Tiny\"\n[[tiny.archive]]\nfile = \"tiny.zip\"\nsize = 3\nsha256 = \"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\"\nurls = [\"https://data.test/tiny.zip\"]\n";
+    fs::write(project.folder.path().join("datasets.toml"), text).unwrap();
+    let (text, code) = project.error(&["verify-data", "tiny"]);
+    assert_eq!(code, 3);
+    insta::assert_snapshot!(text, @r"
+    hint: bring `tiny.zip` from https://data.test/tiny.zip into the data folder
+    hint: looked only in the project `[project]`; `--data DIR` or `$REPRO_DATA` names the folder that data sets lie in
+    ");
+    let (text, code) = project.error(&["verify-data", "tiny", "--data", "no-such-folder"]);
+    assert_eq!(code, 2);
+    insta::assert_snapshot!(text, @r"
+    error: the data folder `[project]/no-such-folder` is not there
+    hint: make it, or name another with `--data DIR` or `$REPRO_DATA`
+    ");
+}
