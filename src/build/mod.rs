@@ -47,7 +47,7 @@ pub enum BuildError {
     Fetch(#[from] FetchError),
     /// A layer could not be made.
     #[error(transparent)]
-    Layer(#[from] LayerError),
+    Layer(LayerError),
     /// The image could not be saved or loaded.
     #[error(transparent)]
     Image(#[from] ImageError),
@@ -158,6 +158,15 @@ pub enum BuildError {
     /// The user asked to stop.
     #[error("stopped")]
     Stopped,
+}
+
+impl From<LayerError> for BuildError {
+    fn from(error: LayerError) -> Self {
+        match error {
+            LayerError::Stopped => Self::Stopped,
+            other => Self::Layer(other),
+        }
+    }
 }
 
 /// Everything a build works with.

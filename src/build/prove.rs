@@ -4,6 +4,7 @@
 //! proven against the lock by one pass over the compressed bytes, or measured by
 //! inflating everything.
 
+use std::ops::ControlFlow;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -81,7 +82,6 @@ impl Prover<'_> {
         let key = Digest::of(&plan.to_bytes()).hex();
         let known = self.store.recall(PROVEN, &key)?;
         let known: Option<Descriptor> = known.and_then(|text| serde_json::from_str(&text).ok());
-        let advance = |bytes| self.progress.done(bytes);
         // A lock may be wrong about a diff ID that was only taken over: then it is measured.
         let agrees = |known: &Descriptor| {
             locked.is_none_or(|locked| *known == (locked.diff_id, locked.digest, locked.size))
@@ -91,7 +91,7 @@ impl Prover<'_> {
             (Some(known), _) if !suspicious => known,
             _ if suspicious => self.measure(plan)?,
             (_, Some(locked)) => {
-                plan.prove(self.store, &locked.digest, locked.size, &advance)?;
+                plan.prove(self.store, &locked.digest, locked.size, &|bytes| self.tell(bytes))?;
                 (locked.diff_id, locked.digest, locked.size)
             }
             (_, None) => self.measure(plan)?,
@@ -109,8 +109,13 @@ impl Prover<'_> {
 
     /// Inflates everything once.
     fn measure(&self, plan: &LayerPlan) -> Result<Descriptor, BuildError> {
-        let measured = plan.measure(self.store, &|bytes| self.progress.done(bytes))?;
+        let measured = plan.measure(self.store, &|bytes| self.tell(bytes))?;
         Ok((measured.diff_id, measured.digest, measured.size))
+    }
+
+    fn tell(&self, bytes: u64) -> ControlFlow<()> {
+        self.progress.done(bytes);
+        self.stop.flow()
     }
 }
 

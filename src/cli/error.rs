@@ -238,6 +238,7 @@ fn store_code(error: &StoreError) -> u8 {
         StoreError::Newer { .. } | StoreError::NoVersion { .. } => INPUT,
         StoreError::Missing { .. } | StoreError::Differs { .. } => CONTENT,
         StoreError::Io { .. } | StoreError::Index { .. } => INTERNAL,
+        StoreError::Stopped => STOPPED,
     }
 }
 
@@ -286,6 +287,7 @@ fn image_code(error: &ImageError) -> u8 {
         ImageError::MissingLayer { .. } => NOT_THERE,
         ImageError::BaseLayer { .. } => CONTENT,
         ImageError::Document(_) | ImageError::Write { .. } | ImageError::Pass(_) => INTERNAL,
+        ImageError::Stopped => STOPPED,
     }
 }
 
@@ -340,6 +342,7 @@ fn dataset_code(error: &DatasetError) -> u8 {
     match error {
         DatasetError::Store(error) => store_code(error),
         DatasetError::Io { .. } => INTERNAL,
+        DatasetError::Stopped => STOPPED,
         DatasetError::Invalid { .. } | DatasetError::Unknown { .. } => INPUT,
         _ => CONTENT,
     }
@@ -369,6 +372,7 @@ fn layer_code(error: &LayerError) -> u8 {
     match error {
         LayerError::Store(error) => store_code(error),
         LayerError::Read { .. } | LayerError::Write(_) => INTERNAL,
+        LayerError::Stopped => STOPPED,
         _ => CONTENT,
     }
 }

@@ -86,7 +86,10 @@ fn build(context: &Context, store: &Store, name: &str, target: &Target) -> Resul
 fn write(context: &Context, store: &Store, image: &Image, target: &Target) -> Result<(), CliError> {
     let size = image.layers.iter().map(|layer| layer.size).sum();
     context.display.begin(&format!("exporting {}", image.name), size);
-    let progress = |bytes| context.display.advance(bytes);
+    let progress = |bytes| {
+        context.display.advance(bytes);
+        context.stop.flow()
+    };
     let path = target.path();
     let written = match target.oci {
         Some(_) => image::export_layout(store, image, path, &progress),

@@ -9,14 +9,15 @@ use serde_json::json;
 use super::context::Context;
 use super::error::CliError;
 use super::output;
+use crate::dataset;
 use crate::engine::embedded;
 use crate::image::{self, Image};
 use crate::store::{Damage, Store};
 
-/// Hash every blob in the store, compare every unpacked layer
+/// Hash every blob in the store, compare every unpacked layer and data set
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
-    repro fsck            hash every blob, compare every unpacked layer\n  \
+    repro fsck            hash every blob, compare every unpacked layer and data set\n  \
     repro fsck --remove   and remove it, so that the next build fetches it again")]
 pub struct Arguments {
     /// Remove what is damaged
@@ -27,20 +28,21 @@ pub struct Arguments {
 pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliError> {
     let store = context.store()?;
     context.display.begin("hashing the store", 0);
-    let report = store.fsck(|bytes| context.display.advance(bytes));
+    let report = store.fsck(|bytes| {
+        context.display.advance(bytes);
+        context.stop.flow()
+    });
     context.display.finish();
     let mut report = report?;
-    // What an image unpacks to is told by its blobs: only right ones can say what is wrong.
-    if report.damage.is_empty() {
-        report.damage = audit(context, &store, arguments.remove)?;
-    }
-    for damage in &report.damage {
-        if arguments.remove
-            && let Some(digest) = damage.expected
-            && store.has(&digest)
-        {
+    if arguments.remove {
+        for digest in report.damage.iter().filter_map(|damage| damage.expected) {
             store.remove_blob(&digest)?;
         }
+    }
+    // What an image or a data set unpacks to is told by blobs: only right ones can say what is wrong.
+    if report.damage.is_empty() {
+        report.damage = audit(context, &store, arguments.remove)?;
+        report.damage.extend(audit_data(context, &store, arguments.remove)?);
     }
     if context.json {
         let damage: Vec<_> = report
@@ -69,8 +71,11 @@ fn audit(context: &Context, store: &Store, remove: bool) -> Result<Vec<Damage>, 
     let mut damage = Vec::new();
     for (diff_id, layer) in layers {
         context.display.begin(&format!("comparing {}", layer.origin), 0);
-        let found = embedded::audit(store, &layer);
+        let found = embedded::audit(store, &layer, &context.stop);
         context.display.finish();
+        if context.stop.is_requested() {
+            return Err(CliError::Stopped);
+        }
         if let Some(found) = found? {
             damage.push(found);
             if remove {
@@ -79,6 +84,17 @@ fn audit(context: &Context, store: &Store, remove: bool) -> Result<Vec<Damage>, 
         }
     }
     Ok(damage)
+}
+
+/// Compares the unpacked data sets with the manifests that they are named by.
+fn audit_data(context: &Context, store: &Store, remove: bool) -> Result<Vec<Damage>, CliError> {
+    let found = dataset::audit(store, &context.display)?;
+    for (manifest, _) in found.iter().filter(|_| remove) {
+        if let Some(manifest) = manifest {
+            store.remove_data(manifest)?;
+        }
+    }
+    Ok(found.into_iter().map(|(_, damage)| damage).collect())
 }
 
 fn print_report(report: &crate::store::FsckReport) {

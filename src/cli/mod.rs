@@ -114,7 +114,7 @@ enum Command {
     VerifyData(verify_data::Arguments),
     /// Measure an archive and pin it in `datasets.toml`
     PinData(pin_data::Arguments),
-    /// Hash every blob in the store, compare every unpacked layer
+    /// Hash every blob in the store, compare every unpacked layer and data set
     Fsck(fsck::Arguments),
     /// The second build of `verify`, in its own process
     #[command(name = "__rebuild", hide = true)]

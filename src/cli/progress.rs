@@ -6,6 +6,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::output;
+use crate::engine::Stop;
 use crate::{build, dataset, fetch};
 
 /// A line on standard error: what is going on, how far it is, how fast.
@@ -15,6 +16,7 @@ use crate::{build, dataset, fetch};
 pub struct Display {
     quiet: bool,
     offline: bool,
+    stop: Stop,
     bar: Mutex<Option<ProgressBar>>,
 }
 
@@ -23,8 +25,8 @@ const UNKNOWN: &str = "{spinner} {msg}  {elapsed}";
 
 impl Display {
     /// `offline` says that what is brought does not come from a network.
-    pub fn new(quiet: bool, offline: bool) -> Self {
-        Self { quiet, offline, bar: Mutex::new(None) }
+    pub fn new(quiet: bool, offline: bool, stop: Stop) -> Self {
+        Self { quiet, offline, stop, bar: Mutex::new(None) }
     }
 
     /// A step begins; 0 bytes if nobody knows how much there is to do.
@@ -127,5 +129,9 @@ impl dataset::Progress for Display {
 
     fn finish(&self) {
         Display::finish(self);
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stop.is_requested()
     }
 }

@@ -88,7 +88,8 @@ fn hash_jobs(
         collect(store, &receive, done)
     });
     progress.finish();
-    result
+    // A file that was left is not one that cannot be read.
+    if progress.is_stopped() { Err(DatasetError::Stopped) } else { result }
 }
 
 fn work<'a>(
@@ -147,7 +148,7 @@ fn hash_file(
         read_ahead(&mut file, |bytes| take_in(&mut hasher, bytes, progress))?;
     } else {
         while let count @ 1.. = read(&mut file, buffer)? {
-            take_in(&mut hasher, &buffer[..count], progress);
+            take_in(&mut hasher, &buffer[..count], progress)?;
         }
     }
     let after = FileStamp::of(&file.metadata()?);
@@ -158,9 +159,13 @@ fn hash_file(
     Ok((hasher.finish(), size, after))
 }
 
-fn take_in(hasher: &mut Hasher, bytes: &[u8], progress: &dyn Progress) {
+fn take_in(hasher: &mut Hasher, bytes: &[u8], progress: &dyn Progress) -> io::Result<()> {
+    if progress.is_stopped() {
+        return Err(io::Error::other("somebody asked to stop"));
+    }
     hasher.update(bytes);
     progress.advance(bytes.len() as u64);
+    Ok(())
 }
 
 fn read(file: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
@@ -173,7 +178,7 @@ fn read(file: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
 }
 
 /// Reads in a second thread while this one takes the bytes in; the buffers go round.
-fn read_ahead(file: &mut File, mut take: impl FnMut(&[u8])) -> io::Result<()> {
+fn read_ahead(file: &mut File, mut take: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
     const BUFFERS: usize = 4;
     thread::scope(|scope| {
         let (full, filled) = mpsc::sync_channel::<io::Result<(Vec<u8>, usize)>>(BUFFERS);
@@ -192,7 +197,7 @@ fn read_ahead(file: &mut File, mut take: impl FnMut(&[u8])) -> io::Result<()> {
         });
         for read in filled {
             let (buffer, count) = read?;
-            take(&buffer[..count]);
+            take(&buffer[..count])?;
             // The reader is gone after the last buffer.
             let _ = empty.send(buffer);
         }

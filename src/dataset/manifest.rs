@@ -40,6 +40,18 @@ impl Manifest {
         self.files.iter().map(|(path, (digest, size))| (path.as_str(), *digest, *size))
     }
 
+    /// The first path whose file differs, with both digests; `None` on the side that lacks it.
+    pub(super) fn first_difference(
+        &self,
+        other: &Self,
+    ) -> Option<(String, Option<Digest>, Option<Digest>)> {
+        let mut paths: Vec<_> = self.files.keys().chain(other.files.keys()).collect();
+        paths.sort();
+        let path = paths.into_iter().find(|path| self.get(path) != other.get(path))?;
+        let digest = |manifest: &Self| manifest.get(path).map(|(digest, _)| digest);
+        Some((path.clone(), digest(self), digest(other)))
+    }
+
     /// Number of files.
     pub fn len(&self) -> usize {
         self.files.len()

@@ -13,6 +13,7 @@
 //! device, inode, size and both times. Downloading is left to `fetch`.
 
 mod archive;
+mod audit;
 mod hash;
 mod manifest;
 mod pin;
@@ -29,6 +30,7 @@ use crate::digest::Digest;
 use crate::recipe::Problem;
 use crate::store::StoreError;
 
+pub use audit::audit;
 pub use manifest::Manifest;
 pub use pin::{Pinned, pin};
 pub use read::FILE;
@@ -45,6 +47,10 @@ pub trait Progress: Sync {
     fn advance(&self, bytes: u64);
     /// It is over.
     fn finish(&self);
+    /// Whether somebody asked to stop; asked between pieces of work.
+    fn is_stopped(&self) -> bool {
+        false
+    }
 }
 
 /// Tells nobody.
@@ -86,6 +92,9 @@ pub enum DatasetError {
         /// The one that was most likely meant.
         nearest: Option<String>,
     },
+    /// Somebody asked to stop.
+    #[error("stopped")]
+    Stopped,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),

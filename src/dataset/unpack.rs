@@ -100,6 +100,8 @@ fn unpack(
     }
     // Every file was compared while it was written; what no archive holds is found here.
     judge(set, tree_report(&folder, manifest, &written)?)?;
+    // Beside the folder, so that `fsck` can tell which file of it is another one.
+    store.put(manifest.to_text().as_bytes())?;
     Ok(store.adopt_data(&folder, &manifest.digest())?)
 }
 

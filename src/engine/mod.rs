@@ -12,6 +12,7 @@
 //! What a job means (cases, metrics, built wheels) is left to `build` and `bench`.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -107,6 +108,11 @@ impl Stop {
     /// Whether the request was made.
     pub fn is_requested(&self) -> bool {
         self.0.load(Ordering::SeqCst)
+    }
+
+    /// Whether a loop should go on.
+    pub fn flow(&self) -> ControlFlow<()> {
+        if self.is_requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
     /// The flag itself, for `signal_hook::flag::register`.

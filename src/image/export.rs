@@ -13,18 +13,19 @@ use super::json::canonical;
 use super::manifest::{MANIFEST_TYPE, descriptor};
 use super::{Image, ImageError, ImageLayer, documents};
 use crate::digest::{Digest, Hasher};
-use crate::layer;
+use crate::layer::{self, Tell};
 use crate::store::{Store, StoreError};
 
 /// Writes `image` as an OCI layout into `folder`, which must be new or empty.
 ///
 /// The folder appears under its name only when it is complete.
-/// `progress` is told the bytes of a layer as they are written.
+/// `progress` is told the bytes of a layer as they are written; if it says stop, nothing is left
+/// ([`ImageError::Stopped`]).
 pub fn export_layout(
     store: &Store,
     image: &Image,
     folder: &Path,
-    progress: &(dyn Fn(u64) + Sync),
+    progress: Tell<'_>,
 ) -> Result<(), ImageError> {
     check_new_folder(folder)?;
     let partial = partial_name(folder);
@@ -60,7 +61,7 @@ fn write_layout(
     store: &Store,
     image: &Image,
     folder: &Path,
-    progress: &(dyn Fn(u64) + Sync),
+    progress: Tell<'_>,
 ) -> Result<(), ImageError> {
     let blobs = folder.join("blobs/sha256");
     fs::create_dir_all(&blobs).map_err(writing(&blobs))?;
@@ -78,12 +79,12 @@ fn write_layout(
 
 /// Writes `image` as one tar archive: an OCI layout with `manifest.json` for `docker load`.
 ///
-/// The archive appears under its name only when it is complete.
+/// The archive appears under its name only when it is complete; see [`export_layout`].
 pub fn export_archive(
     store: &Store,
     image: &Image,
     archive: &Path,
-    progress: &(dyn Fn(u64) + Sync),
+    progress: Tell<'_>,
 ) -> Result<(), ImageError> {
     check_new_file(archive)?;
     let partial = partial_name(archive);
@@ -101,7 +102,7 @@ fn write_archive(
     store: &Store,
     image: &Image,
     path: &Path,
-    progress: &(dyn Fn(u64) + Sync),
+    progress: Tell<'_>,
 ) -> Result<(), ImageError> {
     let mut file = File::create(path).map_err(writing(path))?;
     let mut small = small_files(store, image)?;
@@ -170,10 +171,15 @@ fn write_layer(
     layer: &ImageLayer,
     file: File,
     path: &Path,
-    progress: &(dyn Fn(u64) + Sync),
+    progress: Tell<'_>,
 ) -> Result<(), ImageError> {
-    let mut target = Hashed { file: BufWriter::new(file), hasher: Hasher::new(), progress };
-    layer.write_blob(store, &mut target)?;
+    let (file, hasher) = (BufWriter::new(file), Hasher::new());
+    let mut target = Hashed { file, hasher, progress, stopped: false };
+    let done = layer.write_blob(store, &mut target);
+    if target.stopped {
+        return Err(ImageError::Stopped);
+    }
+    done?;
     target.file.flush().map_err(writing(path))?;
     let found_size = target.hasher.size();
     let found = target.hasher.finish();
@@ -185,18 +191,22 @@ fn write_layer(
     Err(StoreError::Differs { name, expected, expected_size, found, found_size }.into())
 }
 
-/// Hashes and counts what goes into a file.
+/// Hashes and counts what goes into a file, until it is told to stop.
 struct Hashed<'a> {
     file: BufWriter<File>,
     hasher: Hasher,
-    progress: &'a (dyn Fn(u64) + Sync),
+    progress: Tell<'a>,
+    stopped: bool,
 }
 
 impl Write for Hashed<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let count = self.file.write(bytes)?;
         self.hasher.update(&bytes[..count]);
-        (self.progress)(count as u64);
+        if (self.progress)(count as u64).is_break() {
+            self.stopped = true;
+            return Err(io::Error::other("somebody asked to stop"));
+        }
         Ok(count)
     }
 

@@ -79,6 +79,9 @@ pub enum ImageError {
         /// The system's reason.
         source: std::io::Error,
     },
+    /// Somebody asked to stop.
+    #[error("stopped")]
+    Stopped,
     /// The target of an export is there already.
     #[error("`{}` exists and is not empty", path.display())]
     Exists {

@@ -22,6 +22,9 @@ pub enum LayerError {
     /// The layer's bytes could not be handed on.
     #[error("cannot write the layer")]
     Write(#[source] io::Error),
+    /// Somebody asked to stop.
+    #[error("stopped")]
+    Stopped,
     /// A wheel as a whole is unusable.
     #[error("`{file}` cannot be installed: {reason}")]
     Wheel {

@@ -5,6 +5,8 @@
 //! pass over the compressed bytes, nothing inflated.
 
 use std::io::{self, BufWriter, Write};
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::{self, JoinHandle};
 
@@ -27,6 +29,9 @@ pub struct Measured {
     /// Bytes of the tar stream.
     pub tar_size: u64,
 }
+
+/// Is told the compressed bytes done since its last call, and says whether to go on.
+pub type Tell<'a> = &'a (dyn Fn(u64) -> ControlFlow<()> + Sync);
 
 /// Small writes are gathered into pieces of this many bytes.
 const PIECE_SIZE: usize = 256 << 10;
@@ -51,19 +56,19 @@ impl LayerPlan {
         out.flush().map_err(LayerError::Write)
     }
 
-    /// Inflates everything once, checks it, and says what the layer is; `progress` gets the
-    /// compressed bytes done since its last call.
-    pub fn measure(
-        &self,
-        store: &Store,
-        progress: &(dyn Fn(u64) + Sync),
-    ) -> Result<Measured, LayerError> {
+    /// Inflates everything once, checks it, and says what the layer is.
+    ///
+    /// # Errors
+    ///
+    /// Whatever is wrong with the inputs, and [`LayerError::Stopped`] if `progress` says so.
+    pub fn measure(&self, store: &Store, progress: Tell<'_>) -> Result<Measured, LayerError> {
+        let stopped = AtomicBool::new(false);
         let mut tar = HashThread::start();
         let mut blob = HashThread::start();
-        let mut counted = Counted { out: &mut blob, progress };
+        let mut counted = Counted { out: &mut blob, progress, stopped: &stopped };
         let done = self.run(store, Outputs { tar: Some(&mut tar), blob: Some(&mut counted) });
         let (tar, blob) = (tar.finish()?, blob.finish()?);
-        done?;
+        unless_stopped(done, &stopped)?;
         let (tar_size, size) = (tar.size(), blob.size());
         Ok(Measured { diff_id: DiffId(tar.finish()), digest: blob.finish(), size, tar_size })
     }
@@ -72,17 +77,20 @@ impl LayerPlan {
     ///
     /// # Errors
     ///
-    /// [`LayerError::Differs`] with both digests and sizes.
+    /// [`LayerError::Differs`] with both digests and sizes, [`LayerError::Stopped`] if `progress`
+    /// says so.
     pub fn prove(
         &self,
         store: &Store,
         digest: &Digest,
         size: u64,
-        progress: &(dyn Fn(u64) + Sync),
+        progress: Tell<'_>,
     ) -> Result<(), LayerError> {
+        let stopped = AtomicBool::new(false);
         let mut hasher = Hasher::new();
-        let mut counted = Counted { out: &mut hasher, progress };
-        self.run(store, Outputs { tar: None, blob: Some(&mut counted) })?;
+        let mut counted = Counted { out: &mut hasher, progress, stopped: &stopped };
+        let done = self.run(store, Outputs { tar: None, blob: Some(&mut counted) });
+        unless_stopped(done, &stopped)?;
         let found_size = hasher.size();
         let found = hasher.finish();
         if found == *digest && found_size == size {
@@ -104,16 +112,25 @@ impl LayerPlan {
     }
 }
 
-/// Tells how many bytes went by.
+/// The threads between may have replaced the reason by their own.
+fn unless_stopped(done: Result<(), LayerError>, stopped: &AtomicBool) -> Result<(), LayerError> {
+    if stopped.load(Ordering::Relaxed) { Err(LayerError::Stopped) } else { done }
+}
+
+/// Tells how many bytes went by, and lets no more by once it is told to stop.
 struct Counted<'a, W> {
     out: W,
-    progress: &'a (dyn Fn(u64) + Sync),
+    progress: Tell<'a>,
+    stopped: &'a AtomicBool,
 }
 
 impl<W: Write> Write for Counted<'_, W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let count = self.out.write(bytes)?;
-        (self.progress)(count as u64);
+        if (self.progress)(count as u64).is_break() {
+            self.stopped.store(true, Ordering::Relaxed);
+            return Err(io::Error::other("somebody asked to stop"));
+        }
         Ok(count)
     }
 

@@ -43,7 +43,7 @@ use crate::store::Store;
 pub use self::archive::archive_header;
 pub use self::directories::Directories;
 pub use self::error::LayerError;
-pub use self::measure::Measured;
+pub use self::measure::{Measured, Tell};
 pub use self::normalise::normalise_wheel;
 pub use self::plan::{EntryInfo, EntryKind, LayerPlan};
 pub use self::tar::{MTIME, directory_mode};

@@ -63,6 +63,9 @@ pub enum StoreError {
         /// The format it has.
         found: String,
     },
+    /// Somebody asked to stop.
+    #[error("stopped")]
+    Stopped,
     /// The file that tells the folder's format says nothing.
     #[error("the store `{}` has a `version` file that says nothing\n  expected  {VERSION}", path.display())]
     NoVersion {

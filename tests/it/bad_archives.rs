@@ -1,6 +1,7 @@
 //! Wheels and packages that no layer is made of: each is refused by name, with the reason.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow::Continue;
 
 use repro::layer::{self, Directories};
 use tar::EntryType::{Char, Link, Regular};
@@ -16,7 +17,8 @@ fn refusal(bytes: &[u8]) -> String {
         Ok(plan) => plan,
         Err(error) => return error.to_string(),
     };
-    let error = plan.measure(&store, &|_| {}).expect_err("nothing is wrong with this wheel");
+    let error =
+        plan.measure(&store, &|_| Continue(())).expect_err("nothing is wrong with this wheel");
     assert!(plan.write_tar(&store, &mut std::io::sink()).is_err(), "the tar stream hides: {error}");
     error.to_string()
 }
@@ -135,7 +137,7 @@ fn every_flipped_byte_of_a_wheel_is_refused_or_harmless() {
         let input = wheel_input(&store, "x", &bytes);
         // Times and the like decide nothing; what matters is that nothing panics or hangs.
         if let Ok(plan) = layer::wheels(&store, &[input], &python(), &Directories::new()) {
-            let _ = plan.measure(&store, &|_| {});
+            let _ = plan.measure(&store, &|_| Continue(()));
         }
     }
 }

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::ops::ControlFlow::{Break, Continue};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::Mutex;
 
 use repro::build::{BuildError, Builder, Built, Rebuilt, Verdict, rebuild, verify};
 use repro::digest::{DiffId, Digest};
@@ -213,7 +215,7 @@ fn a_flipped_byte_in_a_stored_input_is_found_and_named() {
             "{error}"
         );
     }
-    let report = other.store.fsck(|_| {}).unwrap();
+    let report = other.store.fsck(|_| Continue(())).unwrap();
     assert_eq!(report.damage[0].expected, Some(lock.wheels[0].sha256));
 }
 
@@ -340,14 +342,14 @@ fn an_export_holds_the_manifest_and_layers_it_names_and_replaces_nothing() {
     let world = World::new();
     let built = world.build(&world.lock("net = 1\n")).unwrap();
     let layout = world.folder.path().join("layout");
-    image::export_layout(&world.store, &built.image, &layout, &|_| {}).unwrap();
+    image::export_layout(&world.store, &built.image, &layout, &|_| Continue(())).unwrap();
     for layer in &built.image.layers {
         let bytes = fs::read(layout.join("blobs/sha256").join(layer.digest.hex())).unwrap();
         assert_eq!(Digest::of(&bytes), layer.digest);
     }
-    assert!(image::export_layout(&world.store, &built.image, &layout, &|_| {}).is_err());
+    assert!(image::export_layout(&world.store, &built.image, &layout, &|_| Continue(())).is_err());
     let archive = world.folder.path().join("image.tar");
-    image::export_archive(&world.store, &built.image, &archive, &|_| {}).unwrap();
+    image::export_archive(&world.store, &built.image, &archive, &|_| Continue(())).unwrap();
     let mut reader = tar::Archive::new(fs::File::open(&archive).unwrap());
     let names: Vec<String> = reader
         .entries()
@@ -372,7 +374,9 @@ fn an_image_that_is_streamed_for_the_first_time_is_proven_by_it() {
     let (world, lock) = sealed_elsewhere();
     let archive = world.folder.path().join("image.tar");
     let export = |image: &Image| {
-        Ok::<_, BuildError>(export_archive(&world.store, image, &archive, &|_| {})?)
+        Ok::<_, BuildError>(export_archive(&world.store, image, &archive, &|_| {
+            ControlFlow::Continue(())
+        })?)
     };
     let built = world.builder().build_streaming(&lock, export).unwrap();
     assert!(built.fresh && built.lock == lock);
@@ -400,4 +404,54 @@ fn a_lock_that_promises_other_bytes_is_found_by_the_first_streaming() {
     seal.layers[1].digest = Digest::of(b"other bytes");
     let error = world.builder().build_streaming(&lock, |_| Ok::<_, BuildError>(())).unwrap_err();
     assert!(matches!(error, BuildError::SealDiffers { .. }), "{error}");
+}
+
+#[test]
+fn an_export_that_is_stopped_leaves_nothing() {
+    let world = World::new();
+    let built = world.build(&world.lock("net = 1\n")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let layout = folder.path().join("layout");
+    let error = image::export_layout(&world.store, &built.image, &layout, &|_| Break(()));
+    assert!(matches!(error, Err(image::ImageError::Stopped)), "{error:?}");
+    let archive = folder.path().join("image.tar");
+    let error = image::export_archive(&world.store, &built.image, &archive, &|_| Break(()));
+    assert!(matches!(error, Err(image::ImageError::Stopped)), "{error:?}");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_build_stops_inside_a_layer_and_the_next_one_goes_on() {
+    let world = World::new();
+    let lock = world.lock("net = 1\n");
+    let stopping = Stopping { stop: Stop::new(), told: Mutex::new(0) };
+    let builder = Builder { progress: &stopping, stop: &stopping.stop, ..world.builder() };
+    let error = builder.build(&lock).unwrap_err();
+    assert!(matches!(error, BuildError::Stopped), "{error}");
+    assert!(*stopping.told.lock().unwrap() > 0, "it was stopped before the layers");
+    assert!(world.build(&lock).unwrap().fresh);
+}
+
+/// Asks to stop as soon as the first bytes of a layer are done.
+struct Stopping {
+    stop: Stop,
+    told: Mutex<u64>,
+}
+
+impl repro::fetch::Progress for Stopping {
+    fn begin(&self, _files: usize, _bytes: u64) {}
+    fn started(&self, _name: &str, _size: u64) {}
+    fn advanced(&self, _name: &str, _bytes: u64) {}
+    fn retried(&self, _name: &str, _lost: u64, _reason: &str) {}
+    fn finished(&self, _name: &str) {}
+    fn end(&self) {}
+}
+
+impl repro::build::Progress for Stopping {
+    fn step(&self, _what: &str, _bytes: u64) {}
+    fn done(&self, bytes: u64) {
+        *self.told.lock().unwrap() += bytes;
+        self.stop.request();
+    }
+    fn step_ends(&self) {}
 }

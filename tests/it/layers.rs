@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Read;
+use std::ops::ControlFlow::{Break, Continue};
 
 use repro::digest::{Digest, hash_reader};
 use repro::layer::{
@@ -176,7 +177,7 @@ fn listing(bytes: &[u8]) -> Vec<String> {
 }
 
 fn assert_golden(plan: &LayerPlan, store: &Store, diff_id: &str, digest: &str) {
-    let measured = plan.measure(store, &|_| {}).unwrap();
+    let measured = plan.measure(store, &|_| Continue(())).unwrap();
     let found = (measured.diff_id.to_string(), measured.digest.to_string());
     assert_eq!(found, (diff_id.to_owned(), digest.to_owned()));
 }
@@ -209,7 +210,7 @@ fn the_layer_of_these_files_has_the_digest_of_the_epoch() {
 fn what_is_measured_written_and_proven_is_the_same() {
     let (_folder, store) = store();
     for plan in [wheel_plan(&store), package_plan(&store), file_plan(&store)] {
-        let measured = plan.measure(&store, &|_| {}).unwrap();
+        let measured = plan.measure(&store, &|_| Continue(())).unwrap();
         let (blob, tar) = (blob(&plan, &store), tar_stream(&plan, &store));
         let mut inflated = Vec::new();
         flate2::read::MultiGzDecoder::new(blob.as_slice()).read_to_end(&mut inflated).unwrap();
@@ -219,11 +220,22 @@ fn what_is_measured_written_and_proven_is_the_same() {
         let done = std::sync::atomic::AtomicU64::new(0);
         let progress = |count| {
             done.fetch_add(count, std::sync::atomic::Ordering::Relaxed);
+            Continue(())
         };
         plan.prove(&store, &measured.digest, measured.size, &progress).unwrap();
         assert_eq!(done.into_inner(), measured.size);
+        let asked = std::sync::atomic::AtomicU64::new(0);
+        let stop = |_| {
+            asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            Break(())
+        };
+        let error = plan.prove(&store, &measured.digest, measured.size, &stop).unwrap_err();
+        assert!(matches!(error, LayerError::Stopped), "{error}");
+        let error = plan.measure(&store, &stop).unwrap_err();
+        assert!(matches!(error, LayerError::Stopped), "{error}");
+        assert_eq!(asked.into_inner(), 2, "more was made after it was stopped");
         let other = Digest::of(b"other");
-        let error = plan.prove(&store, &other, measured.size, &|_| {}).unwrap_err();
+        let error = plan.prove(&store, &other, measured.size, &|_| Continue(())).unwrap_err();
         let LayerError::Differs { expected, found, .. } = error else { panic!("{error}") };
         assert_eq!((expected, found), (other, measured.digest));
     }
@@ -415,7 +427,7 @@ fn a_built_wheel_is_normalised_to_one_form() {
     let (_folder, store) = store();
     let input = wheel_input(&store, "x", &one);
     let plan = layer::wheels(&store, &[input], &python(), &base()).unwrap();
-    plan.measure(&store, &|_| {}).unwrap();
+    plan.measure(&store, &|_| Continue(())).unwrap();
 }
 
 #[test]
@@ -452,15 +464,15 @@ fn content_that_changed_in_the_store_is_found_and_named() {
     let (_folder, store) = store();
     let input = wheel_input(&store, "rich", &rich_wheel());
     let plan = layer::wheels(&store, std::slice::from_ref(&input), &python(), &base()).unwrap();
-    let measured = plan.measure(&store, &|_| {}).unwrap();
+    let measured = plan.measure(&store, &|_| Continue(())).unwrap();
     let path = store.blob_path(&input.digest);
     let mut bytes = std::fs::read(&path).unwrap();
     // In the middle of `pkg/data.bin`, the largest entry of the wheel.
     bytes[20_000] ^= 1;
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
     std::fs::write(&path, bytes).unwrap();
-    let error = plan.measure(&store, &|_| {}).unwrap_err().to_string();
+    let error = plan.measure(&store, &|_| Continue(())).unwrap_err().to_string();
     assert!(error.contains("pkg/data.bin` of `rich-1.0-py3-none-any.whl` is damaged"), "{error}");
-    let error = plan.prove(&store, &measured.digest, measured.size, &|_| {}).unwrap_err();
+    let error = plan.prove(&store, &measured.digest, measured.size, &|_| Continue(())).unwrap_err();
     assert!(matches!(error, LayerError::Differs { .. }), "{error}");
 }

@@ -4,6 +4,7 @@ mod archives;
 mod bad_archives;
 mod bench;
 mod building;
+mod checking_the_store;
 mod commands;
 mod conformance;
 mod data_sets;

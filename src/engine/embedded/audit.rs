@@ -12,14 +12,18 @@ use std::thread;
 use tar::{Archive, Entry, EntryType};
 
 use crate::digest::{Digest, hash_reader};
-use crate::engine::EngineError;
+use crate::engine::{EngineError, Stop};
 use crate::image::ImageError;
 use crate::image::ImageLayer;
 use crate::store::{Damage, Store};
 
-/// The first file of the unpacked layer that is not the layer's; `None` if there is none, or
-/// if the layer is not unpacked.
-pub fn audit(store: &Store, layer: &ImageLayer) -> Result<Option<Damage>, EngineError> {
+/// The first file of the unpacked layer that is not the layer's; `None` if there is none, if
+/// the layer is not unpacked, or if somebody asked to stop.
+pub fn audit(
+    store: &Store,
+    layer: &ImageLayer,
+    stop: &Stop,
+) -> Result<Option<Damage>, EngineError> {
     let root = store.rootfs_path(&layer.diff_id);
     if !root.is_dir() {
         return Ok(None);
@@ -28,12 +32,27 @@ pub fn audit(store: &Store, layer: &ImageLayer) -> Result<Option<Damage>, Engine
         let (reader, mut writer) = io::pipe()?;
         // A reader that stops at the first difference breaks the pipe: no error of ours.
         scope.spawn(move || layer.write_tar(store, &mut writer).ok());
-        compare(&root, reader)
+        compare(&root, Stoppable { reader, stop })
     });
+    if stop.is_requested() {
+        return Ok(None);
+    }
     compared.map_err(|error| EngineError::Stream {
         diff_id: layer.diff_id,
         source: Box::new(ImageError::Pass(error)),
     })
+}
+
+/// Ends early when somebody asks to stop.
+struct Stoppable<'a, R> {
+    reader: R,
+    stop: &'a Stop,
+}
+
+impl<R: Read> Read for Stoppable<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.stop.is_requested() { Ok(0) } else { self.reader.read(buffer) }
+    }
 }
 
 fn compare(root: &Path, tar: impl Read) -> io::Result<Option<Damage>> {
