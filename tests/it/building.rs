@@ -374,9 +374,7 @@ fn an_image_that_is_streamed_for_the_first_time_is_proven_by_it() {
     let (world, lock) = sealed_elsewhere();
     let archive = world.folder.path().join("image.tar");
     let export = |image: &Image| {
-        Ok::<_, BuildError>(export_archive(&world.store, image, &archive, &|_| {
-            ControlFlow::Continue(())
-        })?)
+        Ok::<_, BuildError>(export_archive(&world.store, image, &archive, &|_| Continue(()))?)
     };
     let built = world.builder().build_streaming(&lock, export).unwrap();
     assert!(built.fresh && built.lock == lock);
