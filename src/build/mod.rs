@@ -28,6 +28,7 @@ use crate::fetch::{self, FetchError};
 use crate::image::{Image, ImageError};
 use crate::layer::{EPOCH, LayerError};
 use crate::lock::{Lock, LockError, LockedLayer, LockedSeal};
+use crate::registry;
 use crate::settings::Settings;
 use crate::store::{Store, StoreError};
 
@@ -268,6 +269,17 @@ impl Builder<'_> {
         let stop: &AtomicBool = &self.stop.flag();
         let wanted = fetch::wanted(lock);
         fetch::fetch(self.settings, self.store, &wanted, self.progress, stop)?;
+        let documents = registry::documents(lock);
+        registry::fetch(self.settings, self.store, &documents, self.progress, stop)?;
+        Ok(())
+    }
+
+    /// Downloads the layers of the lock's base: building does without, whoever runs, exports or
+    /// pushes the image needs their bytes.
+    pub fn fetch_layers(&self, lock: &Lock) -> Result<(), BuildError> {
+        let layers = registry::layers(lock);
+        let stop: &AtomicBool = &self.stop.flag();
+        registry::fetch(self.settings, self.store, &layers, self.progress, stop)?;
         Ok(())
     }
 }

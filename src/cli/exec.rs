@@ -45,6 +45,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliErro
     let store = context.store()?;
     let image = reference::image(context, &store, &arguments.image)?;
     let lock = reference::lock_of(&store, &image.seal)?;
+    context.fetch_layers(&store, &image)?;
     let mut job = job(&lock, arguments);
     job.env.extend(arguments.env.iter().cloned());
     let mut print = |bytes: &[u8]| {

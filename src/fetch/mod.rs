@@ -22,7 +22,7 @@ mod retry;
 mod wanted;
 mod workers;
 
-pub(crate) use client::{Answer, Ask, Request, head_of, http_client, retry_after, send};
+pub(crate) use client::{Answer, Ask, Request, http_client, retry_after, send};
 pub(crate) use download::{Downloader, NotBrought};
 pub use error::{FetchError, InputError, InputFailure, Refusal, Tried, Trouble, size_text};
 pub use progress::{Progress, Quiet};
