@@ -34,7 +34,7 @@ use crate::store::{Store, StoreError};
 
 pub use inputs::import_profile_files;
 pub use progress::Progress;
-pub use source::{Source, source_of};
+pub use source::{Source, keep_pulled, source_of};
 pub use verify::{Rebuilt, Verdict, rebuild, verify};
 
 /// Why a lock could not become its image.

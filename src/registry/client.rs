@@ -89,13 +89,15 @@ impl<'a> Client<'a> {
         &self,
         place: &RegistryPlace,
         action: Action,
-        request: &mut dyn FnMut(&HttpClient) -> RequestBuilder,
+        url: &Url,
+        request: &mut dyn FnMut(&HttpClient, Url) -> RequestBuilder,
     ) -> Result<Response, Ending> {
         let key = (place.host(), place.repository.clone(), action);
         let mut pass = self.passes().get(&key).cloned();
         for attempt in 0.. {
-            let mut sending = request(&self.http);
-            if let Some(pass) = &pass {
+            let mut sending = request(&self.http, url.clone());
+            // A registry may send an upload elsewhere; whoever is there is not told who asks.
+            if let Some(pass) = pass.as_ref().filter(|_| url.origin() == place.url.origin()) {
                 sending = sending.header(AUTHORIZATION, pass.clone());
             }
             let response = send(sending, self.stop)?;
@@ -120,8 +122,8 @@ impl<'a> Client<'a> {
         version: &str,
     ) -> Result<Option<Manifest>, Ending> {
         let url = manifest_url(place, version);
-        let response = self.exchange(place, Action::Pull, &mut |http| {
-            http.get(url.clone()).header(ACCEPT, MANIFESTS)
+        let response = self.exchange(place, Action::Pull, &url, &mut |http, url| {
+            http.get(url).header(ACCEPT, MANIFESTS)
         })?;
         let Some(response) = expected(place, response)? else { return Ok(None) };
         let mut answer = Answer::of(response);
@@ -164,17 +166,18 @@ pub(super) struct Asker<'a> {
 
 impl Ask for Asker<'_> {
     fn ask(&self, request: &Request, _stop: &AtomicBool) -> Result<Option<Answer>, Ending> {
-        let response = self.client.exchange(self.place, Action::Pull, &mut |http| {
-            let mut sending =
-                http.get(request.url.clone()).header(ACCEPT, request.accept.unwrap_or("*/*"));
-            if request.url.path().contains("/manifests/") {
-                sending = http.get(request.url.clone()).header(ACCEPT, MANIFESTS);
-            }
-            match request.from {
-                0 => sending,
-                from => sending.header(RANGE, format!("bytes={from}-")),
-            }
-        })?;
+        let accept = match request.url.path().contains("/manifests/") {
+            true => MANIFESTS,
+            false => request.accept.unwrap_or("*/*"),
+        };
+        let response =
+            self.client.exchange(self.place, Action::Pull, &request.url, &mut |http, url| {
+                let sending = http.get(url).header(ACCEPT, accept);
+                match request.from {
+                    0 => sending,
+                    from => sending.header(RANGE, format!("bytes={from}-")),
+                }
+            })?;
         Ok(expected(self.place, response)?.map(Answer::of))
     }
 }

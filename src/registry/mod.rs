@@ -13,16 +13,23 @@
 //! into a message. How an image is made and run is left to `build` and `engine`.
 
 mod access;
+mod attach;
 mod base;
 mod client;
 mod document;
 mod download;
 mod error;
+mod pull;
+mod push;
 mod reference;
 pub mod serve;
 mod table;
+mod upload;
 
+pub use attach::Attached;
 pub use base::resolve_base;
 pub use download::{documents, fetch, layers};
 pub use error::RegistryError;
+pub use pull::{Pulled, pull};
+pub use push::{Pushed, attach, prove_unsent, push};
 pub use reference::Reference;
