@@ -55,6 +55,7 @@ impl Builder<'_> {
     }
 
     fn compile(&self, lock: &Lock, build: &LockedBuild) -> Result<LockedWheel, BuildError> {
+        self.fetch_layers(lock)?;
         self.progress.step(&format!("compiling {} {}", build.name, build.version), 0);
         let image = self.build_image(lock, build)?;
         let scratch = self.store.scratch("compile")?;

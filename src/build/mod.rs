@@ -28,12 +28,13 @@ use crate::fetch::{self, FetchError};
 use crate::image::{Image, ImageError};
 use crate::layer::{EPOCH, LayerError};
 use crate::lock::{Lock, LockError, LockedLayer, LockedSeal};
+use crate::registry;
 use crate::settings::Settings;
 use crate::store::{Store, StoreError};
 
 pub use inputs::import_profile_files;
 pub use progress::Progress;
-pub use source::{Source, source_of};
+pub use source::{Source, keep_pulled, source_of};
 pub use verify::{Rebuilt, Verdict, rebuild, verify};
 
 /// Why a lock could not become its image.
@@ -277,6 +278,17 @@ impl Builder<'_> {
         let stop: &AtomicBool = &self.stop.flag();
         let wanted = fetch::wanted(lock);
         fetch::fetch(self.settings, self.store, &wanted, self.progress, stop)?;
+        let documents = registry::documents(lock);
+        registry::fetch(self.settings, self.store, &documents, self.progress, stop)?;
+        Ok(())
+    }
+
+    /// Downloads the layers of the lock's base: building does without, whoever runs, exports or
+    /// pushes the image needs their bytes.
+    pub fn fetch_layers(&self, lock: &Lock) -> Result<(), BuildError> {
+        let layers = registry::layers(lock);
+        let stop: &AtomicBool = &self.stop.flag();
+        registry::fetch(self.settings, self.store, &layers, self.progress, stop)?;
         Ok(())
     }
 }

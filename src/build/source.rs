@@ -32,6 +32,24 @@ pub fn source_of(store: &Store, seal: &Digest) -> Result<Source, BuildError> {
     source.ok_or_else(|| crate::image::ImageError::Unknown { seal: *seal }.into())
 }
 
+/// Keeps what came with an image that was built elsewhere.
+pub fn keep_pulled(
+    store: &Store,
+    lock: &Lock,
+    recipe: Option<&[u8]>,
+    image: &Image,
+) -> Result<(), BuildError> {
+    let text = store.put(lock.to_text().as_bytes())?;
+    let recipe = recipe.map(|recipe| store.put(recipe)).transpose()?;
+    let source = Source { lock: text, recipe, folder: store.root().to_owned() };
+    keep(store, &image.seal, &source)
+}
+
+fn keep(store: &Store, seal: &Digest, source: &Source) -> Result<(), BuildError> {
+    let source = serde_json::to_string(source).expect("digests and paths always serialise");
+    Ok(store.remember(BUCKET, &seal.hex(), &source)?)
+}
+
 impl Builder<'_> {
     /// Keeps lock and recipe under the image's seal.
     pub(super) fn keep_source(&self, lock: &Lock, image: &Image) -> Result<(), BuildError> {
@@ -46,7 +64,6 @@ impl Builder<'_> {
             (None, Some(earlier)) => Source { lock: text, ..earlier },
             (None, None) => Source { lock: text, recipe: None, folder: self.folder.clone() },
         };
-        let source = serde_json::to_string(&source).expect("digests and paths always serialise");
-        Ok(self.store.remember(BUCKET, &image.seal.hex(), &source)?)
+        keep(self.store, &image.seal, &source)
     }
 }

@@ -13,6 +13,7 @@ use crate::build::Built;
 use crate::fetch;
 use crate::lock::Lock;
 use crate::recipe::Recipe;
+use crate::registry;
 use crate::store::Store;
 
 /// Build the image of a lock; compare it with its seal
@@ -99,7 +100,10 @@ pub fn seal_lock(context: &Context, lock: &Lock, built: &Built) -> Result<(), Cl
 }
 
 fn dry_run(context: &Context, store: &Store, lock: &Lock) -> Result<ExitCode, CliError> {
-    let planned = fetch::plan(store, &fetch::wanted(lock));
+    let mut wanted = fetch::wanted(lock);
+    wanted.extend(registry::documents(lock));
+    let planned = fetch::plan(store, &wanted);
+    let layers = fetch::plan(store, &registry::layers(lock));
     let missing: u64 =
         planned.iter().filter(|item| !item.present).map(|item| item.wanted.size).sum();
     if context.json {
@@ -110,7 +114,11 @@ fn dry_run(context: &Context, store: &Store, lock: &Lock) -> Result<ExitCode, Cl
                     "digest": item.wanted.digest, "present": item.present })
             })
             .collect();
-        output::json(&json!({ "image": lock.name, "inputs": items, "to_download": missing }));
+        let layers = layers.iter().map(|item| {
+            json!({ "digest": item.wanted.digest, "size": item.wanted.size, "present": item.present })
+        });
+        output::json(&json!({ "image": lock.name, "inputs": items, "to_download": missing,
+            "base_layers": layers.collect::<Vec<_>>() }));
         return Ok(ExitCode::SUCCESS);
     }
     let mut rows: Vec<Vec<String>> = planned
@@ -120,6 +128,10 @@ fn dry_run(context: &Context, store: &Store, lock: &Lock) -> Result<ExitCode, Cl
             vec![item.wanted.name.clone(), output::size(item.wanted.size), state.to_owned()]
         })
         .collect();
+    rows.extend(layers.iter().map(|item| {
+        let state = if item.present { "in the store" } else { "to download before it runs" };
+        vec![item.wanted.name.clone(), output::size(item.wanted.size), state.to_owned()]
+    }));
     rows.extend(lock.builds.iter().map(|build| {
         let state = match &build.output {
             Some(wheel) if store.has(&wheel.sha256) => "in the store",

@@ -10,8 +10,10 @@ use super::progress::Display;
 use crate::build::Builder;
 use crate::engine::Stop;
 use crate::engine::embedded::{self, Embedded};
+use crate::image::Image;
 use crate::lock::Lock;
 use crate::recipe::Recipe;
+use crate::registry;
 use crate::settings::Settings;
 use crate::store::{Store, write_whole};
 
@@ -102,6 +104,17 @@ impl Context {
             source,
         })?;
         Ok(Embedded::new(program))
+    }
+
+    /// Brings the layers of the image's base that nobody needed before.
+    pub fn fetch_layers(&self, store: &Store, image: &Image) -> Result<(), CliError> {
+        if image.layers.iter().all(|layer| layer.is_present(store)) {
+            return Ok(());
+        }
+        let lock = super::reference::lock_of(store, &image.seal)?;
+        let (layers, stop) = (registry::layers(&lock), self.stop.flag());
+        registry::fetch(&self.settings, store, &layers, &self.display, &stop)?;
+        Ok(())
     }
 
     /// A builder over this context's parts.

@@ -19,6 +19,7 @@ use crate::image::ImageError;
 use crate::layer::LayerError;
 use crate::lock::LockError;
 use crate::recipe::RecipeError;
+use crate::registry::RegistryError;
 use crate::settings::SettingsError;
 use crate::store::StoreError;
 
@@ -41,6 +42,8 @@ pub enum CliError {
     Layer(#[from] LayerError),
     #[error(transparent)]
     Image(#[from] ImageError),
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
     #[error(transparent)]
     Engine(#[from] EngineError),
     #[error(transparent)]
@@ -145,6 +148,7 @@ impl CliError {
             Self::Build(error) => build_code(error),
             Self::Layer(error) => layer_code(error),
             Self::Fetch(error) => fetch_code(error),
+            Self::Registry(error) => registry_code(error),
             Self::Engine(error) => engine_code(error),
             Self::Dataset(error) => dataset_code(error),
             Self::Bench(error) => bench_code(error),
@@ -180,6 +184,7 @@ impl CliError {
             Self::Ambiguous { .. } => Some("give more of the name or of the digest".to_owned()),
             Self::Store(error) => store_hint(error),
             Self::Build(error) => build_hint(error),
+            Self::Registry(error) => registry_hint(error),
             Self::Engine(error) => engine_hint(error),
             Self::Dataset(DatasetError::NotVerified(_)) => {
                 Some("put the data set where `--data` or `$REPRO_DATA` says; `repro verify-data` shows each file; a copy of the store that differs can be removed, it is unpacked again".to_owned())
@@ -365,6 +370,40 @@ fn fetch_code(error: &FetchError) -> u8 {
         FetchError::Settings(_) => INPUT,
         error if error.is_about_content() => CONTENT,
         _ => NOT_THERE,
+    }
+}
+
+fn registry_code(error: &RegistryError) -> u8 {
+    match error {
+        RegistryError::Image(error) => image_code(error),
+        RegistryError::Store(error) => store_code(error),
+        RegistryError::Fetch(error) => fetch_code(error),
+        RegistryError::Settings(_) | RegistryError::Reference { .. } => INPUT,
+        RegistryError::Unusable { .. } => INPUT,
+        RegistryError::DiffId { .. }
+        | RegistryError::Layer { .. }
+        | RegistryError::Renamed { .. } => CONTENT,
+        RegistryError::Serve(_) => INTERNAL,
+        RegistryError::Stopped => STOPPED,
+        RegistryError::Offline { .. }
+        | RegistryError::Gone { .. }
+        | RegistryError::Unreachable { .. }
+        | RegistryError::Push { .. } => NOT_THERE,
+    }
+}
+
+fn registry_hint(error: &RegistryError) -> Option<String> {
+    match error {
+        RegistryError::Store(error) => store_hint(error),
+        RegistryError::Image(error) => image_hint(error),
+        RegistryError::Gone { .. } | RegistryError::Unreachable { .. } => Some(
+            "`registry-mirrors` in `repro.toml` or REPRO_REGISTRY_MIRRORS names another place that has it; a variant of the recipe may do without it (`repro list`)"
+                .to_owned(),
+        ),
+        RegistryError::DiffId { .. } | RegistryError::Layer { .. } => Some(
+            "the image is damaged where it was published; nobody can build on it".to_owned(),
+        ),
+        _ => None,
     }
 }
 

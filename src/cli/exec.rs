@@ -47,6 +47,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliErro
     let store = context.store()?;
     let image = reference::image(context, &store, &arguments.image)?;
     let lock = reference::lock_of(&store, &image.seal)?;
+    context.fetch_layers(&store, &image)?;
     let mut job = job(&lock, arguments);
     job.env.extend(arguments.env.iter().cloned());
     // One JSON document on standard output leaves the command's own output to the other stream.

@@ -59,6 +59,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliErro
         Reference::Recipe(name) => build(context, &store, &name, &arguments.target)?,
         Reference::Sealed { seal, .. } => {
             let image = Image::load(&store, &seal)?;
+            context.fetch_layers(&store, &image)?;
             write(context, &store, &image, &arguments.target)?;
             image
         }
@@ -78,6 +79,7 @@ fn build(context: &Context, store: &Store, name: &str, target: &Target) -> Resul
     let recipe = context.recipe(name)?;
     let engine = context.engine()?;
     let builder = context.builder(store, &engine, &context.images()?, Some(&recipe));
+    builder.fetch_layers(&lock)?;
     let built = builder.build_streaming(&lock, |image| write(context, store, image, target))?;
     super::build::seal_lock(context, &lock, &built)?;
     Ok(built.image)

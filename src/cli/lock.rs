@@ -10,8 +10,10 @@ use super::error::CliError;
 use super::output;
 use crate::fetch::pin::{self, Pinned, Request};
 use crate::layer::EPOCH;
-use crate::lock::Lock;
+use crate::lock::{Lock, LockedBase};
 use crate::recipe::Recipe;
+use crate::registry;
+use crate::store::Store;
 
 /// Resolve a recipe once and write its lock
 #[derive(Debug, Args)]
@@ -21,6 +23,7 @@ use crate::recipe::Recipe;
     repro lock seg-debian                  resolve everything\n  \
     repro lock seg-debian --update numpy   resolve one thing again\n  \
     repro lock seg-debian --diff           what would change, without writing\n  \
+    repro lock fairmot --update base       what the base's tag means now\n  \
     repro lock --check                     do all locks belong to their recipes? (offline)"
 )]
 pub struct Arguments {
@@ -47,10 +50,11 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliErro
     for recipe in &recipes {
         let previous = context.find_lock(&recipe.name)?;
         let store = context.store()?;
+        let base = base(context, &store, recipe, previous.as_ref(), arguments)?;
         let request = Request {
             recipe,
             epoch: EPOCH,
-            base: None,
+            base: base.as_ref(),
             previous: previous.as_ref(),
             update: arguments.update.as_deref(),
         };
@@ -79,6 +83,34 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliErro
     }
     // What is gone for good is known to the recipe; what could not be reached is news.
     Ok(if is_open { ExitCode::from(4) } else { ExitCode::SUCCESS })
+}
+
+/// What the registry's image is; what the lock says of the same reference is kept.
+fn base(
+    context: &Context,
+    store: &Store,
+    recipe: &Recipe,
+    previous: Option<&Lock>,
+    arguments: &Arguments,
+) -> Result<Option<LockedBase>, CliError> {
+    let Some(asked) = recipe.image.base.registry() else { return Ok(None) };
+    let update = arguments.update.as_deref();
+    let known = previous.and_then(|lock| {
+        let is_same = lock.config.architecture == asked.architecture;
+        lock.base.as_ref().filter(|base| is_same && base.image == asked.image)
+    });
+    match known {
+        // One other thing is resolved again: the base stays even where the recipe has changed.
+        _ if update.is_some_and(|name| name != "base") => {
+            Ok(previous.and_then(|lock| lock.base.clone()))
+        }
+        Some(known) if update.is_none() => Ok(Some(known.clone())),
+        _ => {
+            let (settings, stop) = (&context.settings, context.stop.flag());
+            let found = registry::resolve_base(settings, store, asked, &context.display, &stop)?;
+            Ok(Some(found))
+        }
+    }
 }
 
 fn recipes(context: &Context, names: &[String]) -> Result<Vec<Recipe>, CliError> {

@@ -20,6 +20,8 @@ mod lock;
 mod output;
 mod pin_data;
 mod progress;
+mod pull;
+mod push;
 mod rebuild;
 mod reference;
 mod run;
@@ -104,6 +106,10 @@ enum Command {
     Inspect(inspect::Arguments),
     /// Write an image as an OCI layout or as an archive
     Export(export::Arguments),
+    /// Bring an image from a registry by its digest
+    Pull(pull::Arguments),
+    /// Bring an image to a registry
+    Push(push::Arguments),
     /// Build an image again elsewhere and compare every byte
     Verify(verify::Arguments),
     /// Run the benchmark's cases in the sealed image; write records and a table
@@ -156,6 +162,8 @@ fn dispatch(cli: Cli) -> Result<ExitCode, CliError> {
         Command::Build(arguments) => build::run(&context, &arguments),
         Command::Inspect(arguments) => inspect::run(&context, &arguments),
         Command::Export(arguments) => export::run(&context, &arguments),
+        Command::Pull(arguments) => pull::run(&context, &arguments),
+        Command::Push(arguments) => push::run(&context, &arguments),
         Command::Verify(arguments) => verify::run(&context, &arguments),
         Command::Run(arguments) => run::run(&context, &arguments),
         Command::Exec(arguments) => exec::run(&context, &arguments),

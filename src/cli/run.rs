@@ -87,6 +87,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliErro
         let engine = context.engine()?;
         let builder = context.builder(&store, &engine, &subject.folder, Some(&subject.recipe));
         let built = builder.build(&subject.lock)?;
+        builder.fetch_layers(&built.lock)?;
         build::seal_lock(context, &subject.lock, &built)?;
         subject.lock = built.lock;
         built.image

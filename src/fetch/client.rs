@@ -10,7 +10,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use reqwest::blocking::{Client as HttpClient, Response};
+use reqwest::blocking::{Client as HttpClient, RequestBuilder, Response};
 use reqwest::header::{
     ACCEPT, CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, RANGE, RETRY_AFTER,
 };
@@ -29,6 +29,13 @@ const PIECES_WAITING: usize = 4;
 /// Nothing is held back for longer, so that progress shows on a slow line.
 const PATIENCE: Duration = Duration::from_millis(200);
 
+/// Asks for one thing: a plain server ([`Client`]), or a registry that wants to know who asks.
+pub(crate) trait Ask: Sync {
+    /// Sends a request and waits for the beginning of its answer; `Ok(None)` says that there is
+    /// nothing at that place.
+    fn ask(&self, request: &Request, stop: &AtomicBool) -> Result<Option<Answer>, Ending>;
+}
+
 /// Asks servers, and the local file system for `file` URLs.
 #[derive(Debug, Clone)]
 pub(super) struct Client {
@@ -37,73 +44,64 @@ pub(super) struct Client {
 
 /// What is asked for.
 #[derive(Debug, Clone)]
-pub(super) struct Request {
-    pub(super) url: Url,
-    pub(super) accept: Option<&'static str>,
+pub(crate) struct Request {
+    pub(crate) url: Url,
+    pub(crate) accept: Option<&'static str>,
     /// The first byte wanted.
-    pub(super) from: u64,
+    pub(crate) from: u64,
 }
 
 /// The beginning of an answer.
 #[derive(Debug)]
-pub(super) struct Head {
+pub(crate) struct Head {
     /// Where it came from in the end.
-    pub(super) url: Url,
+    pub(crate) url: Url,
     /// Bytes that are to come, if the server says.
-    pub(super) length: Option<u64>,
+    pub(crate) length: Option<u64>,
     /// The first byte that comes; 0 if the server does not resume.
-    pub(super) from: u64,
+    pub(crate) from: u64,
     /// Media type without parameters, in lower case.
-    pub(super) media_type: String,
+    pub(crate) media_type: String,
     /// Whether the body is compressed by gzip.
-    pub(super) is_gzip: bool,
+    pub(crate) is_gzip: bool,
 }
 
 /// The beginning of an answer, and what its body is read from.
 type Opened = (Head, Box<dyn Read>);
 
 /// An answer on its way.
-pub(super) struct Answer {
-    pub(super) head: Head,
+pub(crate) struct Answer {
+    pub(crate) head: Head,
     pieces: Receiver<Result<Vec<u8>, io::Error>>,
     received: u64,
 }
 
-impl Client {
-    pub(super) fn new(settings: &Settings) -> Result<Self, FetchError> {
-        // Whoever was first chose a provider; any will do.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut builder = HttpClient::builder()
-            .user_agent(concat!("repro/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(settings.silence_limit()?)
-            .no_proxy();
-        let proxies = settings.proxies();
-        let none_for = proxies.none_for.as_deref().and_then(NoProxy::from_string);
-        let client = |what| move |source| FetchError::Client { what, source };
-        if let Some(url) = &proxies.http {
-            let proxy = Proxy::http(url).map_err(client("the proxy of HTTP_PROXY"))?;
-            builder = builder.proxy(proxy.no_proxy(none_for.clone()));
-        }
-        if let Some(url) = &proxies.https {
-            let proxy = Proxy::https(url).map_err(client("the proxy of HTTPS_PROXY"))?;
-            builder = builder.proxy(proxy.no_proxy(none_for));
-        }
-        Ok(Self {
-            http: builder
-                .build()
-                .map_err(client("certificates (SSL_CERT_FILE, SSL_CERT_DIR, or the system's)"))?,
-        })
+/// A client with the proxies and the patience of the settings, and the system's trust.
+pub(crate) fn http_client(settings: &Settings) -> Result<HttpClient, FetchError> {
+    // Whoever was first chose a provider; any will do.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut builder = HttpClient::builder()
+        .user_agent(concat!("repro/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(CONNECT_TIMEOUT)
+        .timeout(settings.silence_limit()?)
+        .no_proxy();
+    let proxies = settings.proxies();
+    let none_for = proxies.none_for.as_deref().and_then(NoProxy::from_string);
+    let client = |what| move |source| FetchError::Client { what, source };
+    if let Some(url) = &proxies.http {
+        let proxy = Proxy::http(url).map_err(client("the proxy of HTTP_PROXY"))?;
+        builder = builder.proxy(proxy.no_proxy(none_for.clone()));
     }
+    if let Some(url) = &proxies.https {
+        let proxy = Proxy::https(url).map_err(client("the proxy of HTTPS_PROXY"))?;
+        builder = builder.proxy(proxy.no_proxy(none_for));
+    }
+    let certificates = "certificates (SSL_CERT_FILE, SSL_CERT_DIR, or the system's)";
+    builder.build().map_err(client(certificates))
+}
 
-    /// Sends a request and waits for the beginning of its answer.
-    ///
-    /// `Ok(None)` says that there is nothing at that place.
-    pub(super) fn ask(
-        &self,
-        request: &Request,
-        stop: &AtomicBool,
-    ) -> Result<Option<Answer>, Ending> {
+impl Ask for Client {
+    fn ask(&self, request: &Request, stop: &AtomicBool) -> Result<Option<Answer>, Ending> {
         let (head_sender, head) = sync_channel(1);
         let (sender, pieces) = sync_channel(PIECES_WAITING);
         let (client, request) = (self.clone(), request.clone());
@@ -120,6 +118,12 @@ impl Client {
         });
         let head = receive(&head, stop)?.unwrap_or_else(|| Err(broken_client()))?;
         Ok(head.map(|head| Answer { head, pieces, received: 0 }))
+    }
+}
+
+impl Client {
+    pub(super) fn new(settings: &Settings) -> Result<Self, FetchError> {
+        Ok(Self { http: http_client(settings)? })
     }
 
     fn send(&self, request: &Request) -> Result<Option<Opened>, Trouble> {
@@ -162,7 +166,7 @@ fn open_file(request: &Request) -> Result<Option<Opened>, Trouble> {
     Ok(Some((head, Box::new(file))))
 }
 
-fn head_of(response: &Response) -> Head {
+pub(crate) fn head_of(response: &Response) -> Head {
     let text = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
     let media_type = text(CONTENT_TYPE).unwrap_or("").split(';').next().unwrap_or("");
     // `bytes 500-999/1000` (RFC 9110, section 14.4).
@@ -179,7 +183,7 @@ fn head_of(response: &Response) -> Head {
 }
 
 /// A number of seconds; a date would need a wall clock, and the waits of `retry` do as well.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
 }
 
@@ -212,13 +216,29 @@ fn pass_on(mut body: Box<dyn Read>, sender: &SyncSender<io::Result<Vec<u8>>>) {
 }
 
 impl Answer {
+    /// The body of a response, read by a thread of its own.
+    pub(crate) fn of(response: Response) -> Self {
+        let head = head_of(&response);
+        let (sender, pieces) = sync_channel(PIECES_WAITING);
+        thread::spawn(move || pass_on(Box::new(response), &sender));
+        Self { head, pieces, received: 0 }
+    }
+
     /// The next piece of the body; `Ok(None)` at its end.
-    pub(super) fn next(&mut self, stop: &AtomicBool) -> Result<Option<Vec<u8>>, Ending> {
+    pub(crate) fn next(&mut self, stop: &AtomicBool) -> Result<Option<Vec<u8>>, Ending> {
         let Some(piece) = receive(&self.pieces, stop)? else { return Ok(None) };
         let piece = piece.map_err(|source| Trouble::Cut { received: self.received, source })?;
         self.received += piece.len() as u64;
         Ok(Some(piece))
     }
+}
+
+/// Sends a request on a thread of its own, so that whoever waits can stop.
+pub(crate) fn send(request: RequestBuilder, stop: &AtomicBool) -> Result<Response, Ending> {
+    let (sender, response) = sync_channel(1);
+    thread::spawn(move || drop(sender.send(request.send())));
+    let response = receive(&response, stop)?.ok_or_else(broken_client)?;
+    Ok(response.map_err(|error| Trouble::Request { source: error.without_url() })?)
 }
 
 /// The thread that should have answered ended without a word.

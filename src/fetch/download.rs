@@ -4,7 +4,7 @@ use std::sync::atomic::AtomicBool;
 
 use reqwest::Url;
 
-use super::client::{Answer, Client, Request};
+use super::client::{Answer, Ask, Request};
 use super::error::{Refusal, Trouble};
 use super::progress::Progress;
 use super::retry::{Attempts, Ending, Stopped, wait};
@@ -13,7 +13,7 @@ use crate::store::{BlobWriter, Store, StoreError};
 
 /// Why an input is not in the store.
 #[derive(Debug)]
-pub(super) enum NotBrought {
+pub(crate) enum NotBrought {
     Stopped,
     Store(StoreError),
     Refused(Refusal),
@@ -40,16 +40,16 @@ impl From<StoreError> for Failed {
 }
 
 /// What every download needs.
-pub(super) struct Downloader<'a> {
-    pub(super) client: &'a Client,
-    pub(super) store: &'a Store,
-    pub(super) progress: &'a dyn Progress,
-    pub(super) stop: &'a AtomicBool,
+pub(crate) struct Downloader<'a> {
+    pub(crate) client: &'a dyn Ask,
+    pub(crate) store: &'a Store,
+    pub(crate) progress: &'a dyn Progress,
+    pub(crate) stop: &'a AtomicBool,
 }
 
 impl Downloader<'_> {
     /// Downloads `url`, as often as it takes, and keeps the content if it is what is wanted.
-    pub(super) fn bring(&self, url: &Url, wanted: &Wanted) -> Result<(), NotBrought> {
+    pub(crate) fn bring(&self, url: &Url, wanted: &Wanted) -> Result<(), NotBrought> {
         let mut writer = self.store.writer().map_err(NotBrought::Store)?;
         let result = self.fill(&mut writer, url, wanted);
         let received = writer.size();

@@ -151,6 +151,12 @@ pub enum Trouble {
         /// What is wrong with it.
         reason: String,
     },
+    /// An answer that asking again will not change.
+    #[error("{reason}")]
+    Unusable {
+        /// What is wrong with it, and what would help.
+        reason: String,
+    },
     /// Its host did not answer others before.
     #[error("its host could not be reached just before")]
     HostIsDown,
@@ -210,6 +216,7 @@ fn settable(place: &Place) -> &'static str {
         Place::Debian { .. } => {
             "--debian-mirror, REPRO_DEBIAN_MIRROR, or `debian-mirror` in `repro.toml`"
         }
+        Place::Registry { .. } => "REPRO_REGISTRY_MIRRORS, or `registry-mirrors` in `repro.toml`",
     }
 }
 

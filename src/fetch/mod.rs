@@ -1,4 +1,4 @@
-//! Downloads what a lock pins into the store; the only module that asks a network for anything.
+//! Downloads what a lock pins into the store; beside `registry` the only module that asks a network for anything.
 //!
 //! Two verbs: [`pin`] makes a lock of a recipe, [`fetch`] brings a lock's inputs. A
 //! lock says what (name, size, SHA-256), the settings say where; every byte is
@@ -22,7 +22,11 @@ mod retry;
 mod wanted;
 mod workers;
 
+pub(crate) use client::{Answer, Ask, Request, http_client, retry_after, send};
+pub(crate) use download::{Downloader, NotBrought};
 pub use error::{FetchError, InputError, InputFailure, Refusal, Tried, Trouble, size_text};
 pub use progress::{Progress, Quiet};
+pub(crate) use retry::{Attempts, Ending, Stopped, wait};
 pub use wanted::{Place, Planned, Wanted, plan, wanted};
+pub(crate) use workers::{check_space, missing};
 pub use workers::{fetch, free_space};

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use flate2::read::MultiGzDecoder;
 use reqwest::Url;
 
-use super::client::{Answer, Client, Request};
+use super::client::{Answer, Ask, Client, Request};
 use super::error::{FetchError, Refusal, Trouble};
 use super::index::{self, Link};
 use super::retry::{Attempts, Ending, Stopped, wait};
@@ -67,7 +67,7 @@ impl<'a> Offers<'a> {
                 Place::Debian { suite, .. } if !archives.contains_key(suite) => {
                     archives.insert(suite.clone(), debian_archives(settings, suite, offline)?);
                 }
-                Place::Debian { .. } => {}
+                Place::Debian { .. } | Place::Registry { .. } => {}
             }
         }
         let pages = Mutex::default();
@@ -79,6 +79,8 @@ impl<'a> Offers<'a> {
         let mut sources = match &wanted.place {
             Place::Python { project } => self.python_places(project, &wanted.name),
             Place::Debian { path, suite } => self.debian_places(path, suite),
+            // `registry` asks for those itself.
+            Place::Registry { .. } => Vec::new(),
         };
         if self.offline {
             sources.retain(|source| source.location.url().scheme() == "file");

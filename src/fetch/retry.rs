@@ -19,11 +19,11 @@ const HEADWAY: u64 = 1 << 20;
 
 /// Somebody asked to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Stopped;
+pub(crate) struct Stopped;
 
 /// Why an answer, or part of one, did not come.
 #[derive(Debug)]
-pub(super) enum Ending {
+pub(crate) enum Ending {
     /// Somebody asked to stop.
     Stopped,
     /// Something went wrong.
@@ -44,7 +44,7 @@ impl From<Trouble> for Ending {
 
 /// Counts the attempts at one thing.
 #[derive(Debug, Default)]
-pub(super) struct Attempts {
+pub(crate) struct Attempts {
     made: u32,
     since_headway: u32,
 }
@@ -52,7 +52,7 @@ pub(super) struct Attempts {
 impl Attempts {
     /// Counts a failed attempt that brought `received` bytes; tells how long to wait before the
     /// next, or `None` if there should be none.
-    pub(super) fn after(&mut self, trouble: &Trouble, received: u64) -> Option<Duration> {
+    pub(crate) fn after(&mut self, trouble: &Trouble, received: u64) -> Option<Duration> {
         self.made += 1;
         self.since_headway = if received >= HEADWAY { 1 } else { self.since_headway + 1 };
         if self.since_headway >= ATTEMPTS || !is_worth_retrying(trouble) {
@@ -66,7 +66,7 @@ impl Attempts {
     }
 
     /// How many attempts failed.
-    pub(super) fn made(&self) -> u32 {
+    pub(crate) fn made(&self) -> u32 {
         self.made
     }
 }
@@ -79,7 +79,7 @@ fn is_worth_retrying(trouble: &Trouble) -> bool {
         }
         Trouble::Cut { .. } | Trouble::Short { .. } => true,
         Trouble::Status { code, .. } => matches!(code, 408 | 425 | 429 | 500..=599),
-        Trouble::Page { .. } | Trouble::HostIsDown => false,
+        Trouble::Page { .. } | Trouble::HostIsDown | Trouble::Unusable { .. } => false,
     }
 }
 
@@ -94,7 +94,7 @@ fn is_distrust(error: &(dyn Error + 'static)) -> bool {
 }
 
 /// Waits, unless somebody asks to stop.
-pub(super) fn wait(time: Duration, stop: &AtomicBool) -> Result<(), Stopped> {
+pub(crate) fn wait(time: Duration, stop: &AtomicBool) -> Result<(), Stopped> {
     let end = Instant::now() + time;
     loop {
         if stop.load(Ordering::Relaxed) {

@@ -34,6 +34,13 @@ pub enum Place {
         /// The release, `bullseye`.
         suite: String,
     },
+    /// A repository of a registry; `registry` brings what is there.
+    Registry {
+        /// The image's reference.
+        image: String,
+        /// Whether it is the manifest, which is asked for in its own way.
+        is_manifest: bool,
+    },
 }
 
 /// One input of a plan.

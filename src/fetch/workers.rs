@@ -54,7 +54,7 @@ pub fn fetch(
 }
 
 /// What the store lacks, each digest once, large files first so that none is left over at the end.
-fn missing(store: &Store, wanted: &[Wanted]) -> Vec<Wanted> {
+pub(crate) fn missing(store: &Store, wanted: &[Wanted]) -> Vec<Wanted> {
     let planned = plan(store, wanted).into_iter().filter(|planned| !planned.present);
     let by_digest: BTreeMap<_, _> =
         planned.map(|planned| (planned.wanted.digest, planned.wanted)).collect();
@@ -63,7 +63,7 @@ fn missing(store: &Store, wanted: &[Wanted]) -> Vec<Wanted> {
     missing
 }
 
-fn check_space(store: &Store, missing: &[Wanted]) -> Result<(), FetchError> {
+pub(crate) fn check_space(store: &Store, missing: &[Wanted]) -> Result<(), FetchError> {
     // A file system that does not tell is no reason to refuse.
     let Some(free) = free_space(store.root()) else { return Ok(()) };
     let needed = missing.iter().fold(0u64, |sum, wanted| sum.saturating_add(wanted.size));

@@ -203,6 +203,42 @@ impl Image {
     }
 }
 
+/// An image whose documents are in the store, and which nobody named yet.
+#[derive(Debug)]
+pub struct Unclaimed {
+    /// Digest of the manifest.
+    pub seal: Digest,
+    /// The layers, lowest first.
+    pub layers: Vec<ImageLayer>,
+    configuration: Configuration,
+}
+
+impl Unclaimed {
+    /// Reads the documents of an image that this program wrote, here or elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// [`ImageError::Unknown`] for documents that it would have written otherwise.
+    pub fn read(store: &Store, seal: &Digest) -> Result<Self, ImageError> {
+        let documents = documents(store, seal)?;
+        let (configuration, descriptors) = manifest::read(&documents)?;
+        if Documents::new(&configuration, &descriptors) != documents {
+            return Err(ImageError::Unknown { seal: *seal });
+        }
+        let layer = |layer: LayerDescriptor| {
+            let LayerDescriptor { origin, diff_id, digest, size, compression } = layer;
+            ImageLayer { origin, diff_id, digest, size, content: Content::Base(compression) }
+        };
+        let layers = descriptors.into_iter().map(layer).collect();
+        Ok(Self { seal: *seal, layers, configuration })
+    }
+
+    /// Names it and lets [`Image::load`] find it.
+    pub fn claim(self, store: &Store, name: &str, lock: Digest) -> Result<Image, ImageError> {
+        Image::save(store, name, lock, &self.configuration, self.layers)
+    }
+}
+
 /// Name and seal of every image in the store, sorted by seal.
 pub fn list(store: &Store) -> Result<Vec<(String, Digest)>, ImageError> {
     let mut images = Vec::new();
@@ -215,7 +251,8 @@ pub fn list(store: &Store) -> Result<Vec<(String, Digest)>, ImageError> {
     Ok(images)
 }
 
-fn documents(store: &Store, seal: &Digest) -> Result<Documents, ImageError> {
+/// Configuration and manifest of the image with this seal.
+pub fn documents(store: &Store, seal: &Digest) -> Result<Documents, ImageError> {
     let manifest = store.read_blob(seal)?;
     let config = store.read_blob(&manifest::config_digest(&manifest)?)?;
     Ok(Documents { config, manifest })

@@ -80,7 +80,7 @@ impl Directories {
     }
 
     /// Where a path leads when every symbolic link is followed.
-    pub(super) fn resolve(&self, path: &str) -> Option<String> {
+    pub fn resolve(&self, path: &str) -> Option<String> {
         let mut left: Vec<String> = components(path);
         let mut reached: Vec<String> = Vec::new();
         let mut followed = 0;

@@ -1,5 +1,6 @@
 //! The two settings files.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -31,10 +32,12 @@ pub(super) struct Content {
     pub(super) debian_mirror: Vec<String>,
     pub(super) debian_security_mirror: Vec<String>,
     pub(super) offline: Option<bool>,
+    pub(super) registry_mirrors: BTreeMap<String, Vec<String>>,
+    pub(super) insecure_registries: Vec<String>,
 }
 
 /// The keys of [`Content`].
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 12] = [
     "debian-keyring",
     "store",
     "data",
@@ -45,12 +48,19 @@ const KEYS: [&str; 10] = [
     "debian-mirror",
     "debian-security-mirror",
     "offline",
+    "registry-mirrors",
+    "insecure-registries",
 ];
 
 impl SettingsFile {
     /// A path that the file says, relative to the file.
     pub(super) fn path(&self, text: Option<&str>) -> Option<PathBuf> {
         text.map(|text| self.folder().join(text))
+    }
+
+    /// Where the file is.
+    pub(super) fn place(&self) -> &Path {
+        &self.place
     }
 
     /// The folder that the file is in.

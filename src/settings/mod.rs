@@ -1,5 +1,5 @@
 //! Where things come from and where they go: folders, package indexes, Debian
-//! archives, proxies.
+//! archives, registries, proxies.
 //!
 //! A lock says *what* (hashes), never *where*: the places are the user's own.
 //! This is the one module that reads the environment, the two settings files
@@ -14,6 +14,7 @@
 //! somebody says otherwise. Asking the locations for anything is left to `fetch`.
 
 mod apt;
+mod credentials;
 mod debian;
 mod environment;
 mod error;
@@ -24,17 +25,20 @@ mod location;
 mod pip;
 mod proxies;
 mod python;
+mod registries;
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
 
+pub use credentials::Credentials;
 pub use debian::Archive;
 pub use environment::Environment;
 pub use error::SettingsError;
 pub use location::{Location, masked};
 pub use proxies::Proxies;
 pub use python::PythonSources;
+pub use registries::RegistryPlace;
 
 use file::SettingsFile;
 

@@ -19,6 +19,7 @@ mod pinning;
 mod pip_equality;
 mod real_layers;
 mod recipe_reading;
+mod registry_serve;
 mod repository;
 mod settings;
 mod unpack;

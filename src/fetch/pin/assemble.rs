@@ -21,7 +21,7 @@ pub(super) struct Parts {
 pub(super) fn lock(request: &Request<'_>, asked: &Asked, scope: &Scope, parts: Parts) -> Lock {
     let mut lock = match (scope, request.previous) {
         (Scope::Everything, _) | (_, None) => of_recipe(request, asked, parts),
-        (_, Some(previous)) => with_parts(previous.clone(), scope, asked, parts),
+        (_, Some(previous)) => with_parts(request, previous.clone(), scope, asked, parts),
     };
     if let Some(previous) = request.previous {
         keep_outputs(&mut lock, previous);
@@ -81,7 +81,14 @@ fn of_build(recipe: &BuildRecipe, parts: &mut Parts) -> Option<LockedBuild> {
 }
 
 /// One thing was resolved again: the rest stays as it was, even where the recipe has changed.
-fn with_parts(mut lock: Lock, scope: &Scope, asked: &Asked, mut parts: Parts) -> Lock {
+fn with_parts(
+    request: &Request<'_>,
+    mut lock: Lock,
+    scope: &Scope,
+    asked: &Asked,
+    mut parts: Parts,
+) -> Lock {
+    lock.base = request.base.cloned();
     lock.packages = parts.debian.base;
     lock.wheels = parts.python.wheels;
     for build in &mut lock.builds {
@@ -99,6 +106,9 @@ fn with_parts(mut lock: Lock, scope: &Scope, asked: &Asked, mut parts: Parts) ->
 
 /// What was resolved again answers what the recipe asks for now.
 fn answer(locked: &mut Asked, scope: &Scope, asked: &Asked) {
+    if *scope == Scope::Base {
+        locked.base.clone_from(&asked.base);
+    }
     let debian = matches!(scope, Scope::Debian | Scope::Package(_));
     let python = matches!(scope, Scope::Distribution(_));
     if debian {

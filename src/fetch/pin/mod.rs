@@ -58,7 +58,7 @@ pub struct Request<'a> {
     pub previous: Option<&'a Lock>,
     /// `--update NAME`: resolve this one thing again and leave everything else as it is.
     ///
-    /// A distribution, a Debian package, `debian` for all of them, or a local file; `debian:NAME`
+    /// `base`, a distribution, a Debian package, `debian` for all of them, or a local file; `debian:NAME`
     /// and `python:NAME` where a name is both.
     pub update: Option<&'a str>,
 }

@@ -11,6 +11,8 @@ use crate::recipe::nearest;
 pub(super) enum Scope {
     /// The whole recipe; what the previous lock says is preferred.
     Everything,
+    /// The registry's image, to what its tag means now.
+    Base,
     /// All Debian packages, to what the archives have now.
     Debian,
     /// One Debian package.
@@ -37,6 +39,9 @@ pub(super) fn of(request: &Request<'_>) -> Result<Scope, PinError> {
 fn named(request: &Request<'_>, lock: &Lock, name: &str) -> Result<Scope, PinError> {
     if name == "debian" {
         return Ok(Scope::Debian);
+    }
+    if name == "base" && request.recipe.image.base.registry().is_some() {
+        return Ok(Scope::Base);
     }
     if let Some(package) = name.strip_prefix("debian:") {
         return one(lock, package, package_named(lock, package));

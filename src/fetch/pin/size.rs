@@ -6,7 +6,7 @@ use reqwest::Url;
 
 use super::PinError;
 use super::pylock::IndexFile;
-use crate::fetch::client::{Client, Request};
+use crate::fetch::client::{Ask, Client, Request};
 use crate::settings::Settings;
 
 /// Bytes of `file`: what the index says, else what its server says before it sends any.

@@ -1,0 +1,100 @@
+//! `repro push`
+
+use std::process::ExitCode;
+
+use clap::Args;
+use serde_json::json;
+
+use super::context::Context;
+use super::error::CliError;
+use super::output;
+use super::reference::{self, Reference};
+use crate::build::source_of;
+use crate::image::Image;
+use crate::registry::{self, Attached, Pushed};
+use crate::store::Store;
+
+/// Bring an image to a registry; build it first where it is not built yet
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Layers are streamed while they are made, and what the registry has is not sent. \
+    Its digest there is the seal. Lock and recipe are kept beside \
+    it. Credentials are those of `docker login`.\n\nExamples:\n  \
+    repro push seg-debian registry.test/team/seg          by its digest alone\n  \
+    repro push seg-debian registry.test/team/seg:2026     and under a tag"
+)]
+pub struct Arguments {
+    /// The image: a name, `NAME@DIGEST` or an unambiguous prefix of its seal
+    image: String,
+
+    /// Where to: `registry.test/team/image`, with a tag or without
+    reference: registry::Reference,
+}
+
+pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliError> {
+    let store = context.store()?;
+    let (image, pushed) = match reference::resolve(context, &store, &arguments.image)? {
+        Reference::Recipe(name) => build(context, &store, &name, &arguments.reference)?,
+        Reference::Sealed { seal, .. } => {
+            let image = Image::load(&store, &seal)?;
+            context.fetch_layers(&store, &image)?;
+            let pushed = push(context, &store, &image, &arguments.reference)?;
+            (image, pushed)
+        }
+    };
+    let source = source_of(&store, &image.seal)?;
+    let recipe = source.recipe.map(|recipe| store.read_blob(&recipe)).transpose()?;
+    let attached = Attached { lock: store.read_blob(&source.lock)?, recipe };
+    let (settings, stop) = (&context.settings, context.stop.flag());
+    registry::attach(settings, &store, &arguments.reference, &image.seal, &attached, &stop)?;
+    show(context, &image, &pushed);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Builds what is not built yet, in the one pass that sends it.
+fn build(
+    context: &Context,
+    store: &Store,
+    name: &str,
+    target: &registry::Reference,
+) -> Result<(Image, Pushed), CliError> {
+    let lock = super::build::current_lock(context, name)?;
+    let recipe = context.recipe(name)?;
+    let engine = context.engine()?;
+    let builder = context.builder(store, &engine, &context.images()?, Some(&recipe));
+    builder.fetch_layers(&lock)?;
+    let mut done = None;
+    let built = builder.build_streaming(&lock, |image| {
+        let pushed = push(context, store, image, target)?;
+        if Image::load(store, &image.seal).is_err() {
+            registry::prove_unsent(store, image, &pushed)?;
+        }
+        done = Some(pushed);
+        Ok::<_, CliError>(())
+    })?;
+    super::build::seal_lock(context, &lock, &built)?;
+    let pushed = done.expect("a build that succeeds has streamed its image");
+    Ok((built.image, pushed))
+}
+
+fn push(
+    context: &Context,
+    store: &Store,
+    image: &Image,
+    target: &registry::Reference,
+) -> Result<Pushed, CliError> {
+    let (settings, stop) = (&context.settings, context.stop.flag());
+    Ok(registry::push(settings, store, image, target, &context.display, &stop)?)
+}
+
+fn show(context: &Context, image: &Image, pushed: &Pushed) {
+    if context.json {
+        return output::json(&json!({
+            "image": image.name, "seal": image.seal, "reference": pushed.reference.to_string(),
+            "sent": pushed.sent, "present": pushed.present, "mounted": pushed.mounted,
+        }));
+    }
+    let had = pushed.present.len() + pushed.mounted.len();
+    output::note(&format!("sent {}; the registry had {had} blobs", output::size(pushed.sent)));
+    output::print(&format!("{}\n", pushed.reference));
+}

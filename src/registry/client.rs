@@ -1,0 +1,214 @@
+//! One exchange with a registry: a request, whoever must be convinced first, and an answer.
+//!
+//! Requests go through the client of `fetch`, so that proxies, certificates, patience and the wish
+//! to stop are the same for everything that is downloaded. Nothing is sent to a host that its user
+//! did not name: the client drops credentials when it is led to another one.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Mutex, PoisonError};
+
+use reqwest::Url;
+use reqwest::blocking::{Client as HttpClient, RequestBuilder, Response};
+use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue, RANGE};
+
+use super::access;
+use crate::digest::Digest;
+use crate::fetch::{
+    Answer, Ask, Attempts, Ending, FetchError, Refusal, Request, Stopped, Trouble, http_client,
+    retry_after, send, wait,
+};
+use crate::settings::{RegistryPlace, Settings};
+
+/// A manifest may be as large as this; registries refuse more than 4 MiB (OCI distribution
+/// specification 1.1, "Pushing Manifests").
+const LARGEST_MANIFEST: usize = 8 << 20;
+
+/// The kinds of manifest that are understood, and the one of which it can be said why it is not.
+const MANIFESTS: &str = "application/vnd.oci.image.index.v1+json, \
+    application/vnd.oci.image.manifest.v1+json, \
+    application/vnd.docker.distribution.manifest.list.v2+json, \
+    application/vnd.docker.distribution.manifest.v2+json, \
+    application/vnd.docker.distribution.manifest.v1+prettyjws";
+
+/// What somebody wants to do with a repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Action {
+    /// Read it.
+    Pull,
+    /// Write to it.
+    Push,
+}
+
+/// Asks registries.
+pub(super) struct Client<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) http: HttpClient,
+    pub(super) stop: &'a AtomicBool,
+    /// What convinced a registry, by its host, repository and what was to be done.
+    passes: Mutex<BTreeMap<(String, String, Action), HeaderValue>>,
+}
+
+/// A manifest as a registry sent it.
+#[derive(Debug, Clone)]
+pub(super) struct Manifest {
+    pub(super) bytes: Vec<u8>,
+    pub(super) media_type: String,
+}
+
+impl Manifest {
+    pub(super) fn digest(&self) -> Digest {
+        Digest::of(&self.bytes)
+    }
+}
+
+/// Why something did not happen, after as many attempts as made sense.
+#[derive(Debug)]
+pub(super) enum NotDone {
+    Stopped,
+    Refused { attempts: u32, last: Trouble },
+}
+
+impl NotDone {
+    /// As what came of asking one place.
+    pub(super) fn refusal(self) -> Result<Refusal, Stopped> {
+        match self {
+            Self::Stopped => Err(Stopped),
+            Self::Refused { attempts, last } => Ok(Refusal::Trouble { attempts, last }),
+        }
+    }
+}
+
+impl<'a> Client<'a> {
+    pub(super) fn new(settings: &'a Settings, stop: &'a AtomicBool) -> Result<Self, FetchError> {
+        Ok(Self { settings, http: http_client(settings)?, stop, passes: Mutex::default() })
+    }
+
+    /// Sends what `request` makes; a registry that wants to know who asks is told once.
+    pub(super) fn exchange(
+        &self,
+        place: &RegistryPlace,
+        action: Action,
+        url: &Url,
+        request: &mut dyn FnMut(&HttpClient, Url) -> RequestBuilder,
+    ) -> Result<Response, Ending> {
+        let key = (place.host(), place.repository.clone(), action);
+        let mut pass = self.passes().get(&key).cloned();
+        for attempt in 0.. {
+            let mut sending = request(&self.http, url.clone());
+            // A registry may send an upload elsewhere; whoever is there is not told who asks.
+            if let Some(pass) = pass.as_ref().filter(|_| url.origin() == place.url.origin()) {
+                sending = sending.header(AUTHORIZATION, pass.clone());
+            }
+            let response = send(sending, self.stop)?;
+            if response.status().as_u16() != 401 || attempt > 0 {
+                return Ok(response);
+            }
+            let found = access::answer(self, place, action, &response)?;
+            self.passes().insert(key.clone(), found.clone());
+            pass = Some(found);
+        }
+        unreachable!("the second answer is returned whatever it is")
+    }
+
+    fn passes(&self) -> std::sync::MutexGuard<'_, BTreeMap<(String, String, Action), HeaderValue>> {
+        self.passes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The manifest that a tag or digest names; `Ok(None)` if the place has none.
+    pub(super) fn manifest(
+        &self,
+        place: &RegistryPlace,
+        version: &str,
+    ) -> Result<Option<Manifest>, Ending> {
+        let url = manifest_url(place, version);
+        let response = self.exchange(place, Action::Pull, &url, &mut |http, url| {
+            http.get(url).header(ACCEPT, MANIFESTS)
+        })?;
+        let Some(response) = expected(place, response)? else { return Ok(None) };
+        let mut answer = Answer::of(response);
+        let mut bytes = Vec::new();
+        while let Some(piece) = answer.next(self.stop)? {
+            bytes.extend_from_slice(&piece);
+            if bytes.len() > LARGEST_MANIFEST {
+                let reason = "the manifest has more than 8 MiB".to_owned();
+                return Err(Trouble::Unusable { reason }.into());
+            }
+        }
+        Ok(Some(Manifest { bytes, media_type: answer.head.media_type }))
+    }
+
+    /// Tries something until it is done or there is no use in going on.
+    pub(super) fn persist<T>(
+        &self,
+        mut attempt: impl FnMut() -> Result<T, Ending>,
+    ) -> Result<T, NotDone> {
+        let mut attempts = Attempts::default();
+        loop {
+            let last = match attempt() {
+                Ok(value) => return Ok(value),
+                Err(Ending::Stopped) => return Err(NotDone::Stopped),
+                Err(Ending::Trouble(trouble)) => trouble,
+            };
+            match attempts.after(&last, 0) {
+                Some(time) => wait(time, self.stop).map_err(|Stopped| NotDone::Stopped)?,
+                None => return Err(NotDone::Refused { attempts: attempts.made(), last }),
+            }
+        }
+    }
+}
+
+/// Asks one place of a repository, for the downloads of `fetch`.
+pub(super) struct Asker<'a> {
+    pub(super) client: &'a Client<'a>,
+    pub(super) place: &'a RegistryPlace,
+}
+
+impl Ask for Asker<'_> {
+    fn ask(&self, request: &Request, _stop: &AtomicBool) -> Result<Option<Answer>, Ending> {
+        let accept = match request.url.path().contains("/manifests/") {
+            true => MANIFESTS,
+            false => request.accept.unwrap_or("*/*"),
+        };
+        let response =
+            self.client.exchange(self.place, Action::Pull, &request.url, &mut |http, url| {
+                let sending = http.get(url).header(ACCEPT, accept);
+                match request.from {
+                    0 => sending,
+                    from => sending.header(RANGE, format!("bytes={from}-")),
+                }
+            })?;
+        Ok(expected(self.place, response)?.map(Answer::of))
+    }
+}
+
+/// The answer if it is one to go on with, nothing if there is nothing, else what went wrong.
+pub(super) fn expected(
+    place: &RegistryPlace,
+    response: Response,
+) -> Result<Option<Response>, Trouble> {
+    match response.status().as_u16() {
+        200..=299 => Ok(Some(response)),
+        404 | 410 => Ok(None),
+        code @ (401 | 403) => Err(access::denied(place, code)),
+        code => {
+            let retry_after = retry_after(response.headers());
+            Err(Trouble::Status { code, retry_after })
+        }
+    }
+}
+
+pub(super) fn manifest_url(place: &RegistryPlace, version: &str) -> Url {
+    below(place, &format!("manifests/{version}"))
+}
+
+pub(super) fn blob_url(place: &RegistryPlace, digest: &Digest) -> Url {
+    below(place, &format!("blobs/{digest}"))
+}
+
+/// A URL below a place's repository.
+pub(super) fn below(place: &RegistryPlace, rest: &str) -> Url {
+    let mut url = place.url.clone();
+    url.set_path(&format!("/v2/{}/{rest}", place.repository));
+    url
+}
