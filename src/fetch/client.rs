@@ -5,20 +5,22 @@
 
 use std::fs;
 use std::io::{self, Read};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use reqwest::blocking::{Client as HttpClient, RequestBuilder, Response};
+use reqwest::blocking::{Client as HttpClient, ClientBuilder, RequestBuilder, Response};
 use reqwest::header::{
     ACCEPT, CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, RANGE, RETRY_AFTER,
 };
-use reqwest::{NoProxy, Proxy, Url};
+use reqwest::{Certificate, NoProxy, Proxy, Url};
 
 use super::error::{FetchError, Trouble};
 use super::retry::{Ending, Stopped};
-use crate::settings::Settings;
+use super::wanted::Place;
+use crate::settings::{Proxies, Settings, SettingsError};
 
 /// A connection that is not there by then will not come.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
@@ -37,14 +39,38 @@ pub(crate) trait Ask: Sync {
 }
 
 /// Asks servers, and the local file system for `file` URLs.
+///
+/// pip and apt know proxies and certificates of their own, so each kind of publisher has its client.
 #[derive(Debug, Clone)]
 pub(super) struct Client {
-    http: HttpClient,
+    python: HttpClient,
+    debian: HttpClient,
+}
+
+/// Whose settings hold for a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Publisher {
+    Python,
+    Debian,
+    /// Asked by the client of `registry`, never by [`Client`].
+    Registry,
+}
+
+impl Publisher {
+    /// The publisher of what lies at a place.
+    pub(crate) fn of(place: &Place) -> Self {
+        match place {
+            Place::Debian { .. } => Self::Debian,
+            Place::Python { .. } => Self::Python,
+            Place::Registry { .. } => Self::Registry,
+        }
+    }
 }
 
 /// What is asked for.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
+    pub(crate) publisher: Publisher,
     pub(crate) url: Url,
     pub(crate) accept: Option<&'static str>,
     /// The first byte wanted.
@@ -78,27 +104,11 @@ pub(crate) struct Answer {
 
 /// A client with the proxies and the patience of the settings, and the system's trust.
 pub(crate) fn http_client(settings: &Settings) -> Result<HttpClient, FetchError> {
-    // Whoever was first chose a provider; any will do.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let mut builder = HttpClient::builder()
-        .user_agent(concat!("repro/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(CONNECT_TIMEOUT)
-        .timeout(settings.silence_limit()?)
-        .no_proxy();
-    let proxies = settings.proxies();
-    let none_for = proxies.none_for.as_deref().and_then(NoProxy::from_string);
-    let client = |what| move |source| FetchError::Client { what, source };
-    if let Some(url) = &proxies.http {
-        let proxy = Proxy::http(url).map_err(client("the proxy of HTTP_PROXY"))?;
-        builder = builder.proxy(proxy.no_proxy(none_for.clone()));
-    }
-    if let Some(url) = &proxies.https {
-        let proxy = Proxy::https(url).map_err(client("the proxy of HTTPS_PROXY"))?;
-        builder = builder.proxy(proxy.no_proxy(none_for));
-    }
-    let certificates = "certificates (SSL_CERT_FILE, SSL_CERT_DIR, or the system's)";
-    builder.build().map_err(client(certificates))
+    let builder = builder(settings.silence_limit()?, settings.proxies())?;
+    builder.build().map_err(client(CERTIFICATES))
 }
+
+const CERTIFICATES: &str = "certificates (SSL_CERT_FILE, SSL_CERT_DIR, or the system's)";
 
 impl Ask for Client {
     fn ask(&self, request: &Request, stop: &AtomicBool) -> Result<Option<Answer>, Ending> {
@@ -123,14 +133,27 @@ impl Ask for Client {
 
 impl Client {
     pub(super) fn new(settings: &Settings) -> Result<Self, FetchError> {
-        Ok(Self { http: http_client(settings)? })
+        let limit = settings.silence_limit()?;
+        let mut python = builder(limit, settings.python_proxies()?)?;
+        if let Some(path) = settings.python_certificates()? {
+            python = python.tls_certs_merge(certificates(&path)?);
+        }
+        let debian = builder(limit, settings.debian_proxies())?;
+        Ok(Self {
+            python: python.build().map_err(client(CERTIFICATES))?,
+            debian: debian.build().map_err(client(CERTIFICATES))?,
+        })
     }
 
     fn send(&self, request: &Request) -> Result<Option<Opened>, Trouble> {
         if request.url.scheme() == "file" {
             return open_file(request);
         }
-        let mut sending = self.http.get(request.url.clone());
+        let http = match request.publisher {
+            Publisher::Python => &self.python,
+            Publisher::Debian | Publisher::Registry => &self.debian,
+        };
+        let mut sending = http.get(request.url.clone());
         if let Some(accept) = request.accept {
             // Only pages are compressed in transit; packages are compressed already.
             sending = sending.header(ACCEPT, accept).header("accept-encoding", "gzip");
@@ -149,6 +172,39 @@ impl Client {
             }
         }
     }
+}
+
+fn builder(limit: Duration, proxies: Proxies) -> Result<ClientBuilder, FetchError> {
+    // Whoever was first chose a provider; any will do.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut builder = HttpClient::builder()
+        .user_agent(concat!("repro/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(CONNECT_TIMEOUT)
+        .timeout(limit)
+        .no_proxy();
+    let none_for = proxies.none_for.as_deref().and_then(NoProxy::from_string);
+    if let Some(url) = &proxies.http {
+        let proxy =
+            Proxy::http(url).map_err(client("the proxy for http (HTTP_PROXY, pip, apt)"))?;
+        builder = builder.proxy(proxy.no_proxy(none_for.clone()));
+    }
+    if let Some(url) = &proxies.https {
+        let what = "the proxy for https (HTTPS_PROXY, pip, apt)";
+        let proxy = Proxy::https(url).map_err(client(what))?;
+        builder = builder.proxy(proxy.no_proxy(none_for));
+    }
+    Ok(builder)
+}
+
+fn certificates(path: &Path) -> Result<Vec<Certificate>, FetchError> {
+    let read = |source| SettingsError::Read { path: path.to_owned(), source };
+    let text = fs::read(path).map_err(read)?;
+    Certificate::from_pem_bundle(&text)
+        .map_err(client("the certificates of PIP_CERT or of `cert` in pip's configuration"))
+}
+
+fn client(what: &'static str) -> impl FnOnce(reqwest::Error) -> FetchError {
+    move |source| FetchError::Client { what, source }
 }
 
 fn open_file(request: &Request) -> Result<Option<Opened>, Trouble> {

@@ -4,7 +4,7 @@ use std::sync::atomic::AtomicBool;
 
 use reqwest::Url;
 
-use super::client::{Answer, Ask, Request};
+use super::client::{Answer, Ask, Publisher, Request};
 use super::error::{Refusal, Trouble};
 use super::progress::Progress;
 use super::retry::{Attempts, Ending, Stopped, wait};
@@ -97,7 +97,8 @@ impl Downloader<'_> {
         if writer.size() == wanted.size && wanted.size > 0 {
             return Ok(());
         }
-        let request = Request { url: url.clone(), accept: None, from: writer.size() };
+        let publisher = Publisher::of(&wanted.place);
+        let request = Request { publisher, url: url.clone(), accept: None, from: writer.size() };
         let answer = self.client.ask(&request, self.stop)?;
         let mut answer = answer.ok_or(Failed::Refused(Refusal::NotFound))?;
         if answer.head.from != writer.size() {

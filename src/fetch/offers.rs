@@ -8,12 +8,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use flate2::read::MultiGzDecoder;
 use reqwest::Url;
 
-use super::client::{Answer, Ask, Client, Request};
+use super::client::{Answer, Ask, Client, Publisher, Request};
 use super::error::{FetchError, Refusal, Trouble};
 use super::index::{self, Link};
 use super::retry::{Attempts, Ending, Stopped, wait};
 use super::wanted::{Place, Wanted};
-use crate::settings::{Archive, Location, PythonSources, Settings, SettingsError};
+use crate::settings::{Archive, Credentials, Location, PythonSources, Settings, SettingsError};
 
 /// A page larger than this is none: the largest projects have some 10 MB.
 const LARGEST_PAGE: u64 = 128 << 20;
@@ -44,6 +44,7 @@ pub(super) enum NoOffer {
 pub(super) struct Offers<'a> {
     python: PythonSources,
     archives: BTreeMap<String, Vec<Archive>>,
+    credentials: Credentials,
     client: &'a Client,
     stop: &'a AtomicBool,
     offline: bool,
@@ -70,8 +71,8 @@ impl<'a> Offers<'a> {
                 Place::Debian { .. } | Place::Registry { .. } => {}
             }
         }
-        let pages = Mutex::default();
-        Ok(Self { python, archives, client, stop, offline, pages })
+        let (pages, credentials) = (Mutex::default(), settings.credentials());
+        Ok(Self { python, archives, credentials, client, stop, offline, pages })
     }
 
     /// The places to ask for an input, in order.
@@ -137,7 +138,11 @@ impl<'a> Offers<'a> {
             Some(announced) if announced != wanted.digest => {
                 Err(NoOffer::Refused(Refusal::Announced(announced)))
             }
-            _ => Ok(with_credentials(link.url.clone(), page)),
+            _ => {
+                let mut url = with_credentials(link.url.clone(), page);
+                self.credentials.add_to(&mut url);
+                Ok(url)
+            }
         }
     }
 
@@ -172,7 +177,8 @@ impl<'a> Offers<'a> {
     }
 
     fn read_page(&self, page: &Url) -> Result<Option<Vec<Link>>, Ending> {
-        let request = Request { url: page.clone(), accept: Some(index::ACCEPT), from: 0 };
+        let (publisher, url) = (Publisher::Python, page.clone());
+        let request = Request { publisher, url, accept: Some(index::ACCEPT), from: 0 };
         let Some(mut answer) = self.client.ask(&request, self.stop)? else { return Ok(None) };
         let body = self.read_body(&mut answer)?;
         let head = &answer.head;

@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::client::{Action, Client};
 use crate::fetch::{Answer, Ending, Trouble, retry_after, send};
-use crate::settings::{Credentials, RegistryPlace};
+use crate::settings::{RegistryCredentials, RegistryPlace};
 
 /// A token is some kilobytes; more is none.
 const LARGEST_TOKEN: usize = 1 << 20;
@@ -45,7 +45,7 @@ pub(super) fn answer(
     match challenge(response.headers()) {
         None => Err(denied(place, 401).into()),
         Some(Challenge::Basic) => match credentials {
-            Some(Credentials::Password { user, password }) => {
+            Some(RegistryCredentials::Password { user, password }) => {
                 let asking = client.http.get(place.url.clone()).basic_auth(user, Some(password));
                 let built = asking.build().ok();
                 let header = built.and_then(|it| it.headers().get(AUTHORIZATION).cloned());
@@ -86,7 +86,7 @@ fn token(
     action: Action,
     realm: Url,
     service: Option<&str>,
-    credentials: Option<Credentials>,
+    credentials: Option<RegistryCredentials>,
 ) -> Result<HeaderValue, Ending> {
     let scope = match action {
         Action::Pull => format!("repository:{}:pull", place.repository),
@@ -95,7 +95,7 @@ fn token(
     let mut pairs = vec![("scope", scope.as_str())];
     pairs.extend(service.map(|service| ("service", service)));
     let request = match &credentials {
-        Some(Credentials::IdentityToken(token)) => {
+        Some(RegistryCredentials::IdentityToken(token)) => {
             pairs.extend([
                 ("grant_type", "refresh_token"),
                 ("client_id", "repro"),
@@ -136,12 +136,14 @@ fn asking(
     client: &Client<'_>,
     mut realm: Url,
     pairs: &[(&str, &str)],
-    credentials: Option<&Credentials>,
+    credentials: Option<&RegistryCredentials>,
 ) -> RequestBuilder {
     realm.query_pairs_mut().extend_pairs(pairs);
     let request = client.http.get(realm);
     match credentials {
-        Some(Credentials::Password { user, password }) => request.basic_auth(user, Some(password)),
+        Some(RegistryCredentials::Password { user, password }) => {
+            request.basic_auth(user, Some(password))
+        }
         _ => request,
     }
 }

@@ -5,6 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::apt_conf::AptConfiguration;
 use super::{Environment, Location, SettingsError};
 
 /// One archive with one suite, as apt is told to use it.
@@ -46,14 +47,10 @@ pub(super) fn sources(environment: &Environment) -> Result<Vec<AptSource>, Setti
 
 /// `sources.list`, then the files of `sources.list.d` by name.
 fn places(environment: &Environment) -> Result<Vec<PathBuf>, SettingsError> {
-    let configuration = configuration(environment);
-    let place = |key: &str, default: &str| {
-        let path = configuration.get(key).map_or(default, String::as_str);
-        environment.system(&format!("/etc/apt/{path}"))
-    };
-    let place = |key: &str, default: &str| match configuration.get(key) {
-        Some(path) if path.starts_with('/') => environment.system(path),
-        _ => place(key, default),
+    let configuration = AptConfiguration::read(environment);
+    let place = |key: &str, default: &str| match configuration.value(key).unwrap_or(default) {
+        path if path.starts_with('/') => environment.system(path),
+        path => environment.system(&format!("/etc/apt/{path}")),
     };
     let folder = place("dir::etc::sourceparts", "sources.list.d");
     let mut parts = Vec::new();
@@ -69,18 +66,6 @@ fn places(environment: &Environment) -> Result<Vec<PathBuf>, SettingsError> {
     parts.sort();
     parts.insert(0, place("dir::etc::sourcelist", "sources.list"));
     Ok(parts)
-}
-
-/// The plain assignments (`Dir::Etc::SourceList "…";`) of the file that `APT_CONFIG` names, with
-/// keys in lower case.
-fn configuration(environment: &Environment) -> BTreeMap<String, String> {
-    let text = environment.path("APT_CONFIG").and_then(|path| fs::read_to_string(path).ok());
-    let text = text.unwrap_or_default();
-    let assignments = text.lines().filter_map(|line| {
-        let (key, value) = line.trim().strip_suffix(';')?.split_once(char::is_whitespace)?;
-        Some((key.to_lowercase(), value.trim().trim_matches('"').to_owned()))
-    });
-    assignments.filter(|(key, _)| key.starts_with("dir::etc::")).collect()
 }
 
 /// `deb [option=value …] uri suite component …`

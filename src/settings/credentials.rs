@@ -16,7 +16,7 @@ const HUB_KEY: &str = "https://index.docker.io/v1/";
 
 /// What a registry is told about who is asking. Never printed.
 #[derive(Clone, PartialEq, Eq)]
-pub enum Credentials {
+pub enum RegistryCredentials {
     /// A name and a password.
     Password {
         /// The name.
@@ -28,9 +28,9 @@ pub enum Credentials {
     IdentityToken(String),
 }
 
-impl fmt::Debug for Credentials {
+impl fmt::Debug for RegistryCredentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Credentials(***)")
+        f.write_str("RegistryCredentials(***)")
     }
 }
 
@@ -69,7 +69,7 @@ pub(super) fn find(
     environment: &Environment,
     host: &str,
     repository: &str,
-) -> Result<Option<Credentials>, SettingsError> {
+) -> Result<Option<RegistryCredentials>, SettingsError> {
     for path in environment.credential_files() {
         let file = match fs::read_to_string(&path) {
             Ok(text) => parse(&text, &path)?,
@@ -99,21 +99,21 @@ fn of_file(
     host: &str,
     repository: &str,
     path: &Path,
-) -> Result<Option<Credentials>, SettingsError> {
+) -> Result<Option<RegistryCredentials>, SettingsError> {
     let helper = file.cred_helpers.get(host).or(file.creds_store.as_ref());
     if let Some(found) = helper.and_then(|helper| ask(environment, helper, host)) {
         return Ok(Some(found));
     }
     let Some(entry) = entry(file, host, repository) else { return Ok(None) };
     if let Some(token) = entry.identitytoken.as_ref().filter(|token| !token.is_empty()) {
-        return Ok(Some(Credentials::IdentityToken(token.clone())));
+        return Ok(Some(RegistryCredentials::IdentityToken(token.clone())));
     }
     let Some(text) = entry.auth.as_ref().filter(|text| !text.is_empty()) else { return Ok(None) };
     let found = decode(text).and_then(|bytes| {
         let text = String::from_utf8(bytes).ok()?;
         let (user, password) = text.split_once(':')?;
         let password = password.trim_end_matches('\0');
-        Some(Credentials::Password { user: user.to_owned(), password: password.to_owned() })
+        Some(RegistryCredentials::Password { user: user.to_owned(), password: password.to_owned() })
     });
     found.map(Some).ok_or_else(|| SettingsError::Value {
         setting: format!("the entry of `{host}` in `{}`", path.display()),
@@ -147,7 +147,7 @@ fn entry<'a>(file: &'a File, host: &str, repository: &str) -> Option<&'a Entry> 
 
 /// Asks `docker-credential-NAME`. One that is not there or knows nothing is no error: most images
 /// are public, and Docker goes on without credentials as well.
-fn ask(environment: &Environment, helper: &str, host: &str) -> Option<Credentials> {
+fn ask(environment: &Environment, helper: &str, host: &str) -> Option<RegistryCredentials> {
     let host = if host == "docker.io" { HUB_KEY } else { host };
     let program = format!("docker-credential-{helper}");
     let answer = run(environment, &program, host).unwrap_or_else(|error| {
@@ -156,8 +156,8 @@ fn ask(environment: &Environment, helper: &str, host: &str) -> Option<Credential
     })?;
     let answer: HelperAnswer = serde_json::from_slice(&answer).ok()?;
     Some(match answer.username.as_str() {
-        "<token>" => Credentials::IdentityToken(answer.secret),
-        _ => Credentials::Password { user: answer.username, password: answer.secret },
+        "<token>" => RegistryCredentials::IdentityToken(answer.secret),
+        _ => RegistryCredentials::Password { user: answer.username, password: answer.secret },
     })
 }
 
@@ -216,9 +216,9 @@ mod tests {
         (folder, environment)
     }
 
-    fn password(user: &str, password: &str) -> Option<Credentials> {
+    fn password(user: &str, password: &str) -> Option<RegistryCredentials> {
         let (user, password) = (user.to_owned(), password.to_owned());
-        Some(Credentials::Password { user, password })
+        Some(RegistryCredentials::Password { user, password })
     }
 
     #[test]
@@ -240,7 +240,7 @@ mod tests {
         assert_eq!(find("old.test", "a"), password("me", "old"));
         assert_eq!(find("host.test", "team/image"), password("me", "team"));
         assert_eq!(find("host.test", "other/image"), None);
-        let token = Credentials::IdentityToken("long".to_owned());
+        let token = RegistryCredentials::IdentityToken("long".to_owned());
         assert_eq!(find("docker.io", "library/ubuntu"), Some(token));
         assert_eq!(find("empty.test", "a"), None);
         assert_eq!(find("registry.test.evil", "a"), None);

@@ -6,7 +6,7 @@
 use super::apt::{self, AptSource};
 use super::file::SettingsFile;
 use super::python::Said;
-use super::{Location, Settings, SettingsError};
+use super::{Credentials, Location, Settings, SettingsError};
 
 /// The root of one Debian archive: what `dists/` and `pool/` lie in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,6 +66,11 @@ pub(super) fn resolve(settings: &Settings, suite: &str) -> Result<Vec<Archive>, 
             None => archives
                 .extend(of_apt.iter().filter(|archive| archive.security == security).cloned()),
         }
+    }
+    let credentials = Credentials::of_apt(&settings.environment);
+    for archive in &mut archives {
+        let location = archive.location.clone();
+        archive.location = location.with_credentials(|url| credentials.add_to_archive(url));
     }
     if archives.iter().any(|archive| !archive.security) {
         return Ok(archives);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::Settings;
+use super::{Proxies, Settings, SettingsError};
 
 /// Variables that helpers are given as they are: where programs are, whose credentials
 /// (`~/.netrc`) to use, which certificates to trust.
@@ -27,12 +27,34 @@ impl Settings {
     /// Everything else stays away, so that a variable of the user's shell cannot change what is
     /// resolved except through a setting.
     pub fn helper_environment(&self) -> BTreeMap<String, String> {
+        self.environment_with(self.proxies())
+    }
+
+    /// As [`Settings::helper_environment`], for a program that asks for Python's packages.
+    ///
+    /// # Errors
+    ///
+    /// A pip configuration that cannot be read.
+    pub fn python_environment(&self) -> Result<BTreeMap<String, String>, SettingsError> {
+        let mut variables = self.environment_with(self.python_proxies()?);
+        if let Some(path) = self.python_certificates()? {
+            let path = path.to_string_lossy().into_owned();
+            variables.entry("SSL_CERT_FILE".to_owned()).or_insert(path);
+        }
+        Ok(variables)
+    }
+
+    /// As [`Settings::helper_environment`], for a program that asks for Debian's packages.
+    pub fn debian_environment(&self) -> BTreeMap<String, String> {
+        self.environment_with(self.debian_proxies())
+    }
+
+    fn environment_with(&self, proxies: Proxies) -> BTreeMap<String, String> {
         let mut variables = BTreeMap::from([("LC_ALL".to_owned(), "C.UTF-8".to_owned())]);
         for name in KEPT {
             let value = self.environment.variable(name).map(str::to_owned);
             variables.extend(value.map(|value| (name.to_owned(), value)));
         }
-        let proxies = self.proxies();
         let named = [
             ("http_proxy", proxies.http),
             ("https_proxy", proxies.https),

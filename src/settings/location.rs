@@ -33,6 +33,12 @@ impl Location {
         Ok(Self { url: as_folder(url), setting: setting.to_owned() })
     }
 
+    /// The same with name and password, where `add` knows some.
+    pub(super) fn with_credentials(mut self, add: impl FnOnce(&mut Url)) -> Self {
+        add(&mut self.url);
+        self
+    }
+
     /// The URL, ending in a slash unless it is a page, with credentials if it has any: for requests, never for printing.
     pub fn url(&self) -> &Url {
         &self.url

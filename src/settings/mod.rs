@@ -14,6 +14,7 @@
 //! somebody says otherwise. Asking the locations for anything is left to `fetch`.
 
 mod apt;
+mod apt_conf;
 mod credentials;
 mod debian;
 mod environment;
@@ -22,6 +23,7 @@ mod file;
 mod folders;
 mod helpers;
 mod location;
+mod netrc;
 mod pip;
 mod proxies;
 mod python;
@@ -31,16 +33,19 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-pub use credentials::Credentials;
+pub use credentials::RegistryCredentials;
 pub use debian::Archive;
 pub use environment::Environment;
 pub use error::SettingsError;
 pub use location::{Location, masked};
+pub use netrc::Credentials;
 pub use proxies::Proxies;
 pub use python::PythonSources;
 pub use registries::RegistryPlace;
 
+use apt_conf::AptConfiguration;
 use file::SettingsFile;
+use pip::PipConfiguration;
 
 /// Slow mirrors think for a while before they send a large file they do not have yet.
 const SILENCE_LIMIT: Duration = Duration::from_secs(60);
@@ -175,9 +180,38 @@ impl Settings {
         }
     }
 
-    /// The proxies to go through.
+    /// The proxies to go through, as the environment names them.
     pub fn proxies(&self) -> Proxies {
         Proxies::of(&self.environment)
+    }
+
+    /// The proxies to Python's packages: the environment's, else pip's own.
+    ///
+    /// # Errors
+    ///
+    /// A pip configuration that cannot be read.
+    pub fn python_proxies(&self) -> Result<Proxies, SettingsError> {
+        Ok(self.proxies().or_pips(&self.environment, &PipConfiguration::read(&self.environment)?))
+    }
+
+    /// The proxies to Debian's archives: apt's own, else the environment's.
+    pub fn debian_proxies(&self) -> Proxies {
+        self.proxies().under_apts(&AptConfiguration::read(&self.environment))
+    }
+
+    /// A file of certificates to trust beside the system's when Python's packages are asked for:
+    /// `PIP_CERT`, else `cert` in pip's configuration.
+    ///
+    /// # Errors
+    ///
+    /// A pip configuration that cannot be read, or a file that holds no certificate.
+    pub fn python_certificates(&self) -> Result<Option<PathBuf>, SettingsError> {
+        PipConfiguration::read(&self.environment)?.certificates(&self.environment)
+    }
+
+    /// Names and passwords for hosts of Python's packages that a location names none for.
+    pub fn credentials(&self) -> Credentials {
+        Credentials::of_user(&self.environment)
     }
 }
 

@@ -48,6 +48,28 @@ impl PipConfiguration {
         })
     }
 
+    /// The file of certificates that pip is told to trust.
+    pub(super) fn certificates(
+        &self,
+        environment: &Environment,
+    ) -> Result<Option<PathBuf>, SettingsError> {
+        let of_variable = environment.variable("PIP_CERT");
+        let of_variable = of_variable.map(|value| (value, "PIP_CERT".to_owned()));
+        let Some((value, setting)) = of_variable.or_else(|| self.value("cert")) else {
+            return Ok(None);
+        };
+        let path = match (value.strip_prefix("~/"), environment.home()) {
+            (Some(rest), Ok(home)) => home.join(rest),
+            _ => environment.folder().join(value),
+        };
+        let text = fs::read(&path).unwrap_or_default();
+        if String::from_utf8_lossy(&text).contains("-----BEGIN CERTIFICATE-----") {
+            return Ok(Some(path));
+        }
+        let (value, expected) = (value.to_owned(), "a file of certificates in PEM form");
+        Err(SettingsError::Value { setting, value, expected })
+    }
+
     /// The locations that a key lists.
     pub(super) fn locations(&self, key: &str) -> Option<Said> {
         let (value, setting) = self.value(key)?;

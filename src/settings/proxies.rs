@@ -1,6 +1,8 @@
 //! Proxies as other tools have them.
 
 use super::Environment;
+use super::apt_conf::AptConfiguration;
+use super::pip::PipConfiguration;
 
 /// What to go through to reach a network; each is a URL with credentials if it needs any.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -24,6 +26,44 @@ impl Proxies {
             http: either("http_proxy", "HTTP_PROXY").or_else(|| all.clone()),
             https: either("https_proxy", "HTTPS_PROXY").or(all),
             none_for: either("no_proxy", "NO_PROXY"),
+        }
+    }
+
+    /// With `PIP_PROXY`, else `proxy` of pip's configuration, for what the environment leaves open.
+    pub(super) fn or_pips(self, environment: &Environment, pip: &PipConfiguration) -> Self {
+        let named = environment.variable("PIP_PROXY").or(pip.value("proxy").map(|(url, _)| url));
+        let named = named.map(|url| match url.contains("://") {
+            true => url.to_owned(),
+            false => format!("http://{url}"),
+        });
+        Self {
+            http: self.http.or_else(|| named.clone()),
+            https: self.https.or(named),
+            none_for: self.none_for,
+        }
+    }
+
+    /// With what apt is configured with in place of what the environment says; `DIRECT` is apt's
+    /// word for none, and a host may have it alone.
+    pub(super) fn under_apts(self, apt: &AptConfiguration) -> Self {
+        let is_none = |value: &str| value.eq_ignore_ascii_case("direct");
+        let value = |key: &str| apt.value(key).map(str::to_owned);
+        let http = value("acquire::http::proxy");
+        // What is set for `http` holds for `https`, too, where nothing else is set.
+        let https = value("acquire::https::proxy").or_else(|| http.clone());
+        let chosen = |said: Option<String>, environment: Option<String>| match said {
+            Some(value) if is_none(&value) => None,
+            Some(value) => Some(value),
+            None => environment,
+        };
+        let hosts = ["acquire::http::proxy", "acquire::https::proxy"];
+        let hosts = hosts.iter().flat_map(|key| apt.below(key));
+        let direct = hosts.filter(|(_, value)| is_none(value)).map(|(host, _)| host.to_owned());
+        let none_for: Vec<_> = self.none_for.into_iter().chain(direct).collect();
+        Self {
+            http: chosen(http, self.http),
+            https: chosen(https, self.https),
+            none_for: (!none_for.is_empty()).then(|| none_for.join(",")),
         }
     }
 }

@@ -99,13 +99,21 @@ pub(super) fn resolve(settings: &Settings) -> Result<PythonSources, SettingsErro
     if let Some(said) = extra {
         indexes.extend(said.locations()?);
     }
-    Ok(PythonSources { indexes, find_links: links(settings, &pip)? })
+    Ok(PythonSources { indexes: known(settings, indexes), find_links: links(settings, &pip)? })
+}
+
+/// The locations with the user's names and passwords for their hosts.
+fn known(settings: &Settings, locations: Vec<Location>) -> Vec<Location> {
+    let credentials = settings.credentials();
+    let known = |location: Location| location.with_credentials(|url| credentials.add_to(url));
+    locations.into_iter().map(known).collect()
 }
 
 fn links(settings: &Settings, pip: &PipConfiguration) -> Result<Vec<Location>, SettingsError> {
     let said = own(settings, &FIND_LINKS, &settings.options.find_links)
         .or_else(|| of_other_tools(settings, &FIND_LINKS, pip));
-    said.map_or(Ok(Vec::new()), |said| said.locations())
+    let links = said.map_or(Ok(Vec::new()), |said| said.locations())?;
+    Ok(known(settings, links))
 }
 
 /// The main index; `None` if another tool's settings forbid indexes and ours name none.

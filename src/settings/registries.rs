@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use reqwest::Url;
 
-use super::credentials::{self, Credentials};
+use super::credentials::{self, RegistryCredentials};
 use super::{Settings, SettingsError};
 
 /// Docker's own registry goes by three names.
@@ -85,7 +85,7 @@ impl Settings {
     pub fn registry_credentials(
         &self,
         place: &RegistryPlace,
-    ) -> Result<Option<Credentials>, SettingsError> {
+    ) -> Result<Option<RegistryCredentials>, SettingsError> {
         let host = place.host();
         let host = if HUB.contains(&host.as_str()) { HUB[0].to_owned() } else { host };
         credentials::find(&self.environment, &host, &place.repository)

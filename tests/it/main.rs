@@ -15,6 +15,7 @@ mod lock_text;
 mod loopback;
 mod module_order;
 mod next_steps;
+mod others_settings;
 mod pinning;
 mod pip_equality;
 mod real_layers;

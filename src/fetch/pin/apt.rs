@@ -83,7 +83,7 @@ impl Root {
         let name = if armoured { "archive.asc" } else { "archive.gpg" };
         fs::copy(&keyring, folder.join("etc/trusted.gpg.d").join(name))
             .map_err(|source| PinError::NoKeyring { path: keyring, source })?;
-        let mut environment = context.settings.helper_environment();
+        let mut environment = context.settings.debian_environment();
         environment.insert("APT_CONFIG".to_owned(), path_text(&folder.join("apt.conf"))?);
         let certificates = environment.get("SSL_CERT_FILE").map(String::as_str);
         let configuration = configuration(&path_text(&folder)?, &recipe.architecture, certificates);

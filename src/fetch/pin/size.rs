@@ -6,7 +6,7 @@ use reqwest::Url;
 
 use super::PinError;
 use super::pylock::IndexFile;
-use crate::fetch::client::{Ask, Client, Request};
+use crate::fetch::client::{Ask, Client, Publisher, Request};
 use crate::settings::Settings;
 
 /// Bytes of `file`: what the index says, else what its server says before it sends any.
@@ -15,8 +15,9 @@ pub(super) fn of(settings: &Settings, file: &IndexFile) -> Result<u64, PinError>
         return Ok(size);
     }
     let unknown = || PinError::Unknown { what: "size", file: file.name.clone() };
-    let url = Url::parse(&file.url).map_err(|_| unknown())?;
-    let request = Request { url, accept: None, from: 0 };
+    let mut url = Url::parse(&file.url).map_err(|_| unknown())?;
+    settings.credentials().add_to(&mut url);
+    let request = Request { publisher: Publisher::Python, url, accept: None, from: 0 };
     // The body is never read: dropping the answer ends the transfer.
     let answer = Client::new(settings)?.ask(&request, &AtomicBool::new(false));
     let answer = answer.ok().flatten().ok_or_else(unknown)?;

@@ -45,7 +45,7 @@ impl<'a> Uv<'a> {
             return Err(PinError::Offline { what: "the list of Python packages" });
         }
         let cutoff = cutoff(&context.request.recipe.image.python.as_of)?;
-        let mut environment = context.settings.helper_environment();
+        let mut environment = context.settings.python_environment()?;
         let sources = context.settings.python_sources()?;
         environment.extend(locations(sources));
         for (name, value) in [
