@@ -10,7 +10,7 @@ use super::error::CliError;
 use super::output;
 use crate::fetch::pin::{self, Pinned, Request};
 use crate::layer::EPOCH;
-use crate::lock::{Lock, LockedBase};
+use crate::lock::{Lock, LockedBase, Unpinned};
 use crate::recipe::Recipe;
 use crate::registry;
 use crate::store::Store;
@@ -124,20 +124,23 @@ fn check(context: &Context, recipes: &[Recipe]) -> Result<ExitCode, CliError> {
     let mut good = true;
     let mut report = Vec::new();
     for recipe in recipes {
-        let differences: Vec<String> = match context.find_lock(&recipe.name)? {
+        let lock = context.find_lock(&recipe.name)?;
+        let differences: Vec<String> = match &lock {
             Some(lock) => lock.matches(recipe)?.iter().map(ToString::to_string).collect(),
             None => vec!["there is no lock".to_owned()],
         };
         good &= differences.is_empty();
-        report.push((recipe.name.clone(), differences));
+        let unpinned = lock.map_or(Vec::new(), |lock| lock.unpinned);
+        report.push((recipe.name.clone(), differences, unpinned));
     }
     if context.json {
-        let items = report.iter().map(|(name, differences)| {
-            json!({ "image": name, "matches": differences.is_empty(), "differences": differences })
+        let items = report.iter().map(|(name, differences, unpinned)| {
+            json!({ "image": name, "matches": differences.is_empty(), "differences": differences,
+                "unpinned": unpinned })
         });
         output::json(&items.collect::<Vec<_>>());
     } else {
-        for (name, differences) in &report {
+        for (name, differences, unpinned) in &report {
             let state = if differences.is_empty() {
                 "matches its recipe"
             } else {
@@ -145,6 +148,7 @@ fn check(context: &Context, recipes: &[Recipe]) -> Result<ExitCode, CliError> {
             };
             output::print(&format!("{name}: the lock {state}\n"));
             differences.iter().for_each(|line| output::print(&format!("  {line}\n")));
+            show_unpinned(name, unpinned);
         }
     }
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::from(2) })
@@ -174,11 +178,16 @@ fn show(lock: &Lock, changes: &[String]) {
         output::print(&format!("{}:\n", lock.name));
         changes.iter().for_each(|change| output::print(&format!("  {change}\n")));
     }
-    if !lock.unpinned.is_empty() {
-        let count = output::count(lock.unpinned.len(), "input is", "inputs are");
-        output::print(&format!("{}: {count} not pinned\n", lock.name));
+    show_unpinned(&lock.name, &lock.unpinned);
+}
+
+fn show_unpinned(name: &str, unpinned: &[Unpinned]) {
+    if unpinned.is_empty() {
+        return;
     }
-    for item in &lock.unpinned {
+    let count = output::count(unpinned.len(), "input is", "inputs are");
+    output::print(&format!("{name}: {count} not pinned\n"));
+    for item in unpinned {
         let state = if item.gone.is_some() { "gone    " } else { "unpinned" };
         output::print(&format!("  {state}  {}: {}\n", item.input, item.reason));
     }

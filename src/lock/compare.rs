@@ -103,11 +103,7 @@ impl Lock {
         found.map("text file", &contents(&self.files), &contents(&newer.files));
         found.map("local file", &files(&self.local_files), &files(&newer.local_files));
         found.map("profile file", &mounted(&self.profile_files), &mounted(&newer.profile_files));
-        let unpinned = |lock: &Self| {
-            let open = lock.unpinned.iter().filter(|item| item.gone.is_none());
-            open.map(|item| (item.input.clone(), item.reason.clone())).collect()
-        };
-        found.map("unpinned input", &unpinned(self), &unpinned(newer));
+        found.unpinned(&self.unpinned, &newer.unpinned);
         found.gone(&self.unpinned, &newer.unpinned);
         found.seal(self, newer);
         found.0
@@ -214,6 +210,25 @@ impl Differences {
             list.iter().flat_map(of).collect()
         };
         self.map("submodule", &modules(before), &modules(after));
+    }
+
+    /// An input that was not pinned is named in full already, its backticks included.
+    fn unpinned(&mut self, before: &[Unpinned], after: &[Unpinned]) {
+        let open = |items: &[Unpinned]| -> BTreeMap<String, String> {
+            let open = items.iter().filter(|item| item.gone.is_none());
+            open.map(|item| (item.input.clone(), item.reason.clone())).collect()
+        };
+        let (before, after) = (open(before), open(after));
+        let inputs: BTreeSet<_> = before.keys().chain(after.keys()).collect();
+        for input in inputs {
+            let reason = |side: &BTreeMap<String, String>| {
+                side.get(input).map(|reason| format!("({reason})"))
+            };
+            let (before, after) = (reason(&before), reason(&after));
+            if before != after {
+                self.0.push(Difference { what: format!("unpinned {input}"), before, after });
+            }
+        }
     }
 
     fn gone(&mut self, before: &[Unpinned], after: &[Unpinned]) {

@@ -104,7 +104,7 @@ mod tests {
             }
         });
         let text = fs::read(&path).unwrap();
-        assert!(text.len() % 1000 == 0 && text.iter().all(|byte| *byte == text[0]));
+        assert!(text.len().is_multiple_of(1000) && text.iter().all(|byte| *byte == text[0]));
         assert_eq!(names(folder.path()), ["a.lock"]);
     }
 

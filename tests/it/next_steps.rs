@@ -48,6 +48,21 @@ fn a_lock_with_holes_is_refused_with_each_input_and_the_variant_that_builds() {
 }
 
 #[test]
+fn checking_a_lock_names_its_holes_and_fails_only_for_another_recipe() {
+    let project = Project::new(TRACKER);
+    project.lock("tracker-debian", |lock| {
+        lock.unpinned = vec![Unpinned::new("distribution `six`", "the index could not be asked")];
+    });
+    let output = project.run(&["lock", "--check"]);
+    assert_eq!(output.status.code(), Some(0));
+    insta::assert_snapshot!(String::from_utf8(output.stdout).unwrap(), @r"
+    tracker-debian: the lock matches its recipe
+    tracker-debian: 1 input is not pinned
+      unpinned  distribution `six`: the index could not be asked
+    ");
+}
+
+#[test]
 fn locking_what_is_locked_writes_nothing_and_gives_one_document_for_all() {
     let project = Project::new(&two_variants());
     for name in ["tracker-debian", "tracker-other"] {

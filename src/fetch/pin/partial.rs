@@ -4,6 +4,8 @@
 //! requirement is then asked for by itself: those that are refused even so become holes,
 //! the others are resolved together. This needs no understanding of uv's words.
 
+use std::collections::BTreeSet;
+
 use super::PinError;
 use super::holes::{Holes, Part};
 use super::names::requirement_name;
@@ -58,17 +60,20 @@ impl Uv<'_> {
     /// The requirements that can be resolved each by itself, and the others with their errors.
     fn one_by_one(&self, question: &Question<'_>) -> Result<Halves, PinError> {
         let (mut fine, mut failed) = (Vec::new(), Vec::new());
-        for requirement in &question.requirements {
+        // What is built may be a requirement, too.
+        let distinct: BTreeSet<_> = question.requirements.iter().collect();
+        for requirement in distinct {
             let alone = Question {
                 purpose: format!("`{requirement}`"),
                 requirements: vec![requirement.clone()],
                 builds: question.builds,
                 preferred: Vec::new(),
             };
-            match self.resolve(&alone) {
+            // Only whether there is an answer matters; what it says would not be used.
+            match self.ask(&alone) {
                 Err(error) if error.is_about_inputs() => failed.push((requirement.clone(), error)),
-                found => {
-                    found?;
+                answer => {
+                    answer?;
                     fine.push(requirement.clone());
                 }
             }

@@ -64,6 +64,11 @@ impl<'a> Uv<'a> {
 
     /// The distributions that satisfy `question`, sorted by name.
     pub(super) fn resolve(&self, question: &Question<'_>) -> Result<Vec<Distribution>, PinError> {
+        pylock::parse(&self.ask(question)?)
+    }
+
+    /// What uv writes for `question`.
+    pub(super) fn ask(&self, question: &Question<'_>) -> Result<String, PinError> {
         check(question)?;
         (self.context.progress)(&format!("resolving the wheels for {}", question.purpose));
         let folder = self.context.store.scratch("uv")?;
@@ -86,8 +91,7 @@ impl<'a> Uv<'a> {
         })
         .map_err(looking_at(self.sources.indexes.iter().chain(&self.sources.find_links)))?;
         let path = folder.join("pylock.toml");
-        let text = fs::read_to_string(&path).map_err(|error| UV.answer(error.to_string()))?;
-        pylock::parse(&text)
+        fs::read_to_string(&path).map_err(|error| UV.answer(error.to_string()))
     }
 }
 
