@@ -21,6 +21,7 @@ pub mod settings;
 pub mod fetch;
 pub mod layer;
 pub mod image;
+pub mod registry;
 pub mod engine;
 pub mod build;
 pub mod bench;

@@ -195,7 +195,8 @@ pub fn list(store: &Store) -> Result<Vec<(String, Digest)>, ImageError> {
     Ok(images)
 }
 
-fn documents(store: &Store, seal: &Digest) -> Result<Documents, ImageError> {
+/// Configuration and manifest of the image with this seal.
+pub fn documents(store: &Store, seal: &Digest) -> Result<Documents, ImageError> {
     let manifest = store.read_blob(seal)?;
     let config = store.read_blob(&manifest::config_digest(&manifest)?)?;
     Ok(Documents { config, manifest })

@@ -3,10 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The order of `ARCHITECTURE.md`; `registry` joins it with registry bases.
-const ORDER: [&str; 14] = [
+/// The order of `ARCHITECTURE.md`.
+const ORDER: [&str; 15] = [
     "digest", "store", "recipe", "dataset", "lock", "settings", "fetch", "layer", "image",
-    "engine", "build", "bench", "report", "cli",
+    "registry", "engine", "build", "bench", "report", "cli",
 ];
 
 fn rust_files(path: &Path, files: &mut Vec<PathBuf>) {
