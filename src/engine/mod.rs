@@ -23,6 +23,8 @@ use crate::store::Store;
 pub mod embedded;
 mod error;
 pub mod fake;
+mod inside;
+mod sealed;
 
 pub use error::{EngineError, Failure};
 

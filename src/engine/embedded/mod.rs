@@ -22,6 +22,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::engine::sealed;
 use crate::engine::{Engine, EngineError, Exit, Job, Outcome, Stop};
 use crate::image::Image;
 use crate::store::Store;
@@ -66,7 +67,7 @@ impl Engine for Embedded {
         stop: &Stop,
     ) -> Result<Outcome, EngineError> {
         check_user()?;
-        bundle::check(job)?;
+        sealed::check(job)?;
         let layers = unpacked_layers(store, image)?;
         if stop.is_requested() {
             return Ok(never_started());
