@@ -20,6 +20,7 @@ use std::time::Duration;
 use crate::image::Image;
 use crate::store::Store;
 
+pub mod docker;
 pub mod embedded;
 mod error;
 pub mod fake;

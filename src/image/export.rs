@@ -55,8 +55,9 @@ fn write_layout(
     }
     for layer in distinct(&image.layers) {
         let path = blobs.join(layer.digest.hex());
-        let file = File::create(&path).map_err(writing(&path))?;
-        write_layer(store, layer, file, &path, progress)?;
+        let mut file = BufWriter::new(File::create(&path).map_err(writing(&path))?);
+        write_layer(store, layer, &mut file, progress)?;
+        file.flush().map_err(writing(&path))?;
     }
     Ok(())
 }
@@ -74,7 +75,11 @@ pub fn export_archive(
         return Err(ImageError::Exists { path: archive.to_owned() });
     }
     let partial = partial_name(archive);
-    let written = write_archive(store, image, &partial, progress);
+    let written = File::create(&partial).map_err(writing(&partial)).and_then(|file| {
+        let mut file = BufWriter::new(file);
+        write_archive(store, image, &mut file, progress)?;
+        file.flush().map_err(writing(&partial))
+    });
     match written {
         Ok(()) => fs::rename(&partial, archive).map_err(writing(archive)),
         Err(error) => {
@@ -84,29 +89,28 @@ pub fn export_archive(
     }
 }
 
-fn write_archive(
+/// Writes the archive of [`export_archive`] to wherever it is wanted.
+pub fn write_archive(
     store: &Store,
     image: &Image,
-    path: &Path,
+    out: &mut (dyn Write + Send),
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<(), ImageError> {
-    let mut file = File::create(path).map_err(writing(path))?;
     let mut small = small_files(store, image)?;
     small.push(("manifest.json".to_owned(), docker_manifest(store, image)?));
     small.sort();
     for (name, bytes) in small {
         let entry = [layer::archive_header(&name, bytes.len() as u64), bytes].concat();
-        file.write_all(&entry).map_err(writing(path))?;
-        pad(&mut file, entry.len() as u64).map_err(writing(path))?;
+        out.write_all(&entry).map_err(ImageError::Pass)?;
+        pad(out, entry.len() as u64).map_err(ImageError::Pass)?;
     }
     for layer in distinct(&image.layers) {
         let name = blob_name(&layer.digest);
-        file.write_all(&layer::archive_header(&name, layer.size)).map_err(writing(path))?;
-        let target = file.try_clone().map_err(writing(path))?;
-        write_layer(store, layer, target, path, progress)?;
-        pad(&mut file, layer.size).map_err(writing(path))?;
+        out.write_all(&layer::archive_header(&name, layer.size)).map_err(ImageError::Pass)?;
+        write_layer(store, layer, out, progress)?;
+        pad(out, layer.size).map_err(ImageError::Pass)?;
     }
-    file.write_all(&[0; 1024]).map_err(writing(path))
+    out.write_all(&[0; 1024]).map_err(ImageError::Pass)
 }
 
 /// Every file of the layout that is not a layer.
@@ -155,13 +159,11 @@ fn distinct(layers: &[ImageLayer]) -> impl Iterator<Item = &ImageLayer> {
 fn write_layer(
     store: &Store,
     layer: &ImageLayer,
-    file: File,
-    path: &Path,
+    out: &mut (dyn Write + Send),
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<(), ImageError> {
-    let mut target = Hashed { file: BufWriter::new(file), hasher: Hasher::new(), progress };
+    let mut target = Hashed { out, hasher: Hasher::new(), progress };
     layer.write_blob(store, &mut target)?;
-    target.file.flush().map_err(writing(path))?;
     let found_size = target.hasher.size();
     let found = target.hasher.finish();
     if found == layer.digest {
@@ -172,30 +174,30 @@ fn write_layer(
     Err(StoreError::Differs { name, expected, expected_size, found, found_size }.into())
 }
 
-/// Hashes and counts what goes into a file.
+/// Hashes and counts what is written.
 struct Hashed<'a> {
-    file: BufWriter<File>,
+    out: &'a mut (dyn Write + Send),
     hasher: Hasher,
     progress: &'a (dyn Fn(u64) + Sync),
 }
 
 impl Write for Hashed<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let count = self.file.write(bytes)?;
+        let count = self.out.write(bytes)?;
         self.hasher.update(&bytes[..count]);
         (self.progress)(count as u64);
         Ok(count)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
+        self.out.flush()
     }
 }
 
 /// Fills up to a whole tar block.
-fn pad(file: &mut File, size: u64) -> io::Result<()> {
+fn pad(out: &mut (dyn Write + Send), size: u64) -> io::Result<()> {
     let missing = size.next_multiple_of(512) - size;
-    file.write_all(&vec![0; missing as usize])
+    out.write_all(&vec![0; missing as usize])
 }
 
 fn partial_name(archive: &Path) -> PathBuf {

@@ -24,7 +24,7 @@ use crate::layer::{LayerError, LayerPlan};
 use crate::store::{Store, StoreError};
 
 pub use base::BaseConfiguration;
-pub use export::{export_archive, export_layout};
+pub use export::{export_archive, export_layout, write_archive};
 pub use json::canonical;
 pub use layer::{Content, ImageLayer};
 pub use manifest::{

@@ -15,6 +15,7 @@
 
 mod apt;
 mod debian;
+mod engine;
 mod environment;
 mod error;
 mod file;
@@ -30,6 +31,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 pub use debian::Archive;
+pub use engine::{DaemonAddress, DaemonPlace, EngineChoice};
 pub use environment::Environment;
 pub use error::SettingsError;
 pub use location::{Location, masked};
@@ -62,6 +64,8 @@ pub struct Options {
     pub debian_security_mirror: Vec<String>,
     /// `--offline`.
     pub offline: bool,
+    /// `--engine ENGINE`.
+    pub engine: Option<String>,
 }
 
 /// Everything that was set, by whomever.
@@ -169,6 +173,25 @@ impl Settings {
                 expected: "a number of seconds above 0",
             }),
         }
+    }
+
+    /// The engine that jobs are to run in.
+    ///
+    /// # Errors
+    ///
+    /// A setting that names no engine.
+    pub fn engine(&self) -> Result<EngineChoice, SettingsError> {
+        engine::choice(self)
+    }
+
+    /// Where to look for a Docker daemon, nearest first: the one place of `DOCKER_HOST` or of
+    /// Docker's current context, else every usual socket that is there, podman's among them.
+    ///
+    /// # Errors
+    ///
+    /// An address that is neither a socket nor plain TCP, or a context that cannot be read.
+    pub fn daemons(&self) -> Result<Vec<DaemonPlace>, SettingsError> {
+        engine::daemons(self)
     }
 
     /// The proxies to go through.

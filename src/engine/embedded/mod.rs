@@ -12,7 +12,7 @@
 
 mod audit;
 mod bundle;
-mod cgroup;
+pub(super) mod cgroup;
 pub mod child;
 mod order;
 pub mod rootfs;
@@ -88,11 +88,12 @@ impl Engine for Embedded {
         }
         helper.give(&order);
         let ended = helper.watch(job.timeout, stop, output)?;
+        let usage = cgroup.usage();
         Ok(Outcome {
             exit: ended.exit,
             duration: ended.duration,
-            cpu_time: cgroup.cpu_time().filter(|_| counted),
-            peak_memory: cgroup.peak_memory().filter(|_| counted),
+            cpu_time: usage.cpu_time.filter(|_| counted),
+            peak_memory: usage.peak_memory.filter(|_| counted),
         })
     }
 }

@@ -11,6 +11,8 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::engine::Exit;
+
 /// What `repro` asks for after the order; the end of the stream means [`Control::Kill`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -68,5 +70,26 @@ impl Write for &Reports {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+/// Reads a wait status (wait(2)).
+pub(in crate::engine) fn exit(status: i32) -> Exit {
+    if libc::WIFSIGNALED(status) {
+        Exit::Signal(libc::WTERMSIG(status))
+    } else {
+        Exit::Status(libc::WEXITSTATUS(status))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_status_is_a_status_or_a_signal() {
+        assert_eq!(exit(3 << 8), Exit::Status(3));
+        assert_eq!(exit(9), Exit::Signal(9));
+        assert_eq!(exit(11 | 0x80), Exit::Signal(11));
     }
 }
