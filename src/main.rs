@@ -4,7 +4,8 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     // Before anything starts a thread: libcontainer forks.
-    if let Some(code) = repro::engine::embedded::child::entry() {
+    let entries = [repro::engine::embedded::child::entry, repro::engine::docker::entry];
+    if let Some(code) = entries.iter().find_map(|entry| entry()) {
         return code;
     }
     repro::cli::main()

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::digest::DiffId;
+use crate::digest::{DiffId, Digest};
 use crate::image::ImageError;
 use crate::store::StoreError;
 
@@ -73,6 +73,59 @@ pub enum EngineError {
         /// The digest of what was unpacked.
         found: DiffId,
     },
+    /// No Docker daemon was found where one could be.
+    #[error("no Docker daemon was found\n  looked for  {}", places.join("\n              "))]
+    NoDaemon {
+        /// Where one could be.
+        places: Vec<String>,
+    },
+    /// A Docker daemon refused or failed.
+    #[error("cannot {action}: {reason}\n  daemon  {address}")]
+    Daemon {
+        /// What was tried, as a verb.
+        action: String,
+        /// The daemon.
+        address: String,
+        /// Its own words, or why it could not be asked.
+        reason: String,
+    },
+    /// The daemon is on another machine or behind a wall: what lies here cannot be mounted there.
+    #[error(
+        "the Docker daemon does not see the files of this machine, so {what} cannot be mounted\n  daemon  {address}"
+    )]
+    Unseen {
+        /// What was to be mounted.
+        what: String,
+        /// The daemon.
+        address: String,
+    },
+    /// The daemon got the image neither from our registry nor as an archive.
+    #[error(
+        "the Docker daemon cannot get `{image}`\n  seal  {seal}\n  pull  {pull}\n  load  {load}"
+    )]
+    NotTransferred {
+        /// The image.
+        image: String,
+        /// Its seal.
+        seal: Digest,
+        /// Why it could not be pulled.
+        pull: String,
+        /// Why it could not be loaded.
+        load: String,
+    },
+    /// The daemon has other layers under the image's ID.
+    #[error("the Docker daemon has other layers than the image {seal}\n  expected  {}\n  found     {}", expected.join(" "), found.join(" "))]
+    OtherLayers {
+        /// The image.
+        seal: Digest,
+        /// Its diff IDs.
+        expected: Vec<String>,
+        /// Those of the daemon.
+        found: Vec<String>,
+    },
+    /// The image's documents could not be read.
+    #[error(transparent)]
+    Image(Box<ImageError>),
     /// The process that prepares the job could not be started or talked to.
     #[error("cannot {action} the process that prepares the job")]
     Helper {

@@ -21,9 +21,12 @@ use std::time::Duration;
 use crate::image::Image;
 use crate::store::Store;
 
+pub mod docker;
 pub mod embedded;
 mod error;
 pub mod fake;
+mod inside;
+mod sealed;
 
 pub use error::{EngineError, Failure};
 

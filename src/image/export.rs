@@ -71,8 +71,9 @@ fn write_layout(
     }
     for layer in distinct(&image.layers) {
         let path = blobs.join(layer.digest.hex());
-        let file = File::create(&path).map_err(writing(&path))?;
-        write_layer(store, layer, file, &path, progress)?;
+        let mut file = BufWriter::new(File::create(&path).map_err(writing(&path))?);
+        write_layer(store, layer, &mut file, progress)?;
+        file.flush().map_err(writing(&path))?;
     }
     Ok(())
 }
@@ -88,7 +89,11 @@ pub fn export_archive(
 ) -> Result<(), ImageError> {
     check_new_file(archive)?;
     let partial = partial_name(archive);
-    let written = write_archive(store, image, &partial, progress);
+    let written = File::create(&partial).map_err(writing(&partial)).and_then(|file| {
+        let mut file = BufWriter::new(file);
+        write_archive(store, image, &mut file, progress)?;
+        file.flush().map_err(writing(&partial))
+    });
     match written {
         Ok(()) => fs::rename(&partial, archive).map_err(writing(archive)),
         Err(error) => {
@@ -98,29 +103,28 @@ pub fn export_archive(
     }
 }
 
-fn write_archive(
+/// Writes the archive of [`export_archive`] to wherever it is wanted.
+pub fn write_archive(
     store: &Store,
     image: &Image,
-    path: &Path,
+    out: &mut (dyn Write + Send),
     progress: Tell<'_>,
 ) -> Result<(), ImageError> {
-    let mut file = File::create(path).map_err(writing(path))?;
     let mut small = small_files(store, image)?;
     small.push(("manifest.json".to_owned(), docker_manifest(store, image)?));
     small.sort();
     for (name, bytes) in small {
         let entry = [layer::archive_header(&name, bytes.len() as u64), bytes].concat();
-        file.write_all(&entry).map_err(writing(path))?;
-        pad(&mut file, entry.len() as u64).map_err(writing(path))?;
+        out.write_all(&entry).map_err(ImageError::Pass)?;
+        pad(out, entry.len() as u64).map_err(ImageError::Pass)?;
     }
     for layer in distinct(&image.layers) {
         let name = blob_name(&layer.digest);
-        file.write_all(&layer::archive_header(&name, layer.size)).map_err(writing(path))?;
-        let target = file.try_clone().map_err(writing(path))?;
-        write_layer(store, layer, target, path, progress)?;
-        pad(&mut file, layer.size).map_err(writing(path))?;
+        out.write_all(&layer::archive_header(&name, layer.size)).map_err(ImageError::Pass)?;
+        write_layer(store, layer, out, progress)?;
+        pad(out, layer.size).map_err(ImageError::Pass)?;
     }
-    file.write_all(&[0; 1024]).map_err(writing(path))
+    out.write_all(&[0; 1024]).map_err(ImageError::Pass)
 }
 
 /// Every file of the layout that is not a layer.
@@ -169,18 +173,15 @@ fn distinct(layers: &[ImageLayer]) -> impl Iterator<Item = &ImageLayer> {
 fn write_layer(
     store: &Store,
     layer: &ImageLayer,
-    file: File,
-    path: &Path,
+    out: &mut (dyn Write + Send),
     progress: Tell<'_>,
 ) -> Result<(), ImageError> {
-    let (file, hasher) = (BufWriter::new(file), Hasher::new());
-    let mut target = Hashed { file, hasher, progress, stopped: false };
+    let mut target = Hashed { out, hasher: Hasher::new(), progress, stopped: false };
     let done = layer.write_blob(store, &mut target);
     if target.stopped {
         return Err(ImageError::Stopped);
     }
     done?;
-    target.file.flush().map_err(writing(path))?;
     let found_size = target.hasher.size();
     let found = target.hasher.finish();
     if found == layer.digest {
@@ -191,9 +192,9 @@ fn write_layer(
     Err(StoreError::Differs { name, expected, expected_size, found, found_size }.into())
 }
 
-/// Hashes and counts what goes into a file, until it is told to stop.
+/// Hashes and counts what is written, until it is told to stop.
 struct Hashed<'a> {
-    file: BufWriter<File>,
+    out: &'a mut (dyn Write + Send),
     hasher: Hasher,
     progress: Tell<'a>,
     stopped: bool,
@@ -201,7 +202,7 @@ struct Hashed<'a> {
 
 impl Write for Hashed<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let count = self.file.write(bytes)?;
+        let count = self.out.write(bytes)?;
         self.hasher.update(&bytes[..count]);
         if (self.progress)(count as u64).is_break() {
             self.stopped = true;
@@ -211,14 +212,14 @@ impl Write for Hashed<'_> {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
+        self.out.flush()
     }
 }
 
 /// Fills up to a whole tar block.
-fn pad(file: &mut File, size: u64) -> io::Result<()> {
+fn pad(out: &mut (dyn Write + Send), size: u64) -> io::Result<()> {
     let missing = size.next_multiple_of(512) - size;
-    file.write_all(&vec![0; missing as usize])
+    out.write_all(&vec![0; missing as usize])
 }
 
 fn partial_name(archive: &Path) -> PathBuf {

@@ -24,7 +24,7 @@ use crate::layer::{LayerError, LayerPlan};
 use crate::store::{Store, StoreError};
 
 pub use base::BaseConfiguration;
-pub use export::{check_new_file, check_new_folder, export_archive, export_layout};
+pub use export::{check_new_file, check_new_folder, export_archive, export_layout, write_archive};
 pub use json::canonical;
 pub use layer::{Content, ImageLayer};
 pub use manifest::{

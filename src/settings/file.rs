@@ -34,10 +34,11 @@ pub(super) struct Content {
     pub(super) offline: Option<bool>,
     pub(super) registry_mirrors: BTreeMap<String, Vec<String>>,
     pub(super) insecure_registries: Vec<String>,
+    pub(super) engine: Option<String>,
 }
 
 /// The keys of [`Content`].
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 13] = [
     "debian-keyring",
     "store",
     "data",
@@ -50,6 +51,7 @@ const KEYS: [&str; 12] = [
     "offline",
     "registry-mirrors",
     "insecure-registries",
+    "engine",
 ];
 
 impl SettingsFile {

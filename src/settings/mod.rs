@@ -17,6 +17,7 @@ mod apt;
 mod apt_conf;
 mod credentials;
 mod debian;
+mod engine;
 mod environment;
 mod error;
 mod file;
@@ -35,6 +36,7 @@ use std::time::Duration;
 
 pub use credentials::RegistryCredentials;
 pub use debian::Archive;
+pub use engine::{DaemonAddress, DaemonPlace, EngineChoice};
 pub use environment::Environment;
 pub use error::SettingsError;
 pub use location::{Location, masked};
@@ -71,6 +73,8 @@ pub struct Options {
     pub debian_security_mirror: Vec<String>,
     /// `--offline`.
     pub offline: bool,
+    /// `--engine ENGINE`.
+    pub engine: Option<String>,
 }
 
 /// Everything that was set, by whomever.
@@ -178,6 +182,25 @@ impl Settings {
                 expected: "a number of seconds above 0",
             }),
         }
+    }
+
+    /// The engine that jobs are to run in.
+    ///
+    /// # Errors
+    ///
+    /// A setting that names no engine.
+    pub fn engine(&self) -> Result<EngineChoice, SettingsError> {
+        engine::choice(self)
+    }
+
+    /// Where to look for a Docker daemon, nearest first: the one place of `DOCKER_HOST` or of
+    /// Docker's current context, else every usual socket that is there, podman's among them.
+    ///
+    /// # Errors
+    ///
+    /// An address that is neither a socket nor plain TCP, or a context that cannot be read.
+    pub fn daemons(&self) -> Result<Vec<DaemonPlace>, SettingsError> {
+        engine::daemons(self)
     }
 
     /// The proxies to go through, as the environment names them.

@@ -80,38 +80,66 @@ impl Cgroup {
         Ok(())
     }
 
-    /// Largest memory of all processes together in bytes, files they read included as the kernel counts them.
-    pub(super) fn peak_memory(&self) -> Option<u64> {
-        self.read(|folder| match folder.controller {
-            Controller::Memory => number(&folder.path.join("memory.max_usage_in_bytes")),
-            Controller::Unified => number(&folder.path.join("memory.peak")),
-            Controller::CpuAccounting => None,
-        })
-    }
-
-    /// Processor time of all processes.
-    pub(super) fn cpu_time(&self) -> Option<Duration> {
-        self.read(|folder| match folder.controller {
-            Controller::CpuAccounting => {
-                number(&folder.path.join("cpuacct.usage")).map(Duration::from_nanos)
-            }
-            Controller::Unified => {
-                let text = fs::read_to_string(folder.path.join("cpu.stat")).ok()?;
-                let used = text.lines().find_map(|line| line.strip_prefix("usage_usec "))?;
-                used.trim().parse().ok().map(Duration::from_micros)
-            }
-            Controller::Memory => None,
-        })
-    }
-
-    fn read<T>(&self, value: impl Fn(&Folder) -> Option<T>) -> Option<T> {
-        self.folders.iter().find_map(value)
+    /// What its processes used so far.
+    pub(super) fn usage(&self) -> Usage {
+        measure(&self.folders)
     }
 }
 
 impl Drop for Cgroup {
     fn drop(&mut self) {
         self.folders.iter().for_each(|folder| remove(&folder.path));
+    }
+}
+
+/// What the processes of one cgroup used, as far as this machine counts it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::engine) struct Usage {
+    /// Processor time of all processes.
+    pub cpu_time: Option<Duration>,
+    /// Largest memory of all processes together in bytes, files they read included as the kernel
+    /// counts them.
+    pub peak_memory: Option<u64>,
+}
+
+/// What the cgroup that this process is in has used; a container has one of its own.
+pub(in crate::engine) fn usage() -> Usage {
+    let of = |hierarchy: Hierarchy| {
+        let path = hierarchy.own;
+        hierarchy
+            .controllers
+            .into_iter()
+            .map(move |controller| Folder { path: path.clone(), controller })
+    };
+    measure(&hierarchies().into_iter().flat_map(of).collect::<Vec<_>>())
+}
+
+fn measure(folders: &[Folder]) -> Usage {
+    Usage {
+        cpu_time: folders.iter().find_map(cpu_time),
+        peak_memory: folders.iter().find_map(peak_memory),
+    }
+}
+
+fn peak_memory(folder: &Folder) -> Option<u64> {
+    match folder.controller {
+        Controller::Memory => number(&folder.path.join("memory.max_usage_in_bytes")),
+        Controller::Unified => number(&folder.path.join("memory.peak")),
+        Controller::CpuAccounting => None,
+    }
+}
+
+fn cpu_time(folder: &Folder) -> Option<Duration> {
+    match folder.controller {
+        Controller::CpuAccounting => {
+            number(&folder.path.join("cpuacct.usage")).map(Duration::from_nanos)
+        }
+        Controller::Unified => {
+            let text = fs::read_to_string(folder.path.join("cpu.stat")).ok()?;
+            let used = text.lines().find_map(|line| line.strip_prefix("usage_usec "))?;
+            used.trim().parse().ok().map(Duration::from_micros)
+        }
+        Controller::Memory => None,
     }
 }
 
@@ -142,7 +170,7 @@ fn kill(folder: &Path) {
 }
 
 /// Name of a job's cgroup; `job` is unique in the session.
-pub(super) fn name(store: &Store, job: &Path) -> Result<String, StoreError> {
+pub(in crate::engine) fn name(store: &Store, job: &Path) -> Result<String, StoreError> {
     let job = job.file_name().unwrap_or_default().to_string_lossy();
     let session = store.session()?;
     Ok(match outer(store) {
@@ -167,7 +195,7 @@ fn outer(store: &Store) -> Option<(PathBuf, String)> {
 }
 
 /// Tells the cgroups of one store from those of another, whose sessions nobody here knows.
-fn prefix(root: &Path) -> String {
+pub(in crate::engine) fn prefix(root: &Path) -> String {
     let root = fs::canonicalize(root).unwrap_or_else(|_| root.to_owned());
     format!("repro-{}.", Digest::of(root.as_os_str().as_encoded_bytes()).short())
 }

@@ -12,7 +12,7 @@
 
 mod audit;
 mod bundle;
-mod cgroup;
+pub(super) mod cgroup;
 pub mod child;
 mod order;
 pub mod rootfs;
@@ -22,6 +22,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::engine::sealed;
 use crate::engine::{Engine, EngineError, Exit, Job, Outcome, Stop};
 use crate::image::Image;
 use crate::store::Store;
@@ -66,7 +67,7 @@ impl Engine for Embedded {
         stop: &Stop,
     ) -> Result<Outcome, EngineError> {
         check_user()?;
-        bundle::check(job)?;
+        sealed::check(job)?;
         let layers = unpacked_layers(store, image)?;
         if stop.is_requested() {
             return Ok(never_started());
@@ -87,11 +88,12 @@ impl Engine for Embedded {
         }
         helper.give(&order);
         let ended = helper.watch(job.timeout, stop, output)?;
+        let usage = cgroup.usage();
         Ok(Outcome {
             exit: ended.exit,
             duration: ended.duration,
-            cpu_time: cgroup.cpu_time().filter(|_| counted),
-            peak_memory: cgroup.peak_memory().filter(|_| counted),
+            cpu_time: usage.cpu_time.filter(|_| counted),
+            peak_memory: usage.peak_memory.filter(|_| counted),
         })
     }
 }

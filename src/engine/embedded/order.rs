@@ -11,6 +11,9 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::Failure;
+use crate::engine::inside::protocol;
+
+pub(super) use crate::engine::inside::protocol::Control;
 
 /// First argument that makes `repro` the process that prepares a job.
 pub(super) const ARGUMENT: &str = "__job";
@@ -65,16 +68,6 @@ pub(super) struct Bind {
     pub writable: bool,
 }
 
-/// What `repro` asks for after the order; the end of the stream means [`Control::Kill`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub(super) enum Control {
-    /// Ask the job's processes to end.
-    End = b'e',
-    /// End the job's processes.
-    Kill = b'k',
-}
-
 /// What the preparing process answers, one line each.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Report {
@@ -92,18 +85,12 @@ pub(super) enum Report {
 impl Order {
     /// Writes the order so that [`Order::receive`] knows where it ends.
     pub(super) fn send(&self, to: &mut impl Write) -> io::Result<()> {
-        let text = serde_json::to_vec(self)?;
-        to.write_all(&(text.len() as u64).to_le_bytes())?;
-        to.write_all(&text)
+        protocol::send(self, to)
     }
 
     /// Reads one order and not a byte more.
     pub(super) fn receive(from: &mut impl Read) -> io::Result<Self> {
-        let mut length = [0; 8];
-        from.read_exact(&mut length)?;
-        let mut text = Vec::new();
-        from.take(u64::from_le_bytes(length)).read_to_end(&mut text)?;
-        Ok(serde_json::from_slice(&text)?)
+        protocol::receive(from)
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::order::{ARGUMENT, Control, Order, Report};
+use crate::engine::inside::protocol;
 use crate::engine::{EngineError, Exit, Failure, Stop};
 
 /// Time between asking a job to end and ending it.
@@ -209,7 +210,7 @@ impl Helper {
                 Ok(Ended { exit, duration })
             }
             (Phase::Running, Some((status, duration))) => {
-                Ok(Ended { exit: exit(status), duration })
+                Ok(Ended { exit: protocol::exit(status), duration })
             }
             (Phase::Running, None) => {
                 let reason = if rest.is_empty() { status.to_string() } else { rest };
@@ -264,25 +265,9 @@ fn explain(failure: Failure, rest: &str) -> Failure {
     }
 }
 
-/// Reads a wait status (wait(2)).
-fn exit(status: i32) -> Exit {
-    if libc::WIFSIGNALED(status) {
-        Exit::Signal(libc::WTERMSIG(status))
-    } else {
-        Exit::Status(libc::WEXITSTATUS(status))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_wait_status_is_a_status_or_a_signal() {
-        assert_eq!(exit(3 << 8), Exit::Status(3));
-        assert_eq!(exit(9), Exit::Signal(9));
-        assert_eq!(exit(11 | 0x80), Exit::Signal(11));
-    }
 
     #[test]
     fn messages_between_reports_are_kept_apart() {

@@ -5,13 +5,9 @@
 //! a small one of ours comes first, starts the job, waits for everybody, and reports the
 //! job's end. Both run after the container was closed around them.
 
-use std::collections::BTreeMap;
-use std::ffi::{CString, c_char, c_int};
-use std::fs::File;
-use std::io::{self, Write};
+use std::ffi::c_int;
+use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -28,44 +24,14 @@ use rustix::thread::{
 };
 use seccompiler::BpfProgram;
 
-use super::filter;
 use crate::engine::Failure;
 use crate::engine::embedded::order::{Order, Report};
+use crate::engine::inside::program::{Program, become_job};
+use crate::engine::inside::protocol::Reports;
+use crate::engine::inside::{NOT_RUN, filter};
 
 /// Capabilities for the last steps; the job has none.
 pub(super) const NEEDED: [&str; 2] = ["CAP_SETPCAP", "CAP_SYS_ADMIN"];
-
-/// Status of a job that could not be run, as shells have it; never seen outside.
-const NOT_RUN: c_int = 127;
-
-/// Where reports go. It closes when the job's program starts.
-#[derive(Debug)]
-pub(super) struct Reports(File);
-
-impl Reports {
-    /// Takes over standard error, which becomes the job's later.
-    pub(super) fn take_stderr() -> io::Result<Arc<Self>> {
-        let fd = rustix::io::fcntl_dupfd_cloexec(io::stderr(), 3)?;
-        Ok(Arc::new(Self(File::from(fd))))
-    }
-
-    /// Sends one report; if nobody listens any more, nobody misses it.
-    pub(super) fn send(&self, report: &Report) {
-        let mut line = serde_json::to_string(report).unwrap_or_default();
-        line.push('\n');
-        let _ = (&self.0).write_all(line.as_bytes());
-    }
-}
-
-impl Write for &Reports {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        (&self.0).write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
 
 /// What runs inside the container.
 #[derive(Clone)]
@@ -109,7 +75,7 @@ impl Executor for Init {
     }
 
     fn exec(&self, _: &Spec) -> Result<(), ExecutorError> {
-        let program = Program::new(&self.order)
+        let program = Program::new(&self.order.command, &self.order.env)
             .map_err(|error| ExecutorError::Execution(Box::new(io::Error::other(error))))?;
         keep_only(&self.reports);
         let start = Instant::now();
@@ -195,7 +161,7 @@ fn signals(how: c_int) {
 
 /// Closes every file but the standard ones and the reports.
 fn keep_only(reports: &Reports) {
-    let kept = reports.0.as_raw_fd().cast_unsigned();
+    let kept = reports.number().cast_unsigned();
     // SAFETY: nothing uses those files any more; this process never drops their owners.
     unsafe {
         libc::syscall(libc::SYS_close_range, 3, kept - 1, 0);
@@ -212,119 +178,5 @@ fn wait_for(job: libc::pid_t) -> c_int {
         if ended == job {
             return status;
         }
-    }
-}
-
-/// The job's program, ready for the kernel.
-struct Program {
-    name: String,
-    /// Where it may be, in the order of the job's `PATH`.
-    places: Vec<CString>,
-    arguments: Vec<CString>,
-    environment: Vec<CString>,
-}
-
-impl Program {
-    fn new(order: &Order) -> Result<Self, std::ffi::NulError> {
-        let name = order.command.first().cloned().unwrap_or_default();
-        let places = places(&name, &order.env);
-        let environment = order.env.iter().map(|(key, value)| format!("{key}={value}"));
-        Ok(Self {
-            places: places
-                .iter()
-                .map(|path| CString::new(path.as_os_str().as_bytes()))
-                .collect::<Result<_, _>>()?,
-            arguments: order
-                .command
-                .iter()
-                .map(|argument| CString::new(argument.as_str()))
-                .collect::<Result<_, _>>()?,
-            environment: environment.map(CString::new).collect::<Result<_, _>>()?,
-            name,
-        })
-    }
-
-    /// Replaces this process by the program; returns why it could not.
-    fn start(&self) -> Failure {
-        let pointers = |strings: &[CString]| -> Vec<*const c_char> {
-            let pointers = strings.iter().map(|string| string.as_ptr());
-            pointers.chain([std::ptr::null()]).collect()
-        };
-        let (arguments, environment) = (pointers(&self.arguments), pointers(&self.environment));
-        for place in &self.places {
-            // SAFETY: strings that end with a zero, in lists that end with a null pointer.
-            unsafe { libc::execve(place.as_ptr(), arguments.as_ptr(), environment.as_ptr()) };
-            let error = io::Error::last_os_error();
-            let place = place.to_string_lossy();
-            match error.kind() {
-                // A program is there but what runs it, named in its first line or header, is not.
-                io::ErrorKind::NotFound if Path::new(&*place).exists() => {
-                    return self.failure(format!("the interpreter of `{place}` is missing"));
-                }
-                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {}
-                _ => return self.failure(format!("`{place}`: {error}")),
-            }
-        }
-        match self.places.as_slice() {
-            [] => self.failure("the job has no `PATH` to look it up in".to_owned()),
-            [..] => {
-                let places = self.places.iter().map(|place| place.to_string_lossy());
-                self.failure(format!("not found at {}", places.collect::<Vec<_>>().join(", ")))
-            }
-        }
-    }
-
-    fn failure(&self, reason: String) -> Failure {
-        Failure::Command { command: self.name.clone(), reason }
-    }
-}
-
-/// A name with a slash is a path; any other is looked up in the job's `PATH`.
-fn places(name: &str, env: &BTreeMap<String, String>) -> Vec<PathBuf> {
-    if name.contains('/') {
-        return vec![PathBuf::from(name)];
-    }
-    let folders = env.get("PATH").map(String::as_str).unwrap_or_default();
-    let folders = folders.split(':').filter(|folder| !folder.is_empty());
-    folders.map(|folder| Path::new(folder).join(name)).collect()
-}
-
-/// The last steps of the job's own process; returns only if one fails.
-fn become_job(program: &Program, programs: &[BpfProgram]) -> Failure {
-    match prepare_job(programs) {
-        Ok(()) => program.start(),
-        Err(error) => Failure::step("start the job", error),
-    }
-}
-
-fn prepare_job(programs: &[BpfProgram]) -> Result<(), Box<dyn std::error::Error>> {
-    rustix::process::setsid()?;
-    // SAFETY: numbers and plain data only; signals without a number are refused harmlessly.
-    unsafe {
-        for signal in 1..=libc::SIGRTMAX() {
-            libc::signal(signal, libc::SIG_DFL);
-        }
-        let none: libc::sigset_t = std::mem::zeroed();
-        libc::sigprocmask(libc::SIG_SETMASK, &none, std::ptr::null_mut());
-    }
-    for program in programs {
-        seccompiler::apply_filter(program)?;
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_is_looked_up_in_the_jobs_path_and_nowhere_else() {
-        let env = |path: &str| BTreeMap::from([("PATH".to_owned(), path.to_owned())]);
-        let found = |name: &str, env: &BTreeMap<String, String>| -> Vec<String> {
-            places(name, env).iter().map(|path| path.display().to_string()).collect()
-        };
-        assert_eq!(found("sh", &env("/bin::/usr/bin")), ["/bin/sh", "/usr/bin/sh"]);
-        assert_eq!(found("./sh", &env("/bin")), ["./sh"]);
-        assert!(found("sh", &BTreeMap::new()).is_empty());
     }
 }

@@ -8,7 +8,6 @@
 //! Nothing outlives it: its own death is tied to that of `repro`, and the death of the
 //! container's first process, with which the kernel ends all others, to its own.
 
-mod filter;
 mod init;
 mod loopback;
 mod mounts;
@@ -33,7 +32,8 @@ use rustix::process::{
 
 use super::order::{ARGUMENT, Control, Order, Report, names};
 use crate::engine::Failure;
-use init::{Init, Reports};
+use crate::engine::inside::protocol::Reports;
+use init::Init;
 
 /// Does the work if this process was started for it; to be called first in `main`,
 /// before anything starts a thread.

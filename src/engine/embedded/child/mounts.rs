@@ -18,21 +18,10 @@ use rustix::thread::{UnshareFlags, unshare_unsafe};
 
 use crate::engine::Failure;
 use crate::engine::embedded::order::{Order, names};
+use crate::engine::sealed::{GENERATED, OPTIONAL};
 
 /// Symlinks followed for one path; the kernel's own limit (path_resolution(7)).
 const MAX_LINKS: usize = 40;
-
-/// Files of `/etc` in every sealed run.
-///
-/// Names resolve without a network, to the loopback. There is no line for IPv6: not every
-/// kernel has it, and a job should see the same on every machine.
-const GENERATED: &[(&str, &str)] = &[
-    ("hosts", "127.0.0.1\tlocalhost\n127.0.0.1\trepro\n"),
-    ("hostname", "repro\n"),
-    ("resolv.conf", ""),
-    // Only where the image has none: the C library would ask a name server before the files.
-    ("nsswitch.conf", "passwd: files\ngroup: files\nshadow: files\nhosts: files\n"),
-];
 
 /// Where things of the job's folder go in the job.
 pub(super) struct Points {
@@ -119,7 +108,7 @@ pub(super) fn prepare(run: &Path, order: &Order) -> Result<Points, Failure> {
     let mut generated = Vec::new();
     fs::create_dir(run.join(names::ETC)).map_err(|error| Failure::step("make files", error))?;
     for (name, text) in GENERATED {
-        if *name != "nsswitch.conf" || !has_own(name) {
+        if *name != OPTIONAL || !has_own(name) {
             let file = run.join(names::ETC).join(name);
             fs::write(&file, text)
                 .map_err(|error| Failure::step(format!("make `{name}`"), error))?;
@@ -224,14 +213,6 @@ fn parts(path: &Path) -> impl DoubleEndedIterator<Item = OsString> + '_ {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::HOST_NAME;
-
-    #[test]
-    fn the_generated_files_name_the_host() {
-        let text = |name| GENERATED.iter().find(|(file, _)| *file == name).unwrap().1;
-        assert_eq!(text("hostname"), format!("{HOST_NAME}\n"));
-        assert!(text("hosts").ends_with(&format!("\t{HOST_NAME}\n")));
-    }
 
     #[test]
     fn a_missing_folder_is_made_inside_the_root() {

@@ -9,42 +9,11 @@ use serde_json::{Value, json};
 
 use super::mounts::Points;
 use crate::engine::embedded::order::{Order, names};
+use crate::engine::sealed::{LOCKED_MEMORY, MASKED, OOM_SCORE, OPEN_FILES, READ_ONLY, STACK};
 use crate::engine::{Failure, HOST_NAME};
-
-/// Open files of one process: enough for many data loaders, few enough for old programs
-/// that walk all possible ones.
-const OPEN_FILES: u64 = 16_384;
-
-/// Stack of a process in bytes, as most systems have it.
-const STACK: u64 = 8 << 20;
-
-/// Memory that a process may lock in bytes, as most systems have it.
-const LOCKED_MEMORY: u64 = 8 << 20;
 
 /// No limit (getrlimit(2), `RLIM_INFINITY`).
 const UNLIMITED: u64 = u64::MAX;
-
-/// Where memory is short, the job should go before `repro`: then its failure is recorded.
-const OOM_SCORE: i32 = 500;
-
-/// What of `/proc` and `/sys` tells about the machine or steers it.
-const MASKED: [&str; 11] = [
-    "/proc/acpi",
-    "/proc/asound",
-    "/proc/interrupts",
-    "/proc/kcore",
-    "/proc/keys",
-    "/proc/latency_stats",
-    "/proc/sched_debug",
-    "/proc/scsi",
-    "/proc/timer_list",
-    "/sys/devices/virtual/powercap",
-    "/sys/firmware",
-];
-
-/// What of `/proc` is for administrators.
-const READ_ONLY: [&str; 5] =
-    ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 
 /// Writes `config.json` into `run`, the bundle of the container.
 pub(super) fn write(run: &Path, order: &Order, points: &Points) -> Result<(), Failure> {

@@ -101,7 +101,7 @@ const NEW_NAMESPACES: i32 = libc::CLONE_NEWNS
 const X32_BIT: u32 = 0x4000_0000;
 
 /// The programs to install, one after the other.
-pub(super) fn programs() -> Result<Vec<BpfProgram>, Failure> {
+pub(in crate::engine) fn programs() -> Result<Vec<BpfProgram>, Failure> {
     let failed = |error: &dyn std::fmt::Display| Failure::step("make the seccomp filter", error);
     let mut programs = Vec::new();
     for (rules, errno) in [
