@@ -221,8 +221,7 @@ fn a_registry_that_wants_a_token_gets_one_from_its_token_server() {
     let bench = Bench::new().logged_in(&server.address().to_string());
     bench.resolve_at(&server).unwrap();
     let tokens = server.asked().iter().filter(|it| it.target.starts_with("/token")).count();
-    // One for this command, and one for each step of it that downloads.
-    assert!((1..=3).contains(&tokens), "{tokens} tokens were asked for");
+    assert_eq!(tokens, 1, "one does for the manifest, the configuration and every layer");
 }
 
 #[test]
@@ -391,7 +390,7 @@ fn a_layer_that_its_configuration_denies_is_refused() {
 
 #[test]
 fn a_layer_that_is_no_archive_is_refused() {
-    let noise: Vec<u8> = (0..100_000u32).map(|at| (at * at / 7) as u8).collect();
+    let noise: Vec<u8> = (0..100_000u32).map(|at| (at.wrapping_mul(at) / 7) as u8).collect();
     for kind in [LAYER.to_owned(), format!("{LAYER}.gzip"), format!("{LAYER}.zstd")] {
         let mut held = Held::default();
         held.add_image("1", &[(kind.clone(), noise.clone(), Digest::of(&noise))]);
