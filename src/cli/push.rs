@@ -8,8 +8,10 @@ use serde_json::json;
 use super::context::Context;
 use super::error::CliError;
 use super::output;
+use super::progress::Display;
 use super::reference::{self, Reference};
 use crate::build::source_of;
+use crate::fetch::Progress;
 use crate::image::Image;
 use crate::registry::{self, Attached, Pushed};
 use crate::store::Store;
@@ -84,7 +86,36 @@ fn push(
     target: &registry::Reference,
 ) -> Result<Pushed, CliError> {
     let (settings, stop) = (&context.settings, context.stop.flag());
-    Ok(registry::push(settings, store, image, target, &context.display, &stop)?)
+    let progress = Uploading { display: &context.display, name: &image.name };
+    Ok(registry::push(settings, store, image, target, &progress, &stop)?)
+}
+
+/// Shows what is sent as what it is: the display's own words are for downloads.
+struct Uploading<'a> {
+    display: &'a Display,
+    name: &'a str,
+}
+
+impl Progress for Uploading<'_> {
+    fn begin(&self, _files: usize, bytes: u64) {
+        self.display.begin(&format!("pushing {}", self.name), bytes);
+    }
+
+    fn started(&self, _name: &str, _size: u64) {}
+
+    fn advanced(&self, name: &str, bytes: u64) {
+        Progress::advanced(self.display, name, bytes);
+    }
+
+    fn retried(&self, name: &str, lost: u64, reason: &str) {
+        self.display.retried(name, lost, reason);
+    }
+
+    fn finished(&self, _name: &str) {}
+
+    fn end(&self) {
+        self.display.finish();
+    }
 }
 
 fn show(context: &Context, image: &Image, pushed: &Pushed) {

@@ -10,13 +10,13 @@ use serde_json::{Value, json};
 
 use super::RegistryError;
 use super::client::Client;
-use super::download::{blob, fetch};
+use super::download::{blob, fetch_with};
 use super::reference::Reference;
 use crate::digest::Digest;
 use crate::fetch::Progress;
 use crate::image::{MANIFEST_TYPE, canonical};
 use crate::lock::LockedBlob;
-use crate::settings::{RegistryPlace, Settings};
+use crate::settings::RegistryPlace;
 use crate::store::Store;
 
 const ARTIFACT: &str = "application/vnd.repro.source.v1";
@@ -95,12 +95,11 @@ pub(super) fn find(
 
 /// Brings what is kept beside an image.
 pub(super) fn read(
-    settings: &Settings,
+    client: &Client<'_>,
     store: &Store,
     reference: &Reference,
     (lock, recipe): (LockedBlob, Option<LockedBlob>),
     progress: &dyn Progress,
-    stop: &std::sync::atomic::AtomicBool,
 ) -> Result<Attached, RegistryError> {
     let image = reference.to_string();
     let named = |what: &str, it: &LockedBlob| {
@@ -108,7 +107,7 @@ pub(super) fn read(
     };
     let mut wanted = vec![named("lock", &lock)];
     wanted.extend(recipe.iter().map(|recipe| named("recipe", recipe)));
-    fetch(settings, store, &wanted, progress, stop)?;
+    fetch_with(client, store, &wanted, progress)?;
     Ok(Attached {
         lock: store.read_blob(&lock.digest)?,
         recipe: recipe.map(|recipe| store.read_blob(&recipe.digest)).transpose()?,

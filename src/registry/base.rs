@@ -8,13 +8,13 @@ use std::thread;
 use super::RegistryError;
 use super::client::{Client, Manifest, manifest_url};
 use super::document::{self, Document, ImageDocument};
-use super::download::{blob, fetch};
+use super::download::{blob, fetch_with};
 use super::reference::Reference;
 use super::table::{LayerPaths, Table};
 use crate::digest::{DiffId, Digest, Hasher};
 use crate::fetch::{Progress, Refusal, Tried};
 use crate::image::{BaseConfiguration, Content, ImageLayer};
-use crate::lock::{Compression, LockedBase, LockedBaseLayer};
+use crate::lock::{LockedBase, LockedBaseLayer};
 use crate::recipe::RegistryRecipe;
 use crate::settings::{RegistryPlace, Settings};
 use crate::store::Store;
@@ -53,15 +53,15 @@ pub fn resolve_base(
     let image = &recipe.image;
     let name = format!("configuration of {image}");
     let config = blob(image, name, document.config.digest, document.config.size);
-    fetch(settings, store, &[config], progress, stop)?;
+    fetch_with(&client, store, &[config], progress)?;
     let digest = store.put(&manifest.bytes)?;
     let configuration = configuration(store, image, &document, &recipe.architecture)?;
     let layers = locked_layers(image, &document, &configuration)?;
     let wanted = layers.iter().enumerate().map(|(number, layer)| {
         blob(image, format!("{image}, layer {}", number + 1), layer.digest, layer.size)
     });
-    fetch(settings, store, &wanted.collect::<Vec<_>>(), progress, stop)?;
-    let table = read_layers(store, image, &layers, progress, stop)?;
+    fetch_with(&client, store, &wanted.collect::<Vec<_>>(), progress)?;
+    let table = read_layers(store, image, &layers, stop)?;
     Ok(LockedBase {
         image: image.clone(),
         manifest: digest,
@@ -201,12 +201,10 @@ fn read_layers(
     store: &Store,
     image: &str,
     layers: &[LockedBaseLayer],
-    progress: &dyn Progress,
     stop: &AtomicBool,
 ) -> Result<Table, RegistryError> {
     let next = AtomicUsize::new(0);
     let read: Mutex<Vec<_>> = Mutex::new(layers.iter().map(|_| None).collect());
-    progress.begin(layers.len(), layers.iter().map(|layer| layer.size).sum());
     let worker = || {
         loop {
             let position = next.fetch_add(1, Ordering::Relaxed);
@@ -215,7 +213,6 @@ fn read_layers(
                 true => Err(RegistryError::Stopped),
                 false => read_layer(store, image, layer, stop),
             };
-            progress.advanced(&layer.digest.short(), layer.size);
             read.lock().unwrap_or_else(PoisonError::into_inner)[position] = Some(paths);
         }
     };
@@ -224,7 +221,6 @@ fn read_layers(
             scope.spawn(worker);
         }
     });
-    progress.end();
     let mut table = Table::default();
     let read = read.into_inner().unwrap_or_else(PoisonError::into_inner);
     for paths in read.into_iter().flatten() {
@@ -241,8 +237,7 @@ fn read_layer(
     stop: &AtomicBool,
 ) -> Result<LayerPaths, RegistryError> {
     let LockedBaseLayer { digest, diff_id, compression, size } = *layer;
-    let content: Compression = compression;
-    let (origin, content) = (image.to_owned(), Content::Base(content));
+    let (origin, content) = (image.to_owned(), Content::Base(compression));
     let layer = ImageLayer { origin, diff_id, digest, size, content };
     let unreadable =
         |source| RegistryError::Layer { reference: image.to_owned(), layer: digest, source };

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use reqwest::Url;
 use reqwest::blocking::{Client as HttpClient, RequestBuilder, Response};
@@ -46,8 +46,13 @@ pub(super) struct Client<'a> {
     pub(super) http: HttpClient,
     pub(super) stop: &'a AtomicBool,
     /// What convinced a registry, by its host, repository and what was to be done.
-    passes: Mutex<BTreeMap<(String, String, Action), HeaderValue>>,
+    passes: Mutex<BTreeMap<Key, HeaderValue>>,
+    /// Held by whoever finds out what convinces a registry, so that others need not.
+    turn: Mutex<()>,
 }
+
+/// Host, repository, and what is to be done there.
+type Key = (String, String, Action);
 
 /// A manifest as a registry sent it.
 #[derive(Debug, Clone)]
@@ -81,7 +86,13 @@ impl NotDone {
 
 impl<'a> Client<'a> {
     pub(super) fn new(settings: &'a Settings, stop: &'a AtomicBool) -> Result<Self, FetchError> {
-        Ok(Self { settings, http: http_client(settings)?, stop, passes: Mutex::default() })
+        Ok(Self {
+            settings,
+            http: http_client(settings)?,
+            stop,
+            passes: Mutex::default(),
+            turn: Mutex::default(),
+        })
     }
 
     /// Sends what `request` makes; a registry that wants to know who asks is told once.
@@ -104,14 +115,30 @@ impl<'a> Client<'a> {
             if response.status().as_u16() != 401 || attempt > 0 {
                 return Ok(response);
             }
-            let found = access::answer(self, place, action, &response)?;
-            self.passes().insert(key.clone(), found.clone());
-            pass = Some(found);
+            pass = Some(self.find_pass(place, &key, pass.as_ref(), &response)?);
         }
         unreachable!("the second answer is returned whatever it is")
     }
 
-    fn passes(&self) -> std::sync::MutexGuard<'_, BTreeMap<(String, String, Action), HeaderValue>> {
+    /// What convinces a registry that `refused` what it was told, if anything.
+    fn find_pass(
+        &self,
+        place: &RegistryPlace,
+        key: &Key,
+        refused: Option<&HeaderValue>,
+        response: &Response,
+    ) -> Result<HeaderValue, Ending> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.passes().get(key).cloned();
+        if let Some(known) = known.filter(|known| Some(known) != refused) {
+            return Ok(known);
+        }
+        let found = access::answer(self, place, key.2, response)?;
+        self.passes().insert(key.clone(), found.clone());
+        Ok(found)
+    }
+
+    fn passes(&self) -> MutexGuard<'_, BTreeMap<Key, HeaderValue>> {
         self.passes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -63,14 +63,26 @@ pub fn fetch(
     progress: &dyn Progress,
     stop: &AtomicBool,
 ) -> Result<usize, FetchError> {
+    if missing(store, wanted).is_empty() {
+        return Ok(0);
+    }
+    fetch_with(&Client::new(settings, stop)?, store, wanted, progress)
+}
+
+/// As [`fetch`], by a client that may be known to registries already.
+pub(super) fn fetch_with(
+    client: &Client<'_>,
+    store: &Store,
+    wanted: &[Wanted],
+    progress: &dyn Progress,
+) -> Result<usize, FetchError> {
     let missing = missing(store, wanted);
     if missing.is_empty() {
         return Ok(0);
     }
     check_space(store, &missing)?;
-    let client = Client::new(settings, stop)?;
     progress.begin(missing.len(), missing.iter().map(|wanted| wanted.size).sum());
-    let result = side_by_side(&Crew { client, store, progress, stop }, &missing);
+    let result = side_by_side(&Crew { client, store, progress }, &missing);
     progress.end();
     let mut failures = result?;
     if failures.is_empty() {
@@ -81,10 +93,9 @@ pub fn fetch(
 }
 
 struct Crew<'a> {
-    client: Client<'a>,
+    client: &'a Client<'a>,
     store: &'a Store,
     progress: &'a dyn Progress,
-    stop: &'a AtomicBool,
 }
 
 fn side_by_side(crew: &Crew<'_>, missing: &[Wanted]) -> Result<Vec<InputFailure>, FetchError> {
@@ -133,8 +144,9 @@ impl Crew<'_> {
                 true => manifest_url(place, &wanted.digest.to_string()),
                 false => blob_url(place, &wanted.digest),
             };
-            let asker = Asker { client: &self.client, place };
-            let Self { store, progress, stop, .. } = *self;
+            let asker = Asker { client: self.client, place };
+            let Self { client, store, progress } = *self;
+            let stop = client.stop;
             match (Downloader { client: &asker, store, progress, stop }).bring(&url, wanted) {
                 Ok(()) => return Ok(None),
                 Err(NotBrought::Stopped) => return Err(FetchError::Stopped),

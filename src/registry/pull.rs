@@ -11,7 +11,7 @@ use super::RegistryError;
 use super::attach::{self, Attached};
 use super::base;
 use super::client::Client;
-use super::download::{blob, fetch};
+use super::download::{blob, fetch_with};
 use super::reference::Reference;
 use crate::digest::Digest;
 use crate::fetch::Progress;
@@ -52,7 +52,7 @@ pub fn pull(
     let found = base::find(&client, reference, "")?;
     let name = format!("configuration of {text}");
     let config = blob(&text, name, found.document.config.digest, found.document.config.size);
-    fetch(settings, store, &[config], progress, stop)?;
+    fetch_with(&client, store, &[config], progress)?;
     store.put(&found.manifest.bytes)?;
     let mut image = Unclaimed::read(store, &seal).map_err(|_| RegistryError::Unusable {
         reference: text.clone(),
@@ -67,11 +67,11 @@ pub fn pull(
     let missing = image.layers.iter().filter(|layer| layer.plan().is_none());
     let wanted: Vec<_> =
         missing.map(|layer| blob(&text, layer.origin.clone(), layer.digest, layer.size)).collect();
-    fetch(settings, store, &wanted, progress, stop)?;
+    fetch_with(&client, store, &wanted, progress)?;
     let places = settings.registry_places(&reference.host, &reference.repository)?;
     let beside = places.iter().find_map(|place| attach::find(&client, place, &seal));
     let attached = beside
-        .map(|beside| attach::read(settings, store, reference, beside, progress, stop))
+        .map(|beside| attach::read(&client, store, reference, beside, progress))
         .transpose()?;
     Ok(Pulled { image, attached })
 }

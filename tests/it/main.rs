@@ -20,6 +20,8 @@ mod pinning;
 mod pip_equality;
 mod real_layers;
 mod recipe_reading;
+mod registry_client;
+mod registry_push;
 mod registry_serve;
 mod repository;
 mod settings;

@@ -1,0 +1,255 @@
+//! A push sends what a registry lacks, once, and nothing that is another thing than its name says;
+//! what was pushed can be pulled.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use repro::digest::Digest;
+use repro::fetch::Quiet;
+use repro::image::Image;
+use repro::registry::{self, Attached, Pushed, RegistryError};
+use repro::settings::{Environment, Options, Settings};
+use repro::store::Store;
+
+use super::layers::store;
+use super::registry_serve::image;
+
+/// What a registry holds, and how it misbehaves.
+#[derive(Default)]
+struct State {
+    /// Contents by repository and the end of their path.
+    held: BTreeMap<(String, String), Vec<u8>>,
+    /// Uploads that are answered by closing the connection, and by 500, before they are taken.
+    cuts: usize,
+    errors: usize,
+    /// Whether manifests are called by another digest.
+    renames: bool,
+    received: u64,
+    mounts: usize,
+}
+
+/// A registry in memory that takes uploads.
+struct Registry {
+    address: SocketAddr,
+    state: Arc<Mutex<State>>,
+}
+
+impl Registry {
+    fn new(state: State) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let state = Arc::new(Mutex::new(state));
+        let shared = Arc::clone(&state);
+        thread::spawn(move || {
+            for stream in listener.incoming().filter_map(Result::ok) {
+                let shared = Arc::clone(&shared);
+                thread::spawn(move || drop(serve(stream, &shared)));
+            }
+        });
+        Self { address, state }
+    }
+
+    fn reference(&self, rest: &str) -> registry::Reference {
+        format!("{}/{rest}", self.address).parse().unwrap()
+    }
+
+    fn push(&self, store: &Store, image: &Image, rest: &str) -> Result<Pushed, RegistryError> {
+        let stop = AtomicBool::new(false);
+        registry::push(&settings(), store, image, &self.reference(rest), &Quiet, &stop)
+    }
+}
+
+fn settings() -> Settings {
+    let folder = std::path::Path::new("/nowhere");
+    let environment = Environment::new(folder, folder).with("HOME", "/nowhere");
+    Settings::load_in(Options::default(), environment).unwrap()
+}
+
+/// Answers one request and closes the connection.
+fn serve(stream: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
+    let mut reader = BufReader::new(stream.try_clone()?);
+    let (mut line, mut length) = (String::new(), 0u64);
+    reader.read_line(&mut line)?;
+    let request = line.clone();
+    while line != "\r\n" && !line.is_empty() {
+        line.clear();
+        reader.read_line(&mut line)?;
+        if let Some(value) = line.to_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().unwrap();
+        }
+    }
+    let mut body = Vec::new();
+    reader.take(length).read_to_end(&mut body)?;
+    let mut words = request.split(' ');
+    let (method, target) = (words.next().unwrap_or(""), words.next().unwrap_or(""));
+    let Some(answer) = answer(&mut state.lock().unwrap(), method, target, body, length) else {
+        return Ok(());
+    };
+    let mut stream = stream;
+    stream.write_all(answer.as_slice())
+}
+
+fn answer(
+    state: &mut State,
+    method: &str,
+    target: &str,
+    body: Vec<u8>,
+    length: u64,
+) -> Option<Vec<u8>> {
+    let reply = |status: u16, headers: &str, body: &[u8]| {
+        let length = body.len();
+        let head = format!(
+            "HTTP/1.1 {status} Whatever\r\nconnection: close\r\ncontent-length: {length}\r\n{headers}\r\n"
+        );
+        Some([head.as_bytes(), body].concat())
+    };
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let query: BTreeMap<String, String> = query
+        .split('&')
+        .filter_map(|pair| pair.split_once('='))
+        .map(|(name, value)| (name.to_owned(), value.replace("%3A", ":").replace("%2F", "/")))
+        .collect();
+    let kind = if path.contains("/manifests/") { "/manifests/" } else { "/blobs/" };
+    let (repository, name) = path.trim_start_matches("/v2/").split_once(kind)?;
+    let key = |name: &str| (repository.to_owned(), name.to_owned());
+    match method {
+        "GET" | "HEAD" => match state.held.get(&key(name)) {
+            None => reply(404, "", b""),
+            Some(_) if method == "HEAD" => reply(200, "", b""),
+            Some(bytes) => reply(200, "", bytes),
+        },
+        "POST" => {
+            let from = query.get("from").map(|from| (from.clone(), query["mount"].clone()));
+            let mounted = from.and_then(|from| state.held.get(&from).cloned());
+            if let Some(bytes) = mounted {
+                state.mounts += 1;
+                state.held.insert(key(&query["mount"]), bytes);
+                return reply(201, "", b"");
+            }
+            reply(202, &format!("location: /v2/{repository}/blobs/uploads/1?state=x\r\n"), b"")
+        }
+        _ if state.cuts > 0 => {
+            state.cuts -= 1;
+            None
+        }
+        _ if state.errors > 0 => {
+            state.errors -= 1;
+            reply(500, "", b"")
+        }
+        // Half a body is what a broken upload leaves.
+        _ if body.len() as u64 != length => None,
+        _ => {
+            state.received += length;
+            let digest = Digest::of(&body);
+            let told = if state.renames { Digest::of(b"other") } else { digest };
+            let name = query.get("digest").map_or(name, String::as_str).to_owned();
+            assert!(!name.contains(':') || name == digest.to_string(), "a wrong blob came whole");
+            state.held.insert(key(&digest.to_string()), body.clone());
+            state.held.insert(key(&name), body);
+            reply(201, &format!("docker-content-digest: {told}\r\n"), b"")
+        }
+    }
+}
+
+fn bytes_of(image: &Image) -> u64 {
+    image.layers.iter().map(|layer| layer.size).sum()
+}
+
+#[test]
+fn what_was_pushed_is_pulled_with_the_same_seal_and_its_lock() {
+    let (_folder, here) = store();
+    let image = image(&here, "tracker");
+    let registry = Registry::new(State::default());
+    let pushed = registry.push(&here, &image, "team/tracker:1").unwrap();
+    assert!(pushed.sent > bytes_of(&image) && pushed.present.is_empty());
+    assert_eq!(pushed.reference.digest, Some(image.seal));
+    let attached = Attached { lock: b"lock".to_vec(), recipe: Some(b"recipe".to_vec()) };
+    let (stop, target) = (AtomicBool::new(false), registry.reference("team/tracker"));
+    registry::attach(&settings(), &here, &target, &image.seal, &attached, &stop).unwrap();
+
+    let (_folder, there) = store();
+    let pulled = registry::pull(&settings(), &there, &pushed.reference, &Quiet, &stop).unwrap();
+    assert_eq!(pulled.attached, Some(attached));
+    let copy = pulled.image.claim(&there, "tracker", image.lock).unwrap();
+    assert_eq!(copy.seal, image.seal);
+    for (copied, original) in copy.layers.iter().zip(&image.layers) {
+        let (mut left, mut right) = (Vec::new(), Vec::new());
+        copied.write_tar(&there, &mut left).unwrap();
+        original.write_tar(&here, &mut right).unwrap();
+        assert!(left == right, "{}", original.origin);
+    }
+}
+
+#[test]
+fn what_the_registry_has_is_not_sent_again_and_is_mounted_where_it_can_be() {
+    let (_folder, store) = store();
+    let image = image(&store, "tracker");
+    let registry = Registry::new(State::default());
+    registry.push(&store, &image, "team/one:1").unwrap();
+    let again = registry.push(&store, &image, "team/one:1").unwrap();
+    let manifest = store.size_of(&image.seal).unwrap();
+    assert_eq!((again.sent, again.present.len()), (manifest, image.layers.len() + 1));
+    let other = registry.push(&store, &image, "team/two:1").unwrap();
+    assert_eq!((other.sent, other.mounted.len()), (manifest, image.layers.len() + 1));
+    assert_eq!(registry.state.lock().unwrap().mounts, image.layers.len() + 1);
+}
+
+#[test]
+fn an_upload_that_breaks_off_or_fails_is_made_again() {
+    let (_folder, store) = store();
+    let image = image(&store, "tracker");
+    let registry = Registry::new(State { cuts: 1, errors: 1, ..State::default() });
+    let pushed = registry.push(&store, &image, "team/tracker:1").unwrap();
+    assert_eq!(registry.state.lock().unwrap().received, pushed.sent);
+}
+
+#[test]
+fn a_layer_that_is_another_one_by_now_never_arrives_whole() {
+    let (_folder, store) = store();
+    let mut image = image(&store, "tracker");
+    let wrong = Digest::of(b"another layer");
+    image.layers[1].digest = wrong;
+    let registry = Registry::new(State::default());
+    let text = registry.push(&store, &image, "team/tracker:1").unwrap_err().to_string();
+    assert!(text.contains(&wrong.to_string()), "{text}");
+    let held = &registry.state.lock().unwrap().held;
+    assert!(!held.keys().any(|(_, name)| *name == wrong.to_string() || name == "1"));
+}
+
+#[test]
+fn layers_that_were_not_sent_are_proven_all_the_same() {
+    let (_folder, store) = store();
+    let mut image = image(&store, "tracker");
+    let registry = Registry::new(State::default());
+    let mut pushed = registry.push(&store, &image, "team/tracker:1").unwrap();
+    registry::prove_unsent(&store, &image, &pushed).unwrap();
+    let wrong = Digest::of(b"another layer");
+    image.layers[1].digest = wrong;
+    pushed.present = BTreeSet::from([wrong]);
+    assert!(registry::prove_unsent(&store, &image, &pushed).is_err());
+}
+
+#[test]
+fn a_registry_that_renames_a_manifest_is_not_believed() {
+    let (_folder, store) = store();
+    let image = image(&store, "tracker");
+    let registry = Registry::new(State { renames: true, ..State::default() });
+    let error = registry.push(&store, &image, "team/tracker:1").unwrap_err();
+    assert!(matches!(error, RegistryError::Renamed { expected, .. } if expected == image.seal));
+}
+
+#[test]
+fn an_image_is_pulled_by_its_digest_only() {
+    let (_folder, store) = store();
+    let registry = Registry::new(State::default());
+    let (stop, tag) = (AtomicBool::new(false), registry.reference("team/tracker:1"));
+    let error = registry::pull(&settings(), &store, &tag, &Quiet, &stop).unwrap_err();
+    assert!(matches!(error, RegistryError::Reference { .. }));
+    let gone = registry.reference(&format!("team/tracker@{}", Digest::of(b"gone")));
+    let error = registry::pull(&settings(), &store, &gone, &Quiet, &stop).unwrap_err();
+    assert!(matches!(error, RegistryError::Gone { .. }));
+}
