@@ -15,12 +15,6 @@ pub enum EngineError {
     /// The store could not be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The user may not make namespaces and mounts.
-    #[error("the embedded engine needs root\n  running as  uid {uid}\n  needed      uid 0")]
-    NotRoot {
-        /// The user who runs `repro`.
-        uid: u32,
-    },
     /// The job asks for something no engine can give it.
     #[error("the job cannot be run: {reason}")]
     Job {

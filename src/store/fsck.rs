@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use super::{Store, StoreError, at};
+use super::{Store, StoreError, at, remove_tree};
 use crate::digest::{DiffId, Digest, hash_reader};
 
 /// What `fsck` found.
@@ -50,7 +50,7 @@ impl Store {
     /// Removes an unpacked layer, so that the next job unpacks it again.
     pub fn remove_rootfs(&self, diff_id: &DiffId) -> Result<(), StoreError> {
         let path = self.rootfs_path(diff_id);
-        fs::remove_dir_all(&path).map_err(at("remove", &path))
+        remove_tree(&path).map_err(at("remove", &path))
     }
 
     /// Removes a damaged blob, so that the next build fetches it again.

@@ -1,5 +1,6 @@
 //! Prepares a job's folder and its order.
 
+use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
@@ -7,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::order::{Bind, Order, names};
 use crate::engine::{EngineError, Job, Mount, sealed};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, is_root, remove_tree};
 
 /// A job's folder; removed with everything the job wrote when it is dropped.
 #[derive(Debug)]
@@ -36,7 +37,7 @@ impl Bundle {
 impl Drop for Bundle {
     fn drop(&mut self) {
         // What cannot be removed now is removed with the session.
-        let _ = fs::remove_dir_all(&self.folder);
+        let _ = remove_tree(&self.folder);
     }
 }
 
@@ -57,9 +58,12 @@ pub(super) fn order(layers: &[PathBuf], job: &Job) -> Result<Order, EngineError>
         mounts: sealed::mounts(job)?.into_iter().map(bind).collect(),
         writable: job.writable.clone(),
         shm_size: job.shm_size,
+        user_namespace: !is_root(),
+        hooks: BTreeMap::new(),
     })
 }
 
 fn bind(mount: Mount) -> Bind {
-    Bind { source: mount.source, target: mount.target, writable: mount.writable }
+    let Mount { source, target, writable } = mount;
+    Bind { source, target, writable, device: false }
 }

@@ -9,6 +9,10 @@
 //! the kernel takes them back when the job's processes end. The job's processes end when
 //! the child ends, the child when `repro` ends, however that happens. What is left then
 //! is one folder (removed with the session) and one cgroup (removed by [`sweep`]).
+//!
+//! An ordinary user's job runs in a user namespace, where that user is root: the same
+//! steps, and the same run. What only root of the machine can do is missing: a cgroup
+//! where none was delegated, so that nothing is measured, and other owners than the user.
 
 mod audit;
 mod bundle;
@@ -47,12 +51,6 @@ impl Embedded {
     }
 }
 
-/// Whether this process may run jobs at all; asked before anything is downloaded for one.
-pub fn check_user() -> Result<(), EngineError> {
-    let uid = rustix::process::geteuid();
-    if uid.is_root() { Ok(()) } else { Err(EngineError::NotRoot { uid: uid.as_raw() }) }
-}
-
 impl Engine for Embedded {
     fn name(&self) -> &'static str {
         "embedded"
@@ -66,7 +64,6 @@ impl Engine for Embedded {
         output: &mut dyn FnMut(&[u8]),
         stop: &Stop,
     ) -> Result<Outcome, EngineError> {
-        check_user()?;
         sealed::check(job)?;
         let layers = unpacked_layers(store, image)?;
         if stop.is_requested() {
@@ -108,5 +105,6 @@ fn unpacked_layers(store: &Store, image: &Image) -> Result<Vec<PathBuf>, EngineE
         let write = |out: &mut (dyn Write + Send)| layer.write_tar(store, out);
         folders.push(rootfs::ensure(store, layer.diff_id, write)?);
     }
+    rootfs::check_fit(store, &image.layers, &folders)?;
     Ok(folders)
 }

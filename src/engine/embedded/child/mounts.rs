@@ -16,6 +16,7 @@ use rustix::mount::{
 };
 use rustix::thread::{UnshareFlags, unshare_unsafe};
 
+use super::user;
 use crate::engine::Failure;
 use crate::engine::embedded::order::{Order, names};
 use crate::engine::sealed::{GENERATED, OPTIONAL};
@@ -32,14 +33,17 @@ pub(super) struct Points {
 }
 
 /// Enters new mount and network namespaces, in which nothing is shared with the machine.
-pub(super) fn leave_machine() -> Result<(), Failure> {
+pub(super) fn leave_machine(user_namespace: bool) -> Result<(), Failure> {
     let flags = UnshareFlags::NEWNS | UnshareFlags::NEWNET;
     // SAFETY: this process has one thread, and no library of it keeps state of a namespace.
     unsafe { unshare_unsafe(flags) }.map_err(|error| Failure::Machine {
         action: "make namespaces".to_owned(),
         reason: error.to_string(),
-        needed: "root with CAP_SYS_ADMIN; inside a container only a privileged one has it"
-            .to_owned(),
+        needed: match user_namespace {
+            true => user::needed(),
+            false => "root with CAP_SYS_ADMIN; inside a container only a privileged one has it"
+                .to_owned(),
+        },
     })?;
     check_kernel()?;
     let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
@@ -93,7 +97,7 @@ pub(super) fn memory(folder: &Path) -> Result<PathBuf, Failure> {
 
 /// Mounts the overlay in `run` and makes what the job must find in it.
 pub(super) fn prepare(run: &Path, order: &Order) -> Result<Points, Failure> {
-    mount_overlay(run, &order.layers)?;
+    mount_overlay(run, order)?;
     let root = run.join(names::ROOT);
     let make = |path: &str| {
         inside(&root, path).map_err(|error| Failure::step(format!("make `{path}`"), error))
@@ -124,7 +128,8 @@ pub(super) fn prepare(run: &Path, order: &Order) -> Result<Points, Failure> {
 /// the working folder: a thousand of them fit where forty paths of a store would not.
 /// `volatile`: what the job writes is thrown away, so the end of a job need not wait until
 /// everything that this machine has in memory is on its disk.
-fn mount_overlay(run: &Path, layers: &[PathBuf]) -> Result<(), Failure> {
+fn mount_overlay(run: &Path, order: &Order) -> Result<(), Failure> {
+    let layers = &order.layers;
     let folder = run.parent().unwrap_or(run);
     let machine = |error: io::Error| Failure::Machine {
         action: format!("mount an overlay of {} layers in `{}`", layers.len(), folder.display()),
@@ -139,8 +144,10 @@ fn mount_overlay(run: &Path, layers: &[PathBuf]) -> Result<(), Failure> {
     prepared.map_err(|error| Failure::step("link the layers", error))?;
     let lower: Vec<_> = (0..layers.len().max(1)).map(|layer| layer.to_string()).collect();
     let (upper, work) = (names::UPPER, names::WORK);
+    // Other attributes belong to root of the machine, see `rootfs`.
+    let attributes = if order.user_namespace { "userxattr," } else { "" };
     let options = format!(
-        "volatile,lowerdir={},upperdir=../../{upper},workdir=../../{work}",
+        "{attributes}volatile,lowerdir={},upperdir=../../{upper},workdir=../../{work}",
         lower.join(":")
     );
     let options = CString::new(options).map_err(|error| machine(error.into()))?;
