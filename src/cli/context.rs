@@ -90,7 +90,11 @@ impl Context {
             path: "/proc/self/exe".into(),
             source,
         })?;
-        Ok(Embedded::new(program))
+        let engine = Embedded::new(program);
+        Ok(match self.settings.cdi_folders() {
+            Some(folders) => engine.with_cdi_folders(folders),
+            None => engine,
+        })
     }
 
     /// A builder over this context's parts.

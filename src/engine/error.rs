@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::digest::DiffId;
+use crate::engine::embedded::CdiError;
 use crate::image::ImageError;
 use crate::store::StoreError;
 
@@ -75,6 +76,9 @@ pub enum EngineError {
         /// The system's reason.
         source: io::Error,
     },
+    /// The job cannot have the machine's GPUs.
+    #[error(transparent)]
+    Gpus(#[from] CdiError),
     /// The process that prepares the job gave up.
     #[error(transparent)]
     Failed(#[from] Failure),

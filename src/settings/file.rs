@@ -31,10 +31,11 @@ pub(super) struct Content {
     pub(super) debian_mirror: Vec<String>,
     pub(super) debian_security_mirror: Vec<String>,
     pub(super) offline: Option<bool>,
+    pub(super) cdi_folders: Option<Vec<String>>,
 }
 
 /// The keys of [`Content`].
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 11] = [
     "debian-keyring",
     "store",
     "data",
@@ -45,6 +46,7 @@ const KEYS: [&str; 10] = [
     "debian-mirror",
     "debian-security-mirror",
     "offline",
+    "cdi-folders",
 ];
 
 impl SettingsFile {

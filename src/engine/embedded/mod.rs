@@ -16,6 +16,7 @@
 
 mod audit;
 mod bundle;
+mod cdi;
 mod cgroup;
 pub mod child;
 mod order;
@@ -36,18 +37,25 @@ use cgroup::Cgroup;
 use watch::Helper;
 
 pub use audit::audit;
+pub use cdi::CdiError;
 pub use cgroup::sweep;
 
 /// The engine that needs nothing but the kernel.
 #[derive(Debug, Clone)]
 pub struct Embedded {
     exe: PathBuf,
+    cdi_folders: Vec<PathBuf>,
 }
 
 impl Embedded {
     /// Prepares jobs in a process of `exe`, a program whose `main` begins with [`child::entry`].
     pub fn new(exe: PathBuf) -> Self {
-        Self { exe }
+        Self { exe, cdi_folders: cdi::usual_folders() }
+    }
+
+    /// Looks for descriptions of GPUs in `folders`; what a later one says wins.
+    pub fn with_cdi_folders(self, folders: Vec<PathBuf>) -> Self {
+        Self { cdi_folders: folders, ..self }
     }
 }
 
@@ -69,7 +77,8 @@ impl Engine for Embedded {
         if stop.is_requested() {
             return Ok(never_started());
         }
-        let order = bundle::order(&layers, job)?;
+        let gpus = job.gpus.then(|| cdi::gpus(&self.cdi_folders)).transpose()?;
+        let order = bundle::order(&layers, job, gpus.unwrap_or_default())?;
         let bundle = Bundle::create(store)?;
         let cgroup = Cgroup::create(&cgroup::name(store, bundle.folder())?);
         if let Some(bytes) = job.memory {

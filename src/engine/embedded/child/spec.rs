@@ -45,7 +45,7 @@ fn specification(order: &Order, points: &Points) -> Value {
             "oomScoreAdj": OOM_SCORE,
         },
         "mounts": mounts(order, points),
-        "hooks": order.hooks,
+        "hooks": (!order.hooks.is_empty()).then_some(&order.hooks),
         "linux": {
             "cgroupsPath": "/",
             "namespaces": [
