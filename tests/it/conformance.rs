@@ -4,7 +4,7 @@
 //! `tests/probe.c`, and a second layer over it.
 
 mod killed;
-mod world;
+pub mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, Permissions};

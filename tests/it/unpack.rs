@@ -13,15 +13,15 @@ use repro::layer::LayerError;
 use repro::store::Store;
 
 /// A tar stream written entry by entry.
-struct Stream(Vec<u8>);
+pub struct Stream(Vec<u8>);
 
 impl Stream {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self(Vec::new())
     }
 
     /// One ustar entry, owned by whoever runs the test.
-    fn entry(mut self, kind: u8, path: &str, mode: u32, link: &str, content: &[u8]) -> Self {
+    pub fn entry(mut self, kind: u8, path: &str, mode: u32, link: &str, content: &[u8]) -> Self {
         let mut header = [0; 512];
         let mut put = |at: usize, bytes: &[u8]| header[at..at + bytes.len()].copy_from_slice(bytes);
         put(0, path.as_bytes());
@@ -42,15 +42,15 @@ impl Stream {
         self
     }
 
-    fn file(self, path: &str, content: &[u8]) -> Self {
+    pub fn file(self, path: &str, content: &[u8]) -> Self {
         self.entry(b'0', path, 0o644, "", content)
     }
 
-    fn symlink(self, path: &str, target: &str) -> Self {
+    pub fn symlink(self, path: &str, target: &str) -> Self {
         self.entry(b'2', path, 0o777, target, b"")
     }
 
-    fn end(mut self) -> Vec<u8> {
+    pub fn end(mut self) -> Vec<u8> {
         self.0.resize(self.0.len() + 1024, 0);
         self.0
     }
