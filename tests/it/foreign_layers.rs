@@ -2,7 +2,7 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use repro::digest::{DiffId, Digest};
 use repro::engine::embedded::Embedded;
@@ -14,8 +14,7 @@ use repro::store::Store;
 use super::conformance::world::{World, embedded};
 use super::unpack::Stream;
 
-fn layer(store: &Store, stream: Stream) -> ImageLayer {
-    let tar = stream.end();
+fn layer(store: &Store, tar: Vec<u8>) -> ImageLayer {
     let digest = store.put(&tar).unwrap();
     ImageLayer {
         origin: "a base".to_owned(),
@@ -29,7 +28,8 @@ fn layer(store: &Store, stream: Stream) -> ImageLayer {
 /// The probe's image with these layers over it.
 fn world(streams: Vec<Stream>) -> World {
     let mut world = World::new(embedded());
-    let layers: Vec<_> = streams.into_iter().map(|stream| layer(&world.store, stream)).collect();
+    let layers: Vec<_> =
+        streams.into_iter().map(|stream| layer(&world.store, stream.end())).collect();
     world.image.layers.extend(layers);
     world
 }
@@ -123,4 +123,30 @@ fn a_job_with_gpus_gets_what_the_machine_describes_and_no_other_job_does() {
     let text = world.run("ls /dev/cards /usr/lib /opt 2>&1; echo $GREETING").good();
     assert!(!text.contains("harmless") && !text.contains("mark"), "{text}");
     assert!(text.ends_with("two words\n"), "{text}");
+}
+
+/// Lists a tree: type, mode, owner, size of files, target of links, path; and every file's digest.
+const LIST: &str = "cd /; find . -xdev -mindepth 1 \\( -path ./proc -o -path ./sys -o -path ./dev \\) -prune \
+    -o -printf '%y %m %U %G %l %p\\n' 2>/dev/null; \
+    find . -xdev -type f -exec sha256sum {} + 2>/dev/null; true";
+
+/// `.ci/foreign-layers` saves an image of Docker's, and compares what this test writes with
+/// what Docker exports.
+#[test]
+#[ignore = "needs an image saved by Docker; .ci/foreign-layers runs it"]
+#[expect(clippy::disallowed_methods, reason = "the script tells the test where the image is")]
+fn an_image_of_docker_is_listed() {
+    let Some(folder) = std::env::var_os("REPRO_TEST_SAVED").map(PathBuf::from) else {
+        panic!("REPRO_TEST_SAVED names no folder")
+    };
+    let mut world = World::new(embedded());
+    world.image.layers.clear();
+    for path in fs::read_to_string(folder.join("layers")).unwrap().lines() {
+        let stream = fs::read(folder.join(path)).unwrap();
+        world.image.layers.push(layer(&world.store, stream));
+    }
+    let mut job = world.job(LIST);
+    (job.workdir, job.writable) = ("/".to_owned(), Vec::new());
+    job.env.insert("PATH".to_owned(), "/usr/bin:/bin".to_owned());
+    fs::write(folder.join("seen"), world.run_job(&job).good()).unwrap();
 }
