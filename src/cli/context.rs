@@ -103,7 +103,11 @@ impl Context {
             path: "/proc/self/exe".into(),
             source,
         })?;
-        Ok(Embedded::new(program))
+        let engine = Embedded::new(program);
+        Ok(match self.settings.cdi_folders() {
+            Some(folders) => engine.with_cdi_folders(folders),
+            None => engine,
+        })
     }
 
     /// Brings the layers of the image's base that nobody needed before.

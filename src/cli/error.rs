@@ -335,10 +335,6 @@ fn build_hint(error: &BuildError) -> Option<String> {
 fn engine_hint(error: &EngineError) -> Option<String> {
     match error {
         EngineError::Store(error) => store_hint(error),
-        EngineError::NotRoot { .. } => Some(
-            "run the same command as root, for example with `sudo`; the store stays yours"
-                .to_owned(),
-        ),
         _ => None,
     }
 }

@@ -13,7 +13,7 @@ use super::reference::{self, Reference};
 use super::{build, output, watch};
 use crate::bench::{self, Host, Options, PlannedCase, ProfileFile, RunSummary, Setting, Setup};
 use crate::digest::Digest;
-use crate::engine::{Engine, Mount, embedded};
+use crate::engine::{Engine, Mount};
 use crate::fetch;
 use crate::image::Image;
 use crate::lock::Lock;
@@ -83,7 +83,6 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliErro
     let image = if idle {
         unbuilt(&subject.lock)
     } else {
-        embedded::check_user()?;
         let engine = context.engine()?;
         let builder = context.builder(&store, &engine, &subject.folder, Some(&subject.recipe));
         let built = builder.build(&subject.lock)?;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::digest::{DiffId, Digest};
+use crate::engine::embedded::CdiError;
 use crate::image::ImageError;
 use crate::store::StoreError;
 
@@ -15,12 +16,6 @@ pub enum EngineError {
     /// The store could not be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The user may not make namespaces and mounts.
-    #[error("the embedded engine needs root\n  running as  uid {uid}\n  needed      uid 0")]
-    NotRoot {
-        /// The user who runs `repro`.
-        uid: u32,
-    },
     /// The job asks for something no engine can give it.
     #[error("the job cannot be run: {reason}")]
     Job {
@@ -134,6 +129,9 @@ pub enum EngineError {
         /// The system's reason.
         source: io::Error,
     },
+    /// The job cannot have the machine's GPUs.
+    #[error(transparent)]
+    Gpus(#[from] CdiError),
     /// The process that prepares the job gave up.
     #[error(transparent)]
     Failed(#[from] Failure),

@@ -56,6 +56,7 @@ impl<'a> Tree<'a> {
         path: &str,
         owner: Option<u32>,
     ) -> Result<(), LayerError> {
+        self.check_name(path, owner)?;
         let path = self.reach.resolve(path).ok_or_else(|| self.looping(path, owner))?;
         if path.is_empty() || self.below.has_directory(&path) {
             return Ok(());
@@ -139,7 +140,18 @@ impl<'a> Tree<'a> {
     }
 
     fn place(&self, path: &str, owner: Option<u32>) -> Result<String, LayerError> {
+        self.check_name(path, owner)?;
         self.reach.resolve_parent(path).ok_or_else(|| self.looping(path, owner))
+    }
+
+    /// Some names are deletions in a layer (OCI image specification, "Whiteouts").
+    fn check_name(&self, path: &str, owner: Option<u32>) -> Result<(), LayerError> {
+        if !path.split('/').any(|part| part.starts_with(".wh.")) {
+            return Ok(());
+        }
+        let reason = "a name that begins with `.wh.` is a deletion in a layer";
+        let (path, origin) = (path.to_owned(), self.origin(owner).to_owned());
+        Err(LayerError::Path { path, origin, reason })
     }
 
     fn looping(&self, path: &str, owner: Option<u32>) -> LayerError {

@@ -35,10 +35,11 @@ pub(super) struct Content {
     pub(super) registry_mirrors: BTreeMap<String, Vec<String>>,
     pub(super) insecure_registries: Vec<String>,
     pub(super) engine: Option<String>,
+    pub(super) cdi_folders: Option<Vec<String>>,
 }
 
 /// The keys of [`Content`].
-const KEYS: [&str; 13] = [
+const KEYS: [&str; 14] = [
     "debian-keyring",
     "store",
     "data",
@@ -52,6 +53,7 @@ const KEYS: [&str; 13] = [
     "registry-mirrors",
     "insecure-registries",
     "engine",
+    "cdi-folders",
 ];
 
 impl SettingsFile {

@@ -62,6 +62,20 @@ pub(super) fn data(
         .or_else(|| files.iter().find_map(|file| file.path(file.content.data.as_deref())))
 }
 
+/// Where descriptions of GPUs are, if anybody said so; in a variable they are separated by colons.
+pub(super) fn cdi(files: &[SettingsFile], environment: &Environment) -> Option<Vec<PathBuf>> {
+    let split = |text: &str| {
+        let folders = text.split(':').filter(|folder| !folder.is_empty());
+        folders.map(|folder| environment.folder().join(folder)).collect()
+    };
+    let of_file = |file: &SettingsFile| {
+        let folders = file.content.cdi_folders.as_ref()?.iter();
+        Some(folders.map(|folder| file.folder().join(folder)).collect())
+    };
+    let named = environment.variable("REPRO_CDI_FOLDERS").map(split);
+    named.or_else(|| files.iter().find_map(of_file))
+}
+
 /// Where run folders are made.
 pub(super) fn results(
     options: &Options,

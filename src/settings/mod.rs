@@ -131,6 +131,12 @@ impl Settings {
         self.data.as_deref()
     }
 
+    /// The folders that describe the machine's GPUs (Container Device Interface), if anybody said
+    /// where they are; what a later one says wins.
+    pub fn cdi_folders(&self) -> Option<Vec<PathBuf>> {
+        folders::cdi(&self.files, &self.environment)
+    }
+
     /// The folder that run folders are made in: `results` in the project (or in the current folder without one).
     pub fn results_folder(&self) -> &Path {
         &self.results

@@ -8,7 +8,8 @@
 //! ```text
 //! version            format of this folder; a newer one is refused
 //! blobs/sha256/HEX   downloads, built wheels, image configurations, manifests, layer plans
-//! rootfs/HEX         layers unpacked for the embedded engine, by diff ID
+//! rootfs/HEX         layers unpacked for the embedded engine by root, by diff ID
+//! rootfs/HEX.user    the same by an ordinary user, who owns every file of them
 //! data/HEX           data sets unpacked from the project's archives, by the digest of their manifest
 //! runs/              run records
 //! tmp/ID, tmp/ID.lock   one folder a process, gone with it (see `session`)
@@ -22,12 +23,12 @@
 mod blob;
 mod facts;
 mod fsck;
+mod ownership;
 mod session;
 mod whole;
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -36,6 +37,9 @@ use crate::digest::Digest;
 pub use blob::BlobWriter;
 pub use facts::FileStamp;
 pub use fsck::{Damage, FsckReport};
+pub use ownership::{is_root, remove_tree};
+
+use ownership::{future_owner, give, make_folder};
 use session::Session;
 pub use whole::write_whole;
 
@@ -257,8 +261,12 @@ impl Store {
     }
 
     /// The folder of the layer unpacked for the embedded engine, whether it is there or not.
+    ///
+    /// Root and an ordinary user have one each: owners and marks of deletions differ, and
+    /// under sudo both may use the same store.
     pub fn rootfs_path(&self, diff_id: &crate::digest::DiffId) -> PathBuf {
-        self.root.join("rootfs").join(diff_id.0.hex())
+        let hex = diff_id.0.hex();
+        self.root.join("rootfs").join(if is_root() { hex } else { format!("{hex}.user") })
     }
 
     /// Moves a finished folder of [`Store::scratch`] to its place; an equal one that
@@ -266,7 +274,7 @@ impl Store {
     pub fn adopt(&self, folder: &Path, place: &Path) -> Result<(), StoreError> {
         match fs::rename(folder, place) {
             Ok(()) => sync_folder(place.parent().unwrap_or(&self.root)),
-            Err(_) if place.is_dir() => fs::remove_dir_all(folder).map_err(at("remove", folder)),
+            Err(_) if place.is_dir() => remove_tree(folder).map_err(at("remove", folder)),
             Err(error) => Err(at("create", place)(error)),
         }
     }
@@ -323,31 +331,6 @@ impl Store {
     /// Gives what root made to the store's owner; a failure only matters to a later removal.
     fn give_to_owner(&self, path: &Path) {
         give(path, self.owner);
-    }
-}
-
-/// Who owns the store's folder, or would if its user made it: under sudo the first run must
-/// not make a user's store root's.
-fn future_owner(root: &Path) -> Result<(u32, u32), StoreError> {
-    let existing = root.ancestors().find_map(|folder| fs::metadata(folder).ok());
-    let metadata = match existing {
-        Some(metadata) => metadata,
-        None => fs::metadata(".").map_err(at("read", root))?,
-    };
-    Ok((metadata.uid(), metadata.gid()))
-}
-
-/// Makes a folder and those above it; each new one is given to `owner`.
-fn make_folder(folder: &Path, owner: (u32, u32)) -> Result<(), StoreError> {
-    let new: Vec<&Path> = folder.ancestors().take_while(|folder| !folder.exists()).collect();
-    fs::create_dir_all(folder).map_err(at("create", folder))?;
-    new.into_iter().for_each(|folder| give(folder, owner));
-    Ok(())
-}
-
-fn give(path: &Path, (user, group): (u32, u32)) {
-    if rustix::process::geteuid().is_root() && user != 0 {
-        let _ = std::os::unix::fs::chown(path, Some(user), Some(group));
     }
 }
 

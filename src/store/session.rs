@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::FlockOperation;
 
-use super::{StoreError, at};
+use super::{StoreError, at, remove_tree};
 
 /// The session of this process.
 #[derive(Debug)]
@@ -63,7 +63,7 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         // What cannot be removed now is removed by the next command.
-        let _ = fs::remove_dir_all(&self.folder);
+        let _ = remove_tree(&self.folder);
         let _ = fs::remove_file(&self.lock_path);
     }
 }
@@ -102,7 +102,7 @@ pub(super) fn sweep(tmp: &Path) -> Result<(), StoreError> {
         if take(&lock) && is_same(&lock, &lock_path) {
             // Another command may be sweeping the same folder: what is gone already is fine.
             // A lock goes after its folder: while that cannot be removed, the next command tries again.
-            let _ = fs::remove_dir_all(tmp.join(id));
+            let _ = remove_tree(&tmp.join(id));
             if !tmp.join(id).exists() {
                 let _ = fs::remove_file(&lock_path);
             }

@@ -10,6 +10,7 @@ mod conformance;
 mod data_sets;
 mod fetch;
 mod files_are_listed;
+mod foreign_layers;
 mod layers;
 mod lock_text;
 mod loopback;

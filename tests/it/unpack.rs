@@ -2,8 +2,8 @@
 
 use std::fs;
 use std::io::{self, Write};
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
 
 use repro::digest::{DiffId, Digest};
 use repro::engine::EngineError;
@@ -13,15 +13,15 @@ use repro::layer::LayerError;
 use repro::store::Store;
 
 /// A tar stream written entry by entry.
-struct Stream(Vec<u8>);
+pub struct Stream(Vec<u8>);
 
 impl Stream {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self(Vec::new())
     }
 
     /// One ustar entry, owned by whoever runs the test.
-    fn entry(mut self, kind: u8, path: &str, mode: u32, link: &str, content: &[u8]) -> Self {
+    pub fn entry(mut self, kind: u8, path: &str, mode: u32, link: &str, content: &[u8]) -> Self {
         let mut header = [0; 512];
         let mut put = |at: usize, bytes: &[u8]| header[at..at + bytes.len()].copy_from_slice(bytes);
         put(0, path.as_bytes());
@@ -42,15 +42,15 @@ impl Stream {
         self
     }
 
-    fn file(self, path: &str, content: &[u8]) -> Self {
+    pub fn file(self, path: &str, content: &[u8]) -> Self {
         self.entry(b'0', path, 0o644, "", content)
     }
 
-    fn symlink(self, path: &str, target: &str) -> Self {
+    pub fn symlink(self, path: &str, target: &str) -> Self {
         self.entry(b'2', path, 0o777, target, b"")
     }
 
-    fn end(mut self) -> Vec<u8> {
+    pub fn end(mut self) -> Vec<u8> {
         self.0.resize(self.0.len() + 1024, 0);
         self.0
     }
@@ -93,19 +93,111 @@ fn an_entry_below_a_link_is_refused() {
     let text = refusal(Stream::new().file("etc", b"x").file("etc/inner", b"x"));
     assert!(text.contains("etc/inner"), "{text}");
     let stream = Stream::new().symlink("etc", "/etc").entry(b'1', "copy", 0o644, "etc/passwd", b"");
-    assert!(refusal(stream).contains("not an earlier entry"));
+    assert!(refusal(stream).contains("no earlier file"));
+}
+
+/// A layer with these entries, unpacked.
+fn unpacked(stream: Stream) -> (tempfile::TempDir, PathBuf) {
+    let (folder, store) = store();
+    let tar = stream.end();
+    let place = unpack(&store, diff_id(&tar), tar.as_slice()).unwrap();
+    (folder, place)
 }
 
 #[test]
-fn a_second_entry_of_one_path_is_refused() {
-    let text = refusal(Stream::new().file("a", b"x").file("./a", b"y"));
-    assert!(text.contains("another entry"), "{text}");
+fn the_last_entry_of_one_path_wins() {
+    let stream = Stream::new()
+        .file("file", b"first")
+        .file("./file", b"second")
+        .entry(b'1', "other", 0o644, "file", b"")
+        .file("file", b"third")
+        .file("folder/inner", b"")
+        .file("folder", b"now a file")
+        .file("name", b"")
+        .entry(b'5', "name/", 0o750, "", b"")
+        .file("name/inner", b"")
+        .symlink("link", "nowhere")
+        .file("link", b"a file");
+    let (_folder, place) = unpacked(stream);
+    let read = |path: &str| fs::read_to_string(place.join(path)).unwrap();
+    assert_eq!((read("file"), read("other")), ("third".to_owned(), "second".to_owned()));
+    assert_eq!((read("folder"), read("link")), ("now a file".to_owned(), "a file".to_owned()));
+    assert_eq!(fs::metadata(place.join("name")).unwrap().mode() & 0o7777, 0o750);
+    assert!(place.join("name/inner").is_file());
 }
 
 #[test]
-fn devices_and_deletions_are_refused() {
-    assert!(refusal(Stream::new().entry(b'3', "null", 0o666, "", b"")).contains("type"));
-    assert!(refusal(Stream::new().file("a/.wh.b", b"")).contains("deletion"));
+fn devices_are_left_out_and_pipes_kept() {
+    let stream = Stream::new()
+        .entry(b'3', "dev/null", 0o666, "", b"")
+        .entry(b'4', "dev/vda", 0o660, "", b"")
+        .entry(b'6', "run/pipe", 0o600, "", b"")
+        .entry(b'g', "pax_global_header", 0o644, "", b"11 comment=x\n");
+    let (_folder, place) = unpacked(stream);
+    assert_eq!(fs::read_dir(place.join("dev")).unwrap().count(), 0);
+    assert!(fs::metadata(place.join("run/pipe")).unwrap().file_type().is_fifo());
+    assert_eq!(fs::read_dir(&place).unwrap().count(), 2);
+}
+
+#[test]
+fn deletions_become_marks_of_the_overlay() {
+    let stream = Stream::new()
+        .file("etc/.wh.gone", b"")
+        .file("etc/.wh.kept", b"")
+        .file("etc/kept", b"brought")
+        .file(".wh.renewed", b"")
+        .file("renewed/file", b"")
+        .file("opaque/.wh..wh..opq", b"")
+        .file("opaque/.wh.hidden", b"")
+        .file("etc/.wh..wh.plnk", b"");
+    let (_folder, place) = unpacked(stream);
+    let gone = fs::symlink_metadata(place.join("etc/gone")).unwrap();
+    assert!(gone.file_type().is_char_device() && gone.rdev() == 0);
+    assert_eq!(fs::read(place.join("etc/kept")).unwrap(), b"brought");
+    for folder in ["renewed", "opaque"] {
+        let name = if repro::store::is_root() { "trusted" } else { "user" };
+        let mut value = [0; 8];
+        let attribute = format!("{name}.overlay.opaque");
+        let length = rustix::fs::getxattr(place.join(folder), &*attribute, &mut value[..]).unwrap();
+        assert_eq!(&value[..length], b"y", "{folder}");
+    }
+    assert_eq!(fs::read_dir(place.join("opaque")).unwrap().count(), 0);
+    assert_eq!(fs::read_dir(place.join("etc")).unwrap().count(), 2);
+}
+
+#[test]
+fn deletions_without_a_meaning_are_refused() {
+    for path in [".wh.", "a/.wh..", ".wh...", ".wh..wh..opq"] {
+        let text = refusal(Stream::new().file(path, b""));
+        assert!(text.contains(path) && text.contains("deletion"), "{text}");
+    }
+}
+
+#[test]
+fn links_and_types_that_mean_nothing_are_refused() {
+    let link = |target: &str| {
+        let stream = Stream::new().entry(b'5', "folder", 0o755, "", b"").file("file", b"");
+        refusal(stream.entry(b'1', "copy", 0o644, target, b""))
+    };
+    assert!(link("of/a/layer/below").contains("`of/a/layer/below` is no earlier file"));
+    assert!(link("folder").contains("no earlier file") && link("copy").contains("no earlier file"));
+    assert!(link("../file").contains("leaves the layer"));
+    assert!(refusal(Stream::new().entry(b'V', "label", 0o644, "", b"")).contains("type"));
+    let sparse = b"22 GNU.sparse.major=1\n";
+    let stream = Stream::new().entry(b'x', "pax", 0o644, "", sparse).file("disk", b"");
+    assert!(refusal(stream).contains("sparse"));
+}
+
+#[test]
+fn old_headers_and_names_from_the_root_are_read() {
+    let stream = Stream::new()
+        .entry(0, "folder/", 0o755, "", b"")
+        .entry(0, "folder/file", 0o644, "", b"old")
+        .file("/etc/rooted", b"")
+        .entry(b'1', "etc/linked", 0o644, "/folder/file", b"");
+    let (_folder, place) = unpacked(stream);
+    assert!(place.join("folder").is_dir() && place.join("etc/rooted").is_file());
+    assert_eq!(fs::read(place.join("etc/linked")).unwrap(), b"old");
 }
 
 #[test]

@@ -3,14 +3,17 @@
 //! Unpacked layers are what jobs really see, and nothing reads them again after they
 //! were unpacked: a byte that changes there would run under the image's seal.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
+use std::ops::Bound;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 
 use tar::{Archive, Entry, EntryType};
 
+use super::rootfs::{Mark, Marks, Place, place};
 use crate::digest::{Digest, hash_reader};
 use crate::engine::{EngineError, Stop};
 use crate::image::ImageError;
@@ -55,16 +58,30 @@ impl<R: Read> Read for Stoppable<'_, R> {
     }
 }
 
+/// What an unpacked layer must show at one path.
+enum Expected {
+    Content(Digest),
+    Mark(Mark),
+}
+
+/// Something else is at the path now, so what was below it is gone.
+fn forget_below<T>(contents: &mut BTreeMap<PathBuf, T>, path: &Path) {
+    let after = (Bound::Excluded(path.to_owned()), Bound::Unbounded);
+    let below = contents.range(after).map(|(known, _)| known.clone());
+    let below: Vec<_> = below.take_while(|known| known.starts_with(path)).collect();
+    below.iter().for_each(|known| drop(contents.remove(known)));
+}
+
 fn compare(root: &Path, tar: impl Read) -> io::Result<Option<Damage>> {
-    for entry in Archive::new(tar).entries()? {
-        let mut entry = entry?;
-        // The content of a hard link was compared under its first name.
-        if entry.header().entry_type() == EntryType::Link {
-            continue;
-        }
-        let path = root.join(entry.path()?);
-        let expected = entry_digest(&mut entry)?;
-        let found = found_digest(&path).ok();
+    for (path, expected) in expected(tar)? {
+        let path = root.join(path);
+        let (expected, found) = match expected {
+            Expected::Content(digest) => (digest, found_digest(&path).ok()),
+            Expected::Mark(mark) => {
+                let digest = Digest::of(format!("{mark:?}").as_bytes());
+                (digest, mark.is_at(&path).then_some(digest))
+            }
+        };
         if found != Some(expected) {
             return Ok(Some(Damage { path, expected: Some(expected), found }));
         }
@@ -72,17 +89,58 @@ fn compare(root: &Path, tar: impl Read) -> io::Result<Option<Damage>> {
     Ok(None)
 }
 
-/// The digest of a file's content and mode, or of what stands in place of content.
-fn entry_digest(entry: &mut Entry<'_, impl Read>) -> io::Result<Digest> {
-    let mode = entry.header().mode()?;
-    match entry.header().entry_type() {
-        EntryType::Directory => Ok(Digest::of(b"directory")),
+/// What the stream says of each path; of two entries with one path the last counts.
+fn expected(tar: impl Read) -> io::Result<BTreeMap<PathBuf, Expected>> {
+    let mut contents = BTreeMap::new();
+    let mut marks = Marks::default();
+    for entry in Archive::new(tar).entries()? {
+        let mut entry = entry?;
+        let path = match place(&entry.path()?).map_err(io::Error::other)? {
+            Place::Here(path) => path,
+            Place::Deleted(path) => {
+                marks.delete(path);
+                continue;
+            }
+            Place::Opaque(path) => {
+                marks.hide_below(path);
+                continue;
+            }
+            Place::Nothing => continue,
+        };
+        let kind = entry.header().entry_type();
+        if !kind.is_dir() {
+            forget_below(&mut contents, &path);
+        }
+        match entry_digest(&mut entry)? {
+            Some(digest) => drop(contents.insert(path, (digest, kind.is_dir()))),
+            None => drop(contents.remove(&path)),
+        }
+    }
+    let marks = marks.settle(|path| {
+        let below = || contents.keys().any(|known| known.starts_with(path));
+        contents.get(path).map(|(_, is_folder)| *is_folder).or_else(|| below().then_some(true))
+    });
+    let contents =
+        contents.into_iter().map(|(path, (digest, _))| (path, Expected::Content(digest)));
+    let marks = marks.into_iter().map(|(path, mark)| (path, Expected::Mark(mark)));
+    // A folder that hides what is below is compared as such.
+    Ok(contents.chain(marks).collect())
+}
+
+/// The digest of a file's content and mode, or of what stands in place of content; `None`
+/// for what is not unpacked, or was compared under its first name.
+fn entry_digest(entry: &mut Entry<'_, impl Read>) -> io::Result<Option<Digest>> {
+    let mode = entry.header().mode()? & 0o7777;
+    Ok(match entry.header().entry_type() {
+        EntryType::Directory => Some(Digest::of(b"directory")),
+        EntryType::Regular if entry.path_bytes().ends_with(b"/") => Some(Digest::of(b"directory")),
         EntryType::Symlink => {
             let target = entry.link_name_bytes().unwrap_or_default();
-            Ok(Digest::of(&[b"link ", target.as_ref()].concat()))
+            Some(Digest::of(&[b"link ", target.as_ref()].concat()))
         }
-        _ => Ok(with_mode(hash_reader(entry)?.0, mode)),
-    }
+        EntryType::Regular | EntryType::Continuous => Some(with_mode(hash_reader(entry)?.0, mode)),
+        _ => None,
+    })
 }
 
 fn found_digest(path: &Path) -> io::Result<Digest> {

@@ -5,9 +5,10 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use super::cdi::Edits;
 use super::order::{Bind, Order, names};
 use crate::engine::{EngineError, Job, Mount, sealed};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, is_root, remove_tree};
 
 /// A job's folder; removed with everything the job wrote when it is dropped.
 #[derive(Debug)]
@@ -36,7 +37,7 @@ impl Bundle {
 impl Drop for Bundle {
     fn drop(&mut self) {
         // What cannot be removed now is removed with the session.
-        let _ = fs::remove_dir_all(&self.folder);
+        let _ = remove_tree(&self.folder);
     }
 }
 
@@ -44,22 +45,38 @@ fn io_error(action: &'static str, path: &Path, source: io::Error) -> StoreError 
     StoreError::Io { action, path: path.to_owned(), source }
 }
 
+/// Where a program's linker looks first (ld.so(8)).
+const LINKER_PATH: &str = "LD_LIBRARY_PATH";
+
 /// The order for `job`; `layers` are folders, lowest first.
-pub(super) fn order(layers: &[PathBuf], job: &Job) -> Result<Order, EngineError> {
+pub(super) fn order(layers: &[PathBuf], job: &Job, gpus: Edits) -> Result<Order, EngineError> {
+    let mut mounts: Vec<_> = sealed::mounts(job)?.into_iter().map(bind).collect();
+    mounts.extend(gpus.binds);
+    mounts.sort_by(|one, other| Path::new(&one.target).cmp(Path::new(&other.target)));
+    let mut env = job.env.clone();
+    env.extend(gpus.env);
+    if !gpus.library_folders.is_empty() {
+        let first = gpus.library_folders.into_iter();
+        let folders: Vec<_> = first.chain(env.remove(LINKER_PATH)).collect();
+        env.insert(LINKER_PATH.to_owned(), folders.join(":"));
+    }
     let absolute =
         |path: &PathBuf| fs::canonicalize(path).map_err(|source| io_error("find", path, source));
     Ok(Order {
         parent: std::process::id(),
         layers: layers.iter().rev().map(absolute).collect::<Result<_, _>>()?,
         command: job.command.clone(),
-        env: job.env.clone(),
+        env,
         workdir: job.workdir.clone(),
-        mounts: sealed::mounts(job)?.into_iter().map(bind).collect(),
+        mounts,
         writable: job.writable.clone(),
         shm_size: job.shm_size,
+        user_namespace: !is_root(),
+        hooks: gpus.hooks,
     })
 }
 
 fn bind(mount: Mount) -> Bind {
-    Bind { source: mount.source, target: mount.target, writable: mount.writable }
+    let Mount { source, target, writable } = mount;
+    Bind { source, target, writable, device: false }
 }

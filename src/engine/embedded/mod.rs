@@ -9,9 +9,14 @@
 //! the kernel takes them back when the job's processes end. The job's processes end when
 //! the child ends, the child when `repro` ends, however that happens. What is left then
 //! is one folder (removed with the session) and one cgroup (removed by [`sweep`]).
+//!
+//! An ordinary user's job runs in a user namespace, where that user is root: the same
+//! steps, and the same run. What only root of the machine can do is missing: a cgroup
+//! where none was delegated, so that nothing is measured, and other owners than the user.
 
 mod audit;
 mod bundle;
+mod cdi;
 pub(super) mod cgroup;
 pub mod child;
 mod order;
@@ -32,25 +37,26 @@ use cgroup::Cgroup;
 use watch::Helper;
 
 pub use audit::audit;
+pub use cdi::CdiError;
 pub use cgroup::sweep;
 
 /// The engine that needs nothing but the kernel.
 #[derive(Debug, Clone)]
 pub struct Embedded {
     exe: PathBuf,
+    cdi_folders: Vec<PathBuf>,
 }
 
 impl Embedded {
     /// Prepares jobs in a process of `exe`, a program whose `main` begins with [`child::entry`].
     pub fn new(exe: PathBuf) -> Self {
-        Self { exe }
+        Self { exe, cdi_folders: cdi::usual_folders() }
     }
-}
 
-/// Whether this process may run jobs at all; asked before anything is downloaded for one.
-pub fn check_user() -> Result<(), EngineError> {
-    let uid = rustix::process::geteuid();
-    if uid.is_root() { Ok(()) } else { Err(EngineError::NotRoot { uid: uid.as_raw() }) }
+    /// Looks for descriptions of GPUs in `folders`; what a later one says wins.
+    pub fn with_cdi_folders(self, folders: Vec<PathBuf>) -> Self {
+        Self { cdi_folders: folders, ..self }
+    }
 }
 
 impl Engine for Embedded {
@@ -66,13 +72,13 @@ impl Engine for Embedded {
         output: &mut dyn FnMut(&[u8]),
         stop: &Stop,
     ) -> Result<Outcome, EngineError> {
-        check_user()?;
         sealed::check(job)?;
         let layers = unpacked_layers(store, image)?;
         if stop.is_requested() {
             return Ok(never_started());
         }
-        let order = bundle::order(&layers, job)?;
+        let gpus = job.gpus.then(|| cdi::gpus(&self.cdi_folders)).transpose()?;
+        let order = bundle::order(&layers, job, gpus.unwrap_or_default())?;
         let bundle = Bundle::create(store)?;
         let cgroup = Cgroup::create(&cgroup::name(store, bundle.folder())?);
         if let Some(bytes) = job.memory {
@@ -109,5 +115,6 @@ fn unpacked_layers(store: &Store, image: &Image) -> Result<Vec<PathBuf>, EngineE
         let write = |out: &mut (dyn Write + Send)| layer.write_tar(store, out);
         folders.push(rootfs::ensure(store, layer.diff_id, write)?);
     }
+    rootfs::check_fit(store, &image.layers, &folders)?;
     Ok(folders)
 }

@@ -55,6 +55,23 @@ pub(super) struct Order {
     pub writable: Vec<String>,
     /// Bytes of `/dev/shm`.
     pub shm_size: u64,
+    /// Whether the job gets a user namespace in which the ordinary user of this process is root.
+    pub user_namespace: bool,
+    /// Programs of this machine that prepare the job's root, by their time: the runtime
+    /// specification's `hooks`.
+    pub hooks: BTreeMap<String, Vec<Hook>>,
+}
+
+/// A program of this machine that prepares the job's root (OCI runtime specification).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Hook {
+    pub path: PathBuf,
+    #[serde(default)]
+    pub args: Vec<String>,
+    #[serde(default)]
+    pub env: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<i64>,
 }
 
 /// One file or folder of this machine inside the job.
@@ -66,6 +83,8 @@ pub(super) struct Bind {
     pub target: String,
     /// Whether the job may write to it.
     pub writable: bool,
+    /// Whether it is a device, which works in the job.
+    pub device: bool,
 }
 
 /// What the preparing process answers, one line each.
@@ -109,6 +128,8 @@ mod tests {
             mounts: Vec::new(),
             writable: Vec::new(),
             shm_size: 1,
+            user_namespace: false,
+            hooks: BTreeMap::new(),
         };
         let mut bytes = Vec::new();
         order.send(&mut bytes).unwrap();

@@ -1,7 +1,7 @@
 //! Reads the outer form of a Debian package: an `ar` archive with `control.tar` and `data.tar`.
 //!
-//! See deb(5). Only what bullseye and its neighbours use is read: xz, gzip, or no
-//! compression. Another one is refused by name.
+//! See deb(5). What Debian and Ubuntu use is read: xz, gzip, zstd, or no compression.
+//! Another one is refused by name.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -33,6 +33,9 @@ const HEADER_SIZE: u64 = 60;
 /// Memory for one xz decoder; `xz -9` needs 65 MiB, dpkg's default 9 MiB.
 const XZ_MEMORY: u64 = 80 << 20;
 
+/// Window of one zstd decoder, as a power of two in bytes: what `zstd -19` needs, and less than 1 GiB.
+const ZSTD_WINDOW: u32 = 27;
+
 /// A control file larger than this (bytes) is no control file.
 const CONTROL_LIMIT: u64 = 1 << 20;
 
@@ -41,8 +44,12 @@ impl<'a> Package<'a> {
     pub(super) fn open(file: &'a str, handle: &'a File) -> Result<Self, LayerError> {
         let members = read_members(file, handle)?;
         let find = |prefix: &str| {
-            let found = members.iter().find(|member| member.name.starts_with(prefix));
-            found.cloned().ok_or_else(|| refuse(file, format!("it has no {prefix} member")))
+            let mut found = members.iter().filter(|member| member.name.starts_with(prefix));
+            match (found.next(), found.next()) {
+                (Some(member), None) => Ok(member.clone()),
+                (None, _) => Err(refuse(file, format!("it has no {prefix} member"))),
+                (Some(_), Some(_)) => Err(refuse(file, format!("it has two {prefix} members"))),
+            }
         };
         let format = find("debian-binary")?;
         if members[0].name != "debian-binary" {
@@ -96,9 +103,15 @@ impl<'a> Package<'a> {
                 let stream = stream.map_err(|error| reading(self.file)(error.into()))?;
                 Ok(Box::new(XzDecoder::new_stream(range, stream)))
             }
+            ".zst" => {
+                let mut decoder =
+                    zstd::stream::read::Decoder::new(range).map_err(reading(self.file))?;
+                decoder.window_log_max(ZSTD_WINDOW).map_err(reading(self.file))?;
+                Ok(Box::new(decoder))
+            }
             other => {
                 let reason = format!(
-                    "its `{}` is compressed as `{other}`; xz, gz or none can be read",
+                    "its `{}` is compressed as `{other}`; xz, gz, zst or none can be read",
                     member.name
                 );
                 Err(refuse(self.file, reason))

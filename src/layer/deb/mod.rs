@@ -146,8 +146,11 @@ fn read_entries(file: &str, package: &UnpackedPackage) -> Result<Vec<Packaged>, 
     let mut archive = ::tar::Archive::new(data);
     let mut entries = Vec::new();
     for entry in archive.entries_with_seek().map_err(reading(file))? {
-        let entry = entry.map_err(reading(file))?;
+        let mut entry = entry.map_err(reading(file))?;
         let path = entry_path(file, &entry.path_bytes())?;
+        if is_sparse(&mut entry).map_err(reading(file))? {
+            return Err(refuse(file, format!("its `{path}` is a sparse file")));
+        }
         let kind = lister.kind(&path, &entry)?;
         // The root folder itself is no entry of a layer.
         if !path.is_empty() {
@@ -157,6 +160,17 @@ fn read_entries(file: &str, package: &UnpackedPackage) -> Result<Vec<Packaged>, 
         }
     }
     Ok(entries)
+}
+
+/// Whether the content is not the file's own, but a map of its parts.
+fn is_sparse<R: Read>(entry: &mut ::tar::Entry<'_, R>) -> std::io::Result<bool> {
+    let Some(extensions) = entry.pax_extensions()? else { return Ok(false) };
+    for extension in extensions {
+        if extension?.key_bytes().starts_with(b"GNU.sparse.") {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Reads the entries of one package.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use repro::digest::Digest;
 use repro::engine::embedded::sweep;
 use repro::engine::{Exit, Stop};
-use repro::store::Store;
+use repro::store::{Store, is_root};
 
 use super::world::{World, embedded};
 
@@ -84,7 +84,7 @@ fn sleepers() -> Vec<PathBuf> {
 }
 
 fn cgroups_are_usable() -> bool {
-    fs::read_to_string("/proc/self/mountinfo").unwrap().contains(" - cgroup")
+    is_root() && fs::read_to_string("/proc/self/mountinfo").unwrap().contains(" - cgroup")
 }
 
 /// Folders of cgroups that belong to the store in `folder`.

@@ -24,6 +24,7 @@ use rustix::thread::{
 };
 use seccompiler::BpfProgram;
 
+use super::devices;
 use crate::engine::Failure;
 use crate::engine::embedded::order::{Order, Report};
 use crate::engine::inside::program::{Program, become_job};
@@ -107,6 +108,7 @@ fn seal(owner: &(OwnedFd, OwnedFd)) -> io::Result<()> {
     signals(libc::SIG_BLOCK);
     let flags = MountFlags::BIND | MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NOEXEC;
     mount_remount("/dev", flags, c"")?;
+    devices::make_nodes_read_only()?;
     drop_capabilities()?;
     // The job must not reach our program and our files through `/proc/1`.
     set_dumpable_behavior(DumpableBehavior::NotDumpable)?;

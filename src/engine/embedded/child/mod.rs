@@ -8,10 +8,12 @@
 //! Nothing outlives it: its own death is tied to that of `repro`, and the death of the
 //! container's first process, with which the kernel ends all others, to its own.
 
+mod devices;
 mod init;
 mod loopback;
 mod mounts;
 mod spec;
+mod user;
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -67,18 +69,26 @@ fn tell_library_errors(reports: &Arc<Reports>) {
 }
 
 fn run(reports: &Arc<Reports>) -> Result<(), Failure> {
-    set_parent_process_death_signal(Some(Signal::KILL))
-        .map_err(|error| Failure::step("follow the parent process", error))?;
+    let follow = || {
+        set_parent_process_death_signal(Some(Signal::KILL))
+            .map_err(|error| Failure::step("follow the parent process", error))
+    };
+    follow()?;
     let mut requests = Requests { input: io::stdin() };
     let order =
         Order::receive(&mut requests).map_err(|error| Failure::step("read the job", error))?;
     let folder = fs::canonicalize(".").map_err(|error| Failure::step("find the job", error))?;
+    if order.user_namespace {
+        user::enter()?;
+        // With new rights the signal may be forgotten (prctl(2)).
+        follow()?;
+    }
     // The parent may have died before the signal was set; then nobody is left to send it.
     if getppid().map(Pid::as_raw_pid) != i32::try_from(order.parent).ok() {
         return Ok(());
     }
     umask(rustix::fs::Mode::from_raw_mode(0o022));
-    mounts::leave_machine()?;
+    mounts::leave_machine(order.user_namespace)?;
     loopback::bring_up()?;
     let run = mounts::memory(&folder)?;
     let points = mounts::prepare(&run, &order)?;

@@ -16,6 +16,7 @@ use rustix::mount::{
 };
 use rustix::thread::{UnshareFlags, unshare_unsafe};
 
+use super::user;
 use crate::engine::Failure;
 use crate::engine::embedded::order::{Order, names};
 use crate::engine::sealed::{GENERATED, OPTIONAL};
@@ -32,14 +33,17 @@ pub(super) struct Points {
 }
 
 /// Enters new mount and network namespaces, in which nothing is shared with the machine.
-pub(super) fn leave_machine() -> Result<(), Failure> {
+pub(super) fn leave_machine(user_namespace: bool) -> Result<(), Failure> {
     let flags = UnshareFlags::NEWNS | UnshareFlags::NEWNET;
     // SAFETY: this process has one thread, and no library of it keeps state of a namespace.
     unsafe { unshare_unsafe(flags) }.map_err(|error| Failure::Machine {
         action: "make namespaces".to_owned(),
         reason: error.to_string(),
-        needed: "root with CAP_SYS_ADMIN; inside a container only a privileged one has it"
-            .to_owned(),
+        needed: match user_namespace {
+            true => user::needed(),
+            false => "root with CAP_SYS_ADMIN; inside a container only a privileged one has it"
+                .to_owned(),
+        },
     })?;
     check_kernel()?;
     let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
@@ -73,12 +77,27 @@ fn hide_cgroups() -> Result<(), Failure> {
     let path = "/sys/fs/cgroup";
     let failed = |error: rustix::io::Errno| Failure::step(format!("cover `{path}`"), error);
     match unmount(path, UnmountFlags::DETACH) {
-        // Nothing was mounted there.
+        // Nothing was mounted there, or it is the machine's and cannot be taken away in a user namespace.
         Ok(()) | Err(rustix::io::Errno::INVAL) => {}
         Err(error) => return Err(failed(error)),
     }
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
-    mount("tmpfs", path, "tmpfs", flags, None).map_err(failed)
+    mount("tmpfs", path, "tmpfs", flags, None).map_err(failed)?;
+    let listed = fs::read_to_string("/proc/self/mountinfo").and_then(|text| stand_in(&text));
+    listed.map_err(|error| Failure::step(format!("cover `{path}`"), error))
+}
+
+/// Makes files for the library to write to in place of every controller of version 1 that
+/// is covered but still listed.
+fn stand_in(mounts: &str) -> io::Result<()> {
+    for line in mounts.lines().filter(|line| line.contains(" - cgroup ")) {
+        let folder = Path::new(line.split(' ').nth(4).unwrap_or_default());
+        if folder.starts_with("/sys/fs/cgroup") {
+            fs::create_dir_all(folder)?;
+            fs::write(folder.join("cgroup.procs"), "")?;
+        }
+    }
+    Ok(())
 }
 
 /// Mounts a file system in memory into the job's folder, for what nobody keeps: it costs
@@ -93,7 +112,7 @@ pub(super) fn memory(folder: &Path) -> Result<PathBuf, Failure> {
 
 /// Mounts the overlay in `run` and makes what the job must find in it.
 pub(super) fn prepare(run: &Path, order: &Order) -> Result<Points, Failure> {
-    mount_overlay(run, &order.layers)?;
+    mount_overlay(run, order)?;
     let root = run.join(names::ROOT);
     let make = |path: &str| {
         inside(&root, path).map_err(|error| Failure::step(format!("make `{path}`"), error))
@@ -124,7 +143,8 @@ pub(super) fn prepare(run: &Path, order: &Order) -> Result<Points, Failure> {
 /// the working folder: a thousand of them fit where forty paths of a store would not.
 /// `volatile`: what the job writes is thrown away, so the end of a job need not wait until
 /// everything that this machine has in memory is on its disk.
-fn mount_overlay(run: &Path, layers: &[PathBuf]) -> Result<(), Failure> {
+fn mount_overlay(run: &Path, order: &Order) -> Result<(), Failure> {
+    let layers = &order.layers;
     let folder = run.parent().unwrap_or(run);
     let machine = |error: io::Error| Failure::Machine {
         action: format!("mount an overlay of {} layers in `{}`", layers.len(), folder.display()),
@@ -139,8 +159,10 @@ fn mount_overlay(run: &Path, layers: &[PathBuf]) -> Result<(), Failure> {
     prepared.map_err(|error| Failure::step("link the layers", error))?;
     let lower: Vec<_> = (0..layers.len().max(1)).map(|layer| layer.to_string()).collect();
     let (upper, work) = (names::UPPER, names::WORK);
+    // Other attributes belong to root of the machine, see `rootfs`.
+    let attributes = if order.user_namespace { "userxattr," } else { "" };
     let options = format!(
-        "volatile,lowerdir={},upperdir=../../{upper},workdir=../../{work}",
+        "{attributes}volatile,lowerdir={},upperdir=../../{upper},workdir=../../{work}",
         lower.join(":")
     );
     let options = CString::new(options).map_err(|error| machine(error.into()))?;

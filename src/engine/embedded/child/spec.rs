@@ -3,12 +3,13 @@
 use std::fs;
 use std::path::Path;
 
+use rustix::fs::StatVfsMountFlags;
 use rustix::process::{Resource, getrlimit};
 use rustix::thread::{CapabilitySet, capabilities};
 use serde_json::{Value, json};
 
 use super::mounts::Points;
-use crate::engine::embedded::order::{Order, names};
+use crate::engine::embedded::order::{Bind, Order, names};
 use crate::engine::sealed::{LOCKED_MEMORY, MASKED, OOM_SCORE, OPEN_FILES, READ_ONLY, STACK};
 use crate::engine::{Failure, HOST_NAME};
 
@@ -39,11 +40,12 @@ fn specification(order: &Order, points: &Points) -> Value {
                 "bounding": super::init::NEEDED, "effective": super::init::NEEDED,
                 "permitted": super::init::NEEDED, "inheritable": [], "ambient": [],
             },
-            "rlimits": limits(),
+            "rlimits": limits(order.user_namespace),
             "noNewPrivileges": true,
             "oomScoreAdj": OOM_SCORE,
         },
         "mounts": mounts(order, points),
+        "hooks": (!order.hooks.is_empty()).then_some(&order.hooks),
         "linux": {
             "cgroupsPath": "/",
             "namespaces": [
@@ -58,9 +60,11 @@ fn specification(order: &Order, points: &Points) -> Value {
 
 /// The same everywhere, but where this machine gives even root less and does not let it
 /// take more: then what it gives.
-fn limits() -> Value {
-    let can_raise =
-        capabilities(None).is_ok_and(|sets| sets.effective.contains(CapabilitySet::SYS_RESOURCE));
+fn limits(user_namespace: bool) -> Value {
+    // The capability of a user namespace does not count for limits (setrlimit(2)).
+    let can_raise = !user_namespace
+        && capabilities(None)
+            .is_ok_and(|sets| sets.effective.contains(CapabilitySet::SYS_RESOURCE));
     let limit = |name: &str, kind: Resource, soft: u64, hard: u64| {
         let given = getrlimit(kind).maximum.filter(|_| !can_raise).unwrap_or(UNLIMITED);
         json!({ "type": name, "soft": soft.min(given), "hard": hard.min(given) })
@@ -103,12 +107,27 @@ fn mounts(order: &Order, points: &Points) -> Vec<Value> {
         mounts.push(mount(target, "bind", source, &["bind", "ro", "nosuid", "nodev"]));
     }
     for bind in &order.mounts {
-        // `rro`: what is mounted below the source is read-only as well.
-        let access = if bind.writable { "rw" } else { "rro" };
-        let options = ["rbind", access, "nosuid", "nodev"];
-        mounts.push(mount(&bind.target, "bind", &bind.source, &options));
+        mounts.push(mount(&bind.target, "bind", &bind.source, &options(bind, order)));
     }
     mounts
+}
+
+/// Options of a file or folder of this machine.
+fn options(bind: &Bind, order: &Order) -> Vec<&'static str> {
+    if bind.device {
+        // `Init` makes it read-only: the device works, its node stays as it is.
+        return vec!["bind", "rw", "nosuid", "noexec"];
+    }
+    // `rro`: what is mounted below the source is read-only as well.
+    let mut options = vec!["rbind", if bind.writable { "rw" } else { "rro" }, "nosuid", "nodev"];
+    // A user namespace must keep what the machine forbids there (mount_namespaces(7)).
+    let forbids_programs = |path: &Path| {
+        rustix::fs::statvfs(path).is_ok_and(|it| it.f_flag.contains(StatVfsMountFlags::NOEXEC))
+    };
+    if order.user_namespace && forbids_programs(&bind.source) {
+        options.push("noexec");
+    }
+    options
 }
 
 fn mount(target: &str, kind: &str, source: impl AsRef<Path>, options: &[&str]) -> Value {
@@ -123,7 +142,6 @@ fn mount(target: &str, kind: &str, source: impl AsRef<Path>, options: &[&str]) -
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::embedded::order::Bind;
     use oci_spec::runtime::Spec;
     use std::collections::BTreeMap;
 
@@ -138,9 +156,12 @@ mod tests {
                 source: "/srv/data".into(),
                 target: "/data".to_owned(),
                 writable: false,
+                device: false,
             }],
             writable: vec!["/tmp".to_owned()],
             shm_size: 1 << 30,
+            user_namespace: false,
+            hooks: BTreeMap::new(),
         }
     }
 
@@ -156,14 +177,14 @@ mod tests {
         assert_eq!(process.no_new_privileges(), Some(true));
         assert_eq!(process.user().umask(), Some(0o022));
         assert_eq!(process.env().as_ref().unwrap().len(), 0);
-        let options = |target: &str| {
+        let options_of = |target: &str| {
             let mounts = spec.mounts().as_ref().unwrap();
             let mount = mounts.iter().find(|it| it.destination() == Path::new(target)).unwrap();
             mount.options().clone().unwrap()
         };
-        assert!(options("/data").contains(&"rro".to_owned()));
-        assert!(options("/etc/hosts").contains(&"ro".to_owned()));
-        assert!(options("/tmp").contains(&"rw".to_owned()));
-        assert!(options("/dev/shm").contains(&"size=1073741824".to_owned()));
+        assert!(options_of("/data").contains(&"rro".to_owned()));
+        assert!(options_of("/etc/hosts").contains(&"ro".to_owned()));
+        assert!(options_of("/tmp").contains(&"rw".to_owned()));
+        assert!(options_of("/dev/shm").contains(&"size=1073741824".to_owned()));
     }
 }

@@ -1,0 +1,221 @@
+//! What a job needs beside its image to use the machine's GPUs.
+//!
+//! The driver's libraries belong to the machine, not to an image. What of them a job must
+//! see stands in files of the Container Device Interface (its specification, version 1),
+//! as `nvidia-ctk cdi generate` writes them; where there is none, the same is made up from
+//! the devices and libraries that are there ([`driver`]).
+//!
+//! Invariants: everything that is mounted is read-only, devices apart; nothing is taken
+//! from a file that is not understood whole. A file may name programs of this machine
+//! that prepare the job's root: it is the administrator's, like the driver itself.
+
+mod document;
+mod driver;
+mod edits;
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use document::Document;
+pub(super) use edits::Edits;
+
+/// The kind of device that a job with GPUs gets, and its name for all of them.
+const KIND: &str = "nvidia.com/gpu";
+const ALL: &str = "all";
+
+/// Where files are looked for; what a later folder says wins.
+const FOLDERS: [&str; 2] = ["/etc/cdi", "/var/run/cdi"];
+
+/// Why a job cannot have the machine's GPUs.
+#[derive(Debug, thiserror::Error)]
+pub enum CdiError {
+    /// A file or folder of device descriptions cannot be read.
+    #[error("cannot read `{}`", path.display())]
+    Read {
+        /// Which one.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// A file does not say what its specification asks for.
+    #[error("`{key}` of `{}` cannot be used: {reason}", path.display())]
+    Document {
+        /// The file.
+        path: PathBuf,
+        /// Where in it, `devices[0].containerEdits`.
+        key: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Two files of one folder describe the same device.
+    #[error(
+        "two files describe `{KIND}={ALL}`\n  one    {}\n  other  {}",
+        one.display(), other.display()
+    )]
+    Ambiguous {
+        /// The first file by name.
+        one: PathBuf,
+        /// The other one.
+        other: PathBuf,
+    },
+    /// Files describe GPUs, but not all of them as one device.
+    #[error("`{}` describes `{KIND}`, but no device `{ALL}`", path.display())]
+    NoDevice {
+        /// The file.
+        path: PathBuf,
+    },
+    /// No file describes a GPU, and the driver is not there either.
+    #[error("this machine has no NVIDIA GPU that a job could use: {reason}")]
+    NoDriver {
+        /// What was looked for.
+        reason: String,
+    },
+}
+
+/// The usual folders.
+pub(super) fn usual_folders() -> Vec<PathBuf> {
+    FOLDERS.map(PathBuf::from).to_vec()
+}
+
+/// What gives a job all GPUs of this machine.
+pub(super) fn gpus(folders: &[PathBuf]) -> Result<Edits, CdiError> {
+    let mut described = None;
+    for folder in folders.iter().rev() {
+        let documents = documents(folder)?;
+        let with_all: Vec<_> = documents.iter().filter(|it| it.has_device(ALL)).collect();
+        match with_all.as_slice() {
+            [] => described = described.or(documents.first().map(|it| it.path.clone())),
+            [document] => return document.edits(ALL),
+            [one, other, ..] => {
+                let (one, other) = (one.path.clone(), other.path.clone());
+                return Err(CdiError::Ambiguous { one, other });
+            }
+        }
+    }
+    match described {
+        Some(path) => Err(CdiError::NoDevice { path }),
+        None => driver::edits(Path::new("/dev")),
+    }
+}
+
+/// The files of a folder that describe GPUs, sorted by name; a folder that is missing has none.
+fn documents(folder: &Path) -> Result<Vec<Document>, CdiError> {
+    let failed = |source| CdiError::Read { path: folder.to_owned(), source };
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other.map_err(failed)?,
+    };
+    let mut paths = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(failed)?.path();
+        let ending = path.extension().and_then(|ending| ending.to_str());
+        // Others are no descriptions, by the specification.
+        if matches!(ending, Some("json" | "yaml")) {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    let documents = paths.into_iter().map(Document::read).collect::<Result<Vec<_>, _>>()?;
+    Ok(documents.into_iter().filter(|document| document.kind == KIND).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HARMLESS: &str = r#"---
+cdiVersion: 0.5.0
+kind: nvidia.com/gpu
+containerEdits:
+  env:
+  - NVIDIA_VISIBLE_DEVICES=void
+  hooks:
+  - args: [true, create-symlinks]
+    hookName: createContainer
+    path: /bin/true
+devices:
+- name: "0"
+  containerEdits:
+    deviceNodes:
+    - path: /dev/zero
+- name: all
+  containerEdits:
+    deviceNodes:
+    - path: /dev/harmless0
+      hostPath: /dev/null
+      permissions: rw
+    mounts:
+    - hostPath: /etc/passwd
+      containerPath: /usr/lib/libharmless.so.1
+      options: [ro, nosuid, nodev, bind]
+"#;
+
+    fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            fs::write(folder.path().join(name), text).unwrap();
+        }
+        folder
+    }
+
+    fn of(files: &[(&str, &str)]) -> Result<Edits, CdiError> {
+        gpus(&[folder(files).path().to_owned()])
+    }
+
+    #[test]
+    fn devices_mounts_programs_and_variables_are_read() {
+        let edits = of(&[("nvidia.yaml", HARMLESS), ("readme.txt", "nothing")]).unwrap();
+        assert_eq!(edits.env["NVIDIA_VISIBLE_DEVICES"], "void");
+        let binds: Vec<_> =
+            edits.binds.iter().map(|bind| (bind.target.as_str(), bind.device)).collect();
+        assert_eq!(binds, [("/dev/harmless0", true), ("/usr/lib/libharmless.so.1", false)]);
+        assert!(edits.binds.iter().all(|bind| !bind.writable));
+        let hook = &edits.hooks["createContainer"][0];
+        assert_eq!((hook.path.as_path(), hook.args.len()), (Path::new("/bin/true"), 2));
+    }
+
+    #[test]
+    fn the_later_folder_wins_and_other_kinds_are_none_of_ours() {
+        let other = HARMLESS.replace("nvidia.com/gpu", "example.com/card");
+        let usual = folder(&[("a.yaml", HARMLESS), ("b.yaml", &other)]);
+        let later = folder(&[("a.yaml", &HARMLESS.replace("harmless0", "harmless9"))]);
+        let both = [usual.path().to_owned(), later.path().to_owned(), "/nowhere".into()];
+        assert_eq!(gpus(&both).unwrap().binds[0].target, "/dev/harmless9");
+        assert_eq!(gpus(&both[..1]).unwrap().binds[0].target, "/dev/harmless0");
+    }
+
+    #[test]
+    fn json_is_read_as_well() {
+        let text = r#"{"cdiVersion": "1.0.0", "kind": "nvidia.com/gpu", "devices":
+            [{"name": "all", "containerEdits": {"deviceNodes": [{"path": "/dev/null"}]}}]}"#;
+        assert_eq!(of(&[("nvidia.json", text)]).unwrap().binds[0].target, "/dev/null");
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_named_with_file_and_key() {
+        let error = |from: &str, to: &str| {
+            let text = HARMLESS.replace(from, to);
+            assert_ne!(text, HARMLESS);
+            let text = of(&[("nvidia.yaml", &text)]).unwrap_err().to_string();
+            assert!(text.contains("nvidia.yaml"), "{text}");
+            text
+        };
+        let second = "`devices[1].containerEdits";
+        assert!(error("hostPath: /dev/null", "hostPath: /dev/nowhere").contains("deviceNodes[0]"));
+        assert!(error("hostPath: /dev/null", "hostPath: /etc").contains("is not a device"));
+        assert!(error("/dev/harmless0", "/etc/harmless0").contains("not a path below `/dev`"));
+        assert!(error("/usr/lib/libharmless", "/usr/../x").contains(second));
+        assert!(error("hostPath: /etc/passwd", "hostPath: /nowhere/x").contains("mounts[0]"));
+        assert!(error("    mounts:", "    netDevices:").contains("netDevices"));
+        assert!(error("permissions: rw", "permission: rw").contains("permission"));
+        assert!(error("createContainer", "poststop").contains("`containerEdits.hooks[0]`"));
+        assert!(error("path: /bin/true", "path: /nowhere/hook").contains("/nowhere/hook"));
+        assert!(error("=void", "").contains("`containerEdits.env[0]`"));
+        assert!(error("0.5.0", "2.0.0").contains("`cdiVersion`"));
+        assert!(error("cdiVersion: 0.5.0", "cdiVersion: [").contains("line"));
+        assert!(error("name: all", "name: most").contains("no device `all`"));
+        let two = of(&[("a.yaml", HARMLESS), ("b.yaml", HARMLESS)]).unwrap_err();
+        assert!(matches!(two, CdiError::Ambiguous { .. }), "{two}");
+    }
+}

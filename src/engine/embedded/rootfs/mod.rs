@@ -1,0 +1,143 @@
+//! Unpacks a layer once, into a folder that is kept under its diff ID.
+//!
+//! A layer is unpacked alone, whatever images it is part of. What it deletes of layers
+//! below becomes marks that the overlay file system understands ([`marks`]); whether
+//! layers fit on each other is asked when they are stacked ([`fit`]).
+//!
+//! Invariants: a folder under `rootfs` holds what the tar stream whose SHA-256 is its
+//! name says, with the stream's types, modes, times, link targets and hard links; it is
+//! complete before it gets that name. The owners are the stream's if root unpacks, else
+//! the user is the owner of everything, and is user 0 in the job. Left out are devices
+//! (a sealed run has its own, and no others work in it) and extended attributes (a
+//! job can gain no privilege, so capabilities of files would mean nothing). Nothing is
+//! ever written outside the folder: every entry's parent must be a directory that this
+//! unpacking made itself. A directory that has no entry of its own gets the metadata
+//! that the layer rules give every directory.
+
+mod entry;
+mod fit;
+mod marks;
+mod tree;
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use rustix::fs::syncfs;
+
+use crate::digest::{DiffId, Hasher};
+use crate::engine::EngineError;
+use crate::image::ImageError;
+use crate::store::{Store, StoreError, remove_tree};
+
+pub(super) use entry::{Place, place};
+pub(super) use fit::check as check_fit;
+pub(super) use marks::{Mark, Marks};
+use tree::Tree;
+
+/// The layer's folder; `write` streams its tar if it has to be unpacked first.
+pub fn ensure(
+    store: &Store,
+    diff_id: DiffId,
+    write: impl FnOnce(&mut (dyn Write + Send)) -> Result<(), ImageError> + Send,
+) -> Result<PathBuf, EngineError> {
+    let place = store.rootfs_path(&diff_id);
+    if place.is_dir() {
+        return Ok(place);
+    }
+    let (reader, inner) =
+        io::pipe().map_err(|source| EngineError::Helper { action: "open a pipe to", source })?;
+    let mut writer = PipeWriter { inner, broken: false };
+    thread::scope(|scope| {
+        let streaming = scope.spawn(move || {
+            let written = write(&mut writer);
+            (written, writer.broken)
+        });
+        let unpacked = unpack(store, diff_id, reader);
+        match streaming.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)) {
+            (Err(source), false) => Err(EngineError::Stream { diff_id, source: Box::new(source) }),
+            _ => unpacked,
+        }
+    })
+}
+
+/// Remembers that the reader went away, so that the reader's reason is told and not the writer's.
+struct PipeWriter {
+    inner: io::PipeWriter,
+    broken: bool,
+}
+
+impl Write for PipeWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.inner.write(bytes);
+        self.broken |= matches!(&written, Err(error) if error.kind() == io::ErrorKind::BrokenPipe);
+        written
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+/// Unpacks a layer's tar stream into the store; fails if its digest is not `diff_id`.
+pub fn unpack(store: &Store, diff_id: DiffId, tar: impl Read) -> Result<PathBuf, EngineError> {
+    let root = store.scratch("layer")?;
+    let unpacked = unpack_into(&root, diff_id, tar);
+    let place = store.rootfs_path(&diff_id);
+    let kept = unpacked.and_then(|implicit| {
+        sync(&root)?;
+        // Before the folder has its name: no layer is ever stacked unasked.
+        fit::remember(store, diff_id, &implicit)?;
+        Ok(store.adopt(&root, &place)?)
+    });
+    if kept.is_err() {
+        // What stays here is removed with the session.
+        let _ = remove_tree(&root);
+    }
+    kept.map(|()| place)
+}
+
+/// One flush of the file system costs less than one for each of thousands of files.
+fn sync(root: &Path) -> Result<(), StoreError> {
+    let flushed = File::open(root).and_then(|folder| Ok(syncfs(folder)?));
+    flushed.map_err(|source| io_error("sync", root, source))
+}
+
+fn io_error(action: &'static str, path: &Path, source: io::Error) -> StoreError {
+    StoreError::Io { action, path: path.to_owned(), source }
+}
+
+/// Unpacks the stream; gives the directories that have no entry of their own.
+fn unpack_into(root: &Path, diff_id: DiffId, tar: impl Read) -> Result<Vec<PathBuf>, EngineError> {
+    let mut archive = tar::Archive::new(HashingReader { inner: tar, hasher: Hasher::new() });
+    let mut tree = Tree::new(root, diff_id);
+    let entries = archive.entries().map_err(|error| tree.refuse("", error))?;
+    for entry in entries {
+        let entry = entry.map_err(|error| tree.refuse("", error))?;
+        tree.add(entry)?;
+    }
+    let implicit = tree.finish()?;
+    // The digest is over every byte, also over what follows the end of the archive.
+    let mut rest = archive.into_inner();
+    io::copy(&mut rest, &mut io::sink()).map_err(|error| tree.refuse("", error))?;
+    let found = DiffId(rest.hasher.finish());
+    if found == diff_id {
+        Ok(implicit)
+    } else {
+        Err(EngineError::Differs { expected: diff_id, found })
+    }
+}
+
+struct HashingReader<R> {
+    inner: R,
+    hasher: Hasher,
+}
+
+impl<R: Read> Read for HashingReader<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.hasher.update(&buffer[..count]);
+        Ok(count)
+    }
+}
