@@ -10,7 +10,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use reqwest::blocking::{Client as HttpClient, Response};
+use reqwest::blocking::{Client as HttpClient, RequestBuilder, Response};
 use reqwest::header::{
     ACCEPT, CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, RANGE, RETRY_AFTER,
 };
@@ -18,7 +18,7 @@ use reqwest::{NoProxy, Proxy, Url};
 
 use super::error::{FetchError, Trouble};
 use super::retry::{Ending, Stopped};
-use crate::settings::Settings;
+use crate::settings::{Proxies, Settings};
 
 /// A connection that is not there by then will not come.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
@@ -71,6 +71,11 @@ pub(super) struct Answer {
 
 impl Client {
     pub(super) fn new(settings: &Settings) -> Result<Self, FetchError> {
+        Self::through(settings, &settings.proxies())
+    }
+
+    /// A client that goes through these proxies instead of those of the environment.
+    pub(super) fn through(settings: &Settings, proxies: &Proxies) -> Result<Self, FetchError> {
         // Whoever was first chose a provider; any will do.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut builder = HttpClient::builder()
@@ -78,7 +83,6 @@ impl Client {
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(settings.silence_limit()?)
             .no_proxy();
-        let proxies = settings.proxies();
         let none_for = proxies.none_for.as_deref().and_then(NoProxy::from_string);
         let client = |what| move |source| FetchError::Client { what, source };
         if let Some(url) = &proxies.http {
@@ -104,22 +108,18 @@ impl Client {
         request: &Request,
         stop: &AtomicBool,
     ) -> Result<Option<Answer>, Ending> {
-        let (head_sender, head) = sync_channel(1);
-        let (sender, pieces) = sync_channel(PIECES_WAITING);
         let (client, request) = (self.clone(), request.clone());
-        // Not joined: it ends when its receivers are gone, at the latest when the server was silent
-        // for too long.
-        thread::spawn(move || match client.send(&request) {
-            Ok(Some((head, body))) => {
-                if head_sender.send(Ok(Some(head))).is_ok() {
-                    pass_on(body, &sender);
-                }
-            }
-            Ok(None) => drop(head_sender.send(Ok(None))),
-            Err(trouble) => drop(head_sender.send(Err(trouble))),
-        });
-        let head = receive(&head, stop)?.unwrap_or_else(|| Err(broken_client()))?;
-        Ok(head.map(|head| Answer { head, pieces, received: 0 }))
+        answer(move || client.send(&request), stop)
+    }
+
+    /// The same for a request that `build` makes.
+    pub(super) fn ask_for(
+        &self,
+        build: impl FnOnce(&HttpClient) -> RequestBuilder,
+        stop: &AtomicBool,
+    ) -> Result<Option<Answer>, Ending> {
+        let request = build(&self.http);
+        answer(move || sent(request), stop)
     }
 
     fn send(&self, request: &Request) -> Result<Option<Opened>, Trouble> {
@@ -134,15 +134,41 @@ impl Client {
         if request.from > 0 {
             sending = sending.header(RANGE, format!("bytes={}-", request.from));
         }
-        let response =
-            sending.send().map_err(|error| Trouble::Request { source: error.without_url() })?;
-        match response.status().as_u16() {
-            200 | 206 => Ok(Some((head_of(&response), Box::new(response)))),
-            404 | 410 => Ok(None),
-            code => {
-                let retry_after = retry_after(response.headers());
-                Err(Trouble::Status { code, retry_after })
+        sent(sending)
+    }
+}
+
+/// Sends a request on a thread of its own and waits for the beginning of its answer.
+fn answer(
+    send: impl FnOnce() -> Result<Option<Opened>, Trouble> + Send + 'static,
+    stop: &AtomicBool,
+) -> Result<Option<Answer>, Ending> {
+    let (head_sender, head) = sync_channel(1);
+    let (sender, pieces) = sync_channel(PIECES_WAITING);
+    // Not joined: it ends when its receivers are gone, at the latest when the server was silent
+    // for too long.
+    thread::spawn(move || match send() {
+        Ok(Some((head, body))) => {
+            if head_sender.send(Ok(Some(head))).is_ok() {
+                pass_on(body, &sender);
             }
+        }
+        Ok(None) => drop(head_sender.send(Ok(None))),
+        Err(trouble) => drop(head_sender.send(Err(trouble))),
+    });
+    let head = receive(&head, stop)?.unwrap_or_else(|| Err(broken_client()))?;
+    Ok(head.map(|head| Answer { head, pieces, received: 0 }))
+}
+
+fn sent(request: RequestBuilder) -> Result<Option<Opened>, Trouble> {
+    let response =
+        request.send().map_err(|error| Trouble::Request { source: error.without_url() })?;
+    match response.status().as_u16() {
+        200 | 206 => Ok(Some((head_of(&response), Box::new(response)))),
+        404 | 410 => Ok(None),
+        code => {
+            let retry_after = retry_after(response.headers());
+            Err(Trouble::Status { code, retry_after })
         }
     }
 }

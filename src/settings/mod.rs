@@ -5,7 +5,7 @@
 //! This is the one module that reads the environment, the two settings files
 //! (`repro/settings.toml` in the user's configuration folder and `repro.toml` in
 //! the project), and what the machine already knows: pip's and apt's own
-//! configuration. What is nearer wins: command line, `REPRO_*` variables, the
+//! configuration, and git's. What is nearer wins: command line, `REPRO_*` variables, the
 //! project's file, the user's file, then other tools' settings.
 //!
 //! Invariants: every location remembers the name of the setting it came from,
@@ -19,6 +19,7 @@ mod environment;
 mod error;
 mod file;
 mod folders;
+mod git;
 mod helpers;
 mod location;
 mod pip;
@@ -32,6 +33,7 @@ use std::time::Duration;
 pub use debian::Archive;
 pub use environment::Environment;
 pub use error::SettingsError;
+pub use git::{GitPlace, GitSettings};
 pub use location::{Location, masked};
 pub use proxies::Proxies;
 pub use python::PythonSources;

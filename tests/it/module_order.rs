@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The order of `ARCHITECTURE.md`; `registry` joins it with registry bases.
-const ORDER: [&str; 14] = [
-    "digest", "store", "recipe", "dataset", "lock", "settings", "fetch", "layer", "image",
+const ORDER: [&str; 15] = [
+    "digest", "store", "git", "recipe", "dataset", "lock", "settings", "fetch", "layer", "image",
     "engine", "build", "bench", "report", "cli",
 ];
 
