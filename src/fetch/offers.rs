@@ -67,7 +67,7 @@ impl<'a> Offers<'a> {
                 Place::Debian { suite, .. } if !archives.contains_key(suite) => {
                     archives.insert(suite.clone(), debian_archives(settings, suite, offline)?);
                 }
-                Place::Debian { .. } => {}
+                Place::Debian { .. } | Place::Git(_) => {}
             }
         }
         let pages = Mutex::default();
@@ -79,6 +79,8 @@ impl<'a> Offers<'a> {
         let mut sources = match &wanted.place {
             Place::Python { project } => self.python_places(project, &wanted.name),
             Place::Debian { path, suite } => self.debian_places(path, suite),
+            // No file of a server: `git` asks repositories.
+            Place::Git(_) => Vec::new(),
         };
         if self.offline {
             sources.retain(|source| source.location.url().scheme() == "file");

@@ -79,7 +79,7 @@ fn is_worth_retrying(trouble: &Trouble) -> bool {
         }
         Trouble::Cut { .. } | Trouble::Short { .. } => true,
         Trouble::Status { code, .. } => matches!(code, 408 | 425 | 429 | 500..=599),
-        Trouble::Page { .. } | Trouble::HostIsDown => false,
+        Trouble::Page { .. } | Trouble::Git { .. } | Trouble::HostIsDown => false,
     }
 }
 

@@ -43,7 +43,8 @@ impl TreeArchive {
         for (path, tree) in submodules {
             self.check_tree(path, path, *tree)?;
         }
-        let is_known = |entry: &ArchiveEntry| submodules.iter().any(|(path, _)| *path == entry.path);
+        let is_known =
+            |entry: &ArchiveEntry| submodules.iter().any(|(path, _)| *path == entry.path);
         let is_filled = |entry: &ArchiveEntry| {
             self.entries().iter().any(|other| below(&entry.path, &other.path).is_some())
         };
@@ -84,7 +85,8 @@ impl TreeArchive {
 
     /// The tree of what lies below `root`, as its entries name it: the whole archive, or a submodule.
     pub fn tree(&self, root: &str) -> Result<TreeId, GitError> {
-        let mut folders: BTreeMap<String, Folder> = BTreeMap::from([(String::new(), Folder::new())]);
+        let mut folders: BTreeMap<String, Folder> =
+            BTreeMap::from([(String::new(), Folder::new())]);
         let inner: Vec<String> = self.submodules_below(root);
         for entry in self.entries() {
             let Some(path) = below(root, &entry.path) else { continue };

@@ -20,6 +20,12 @@ pub enum GitError {
         /// What is wrong with it.
         reason: &'static str,
     },
+    /// A repository lacks an object, or has other content under its name.
+    #[error("a repository is damaged or incomplete: {reason}")]
+    Object {
+        /// What libgit2 says.
+        reason: String,
+    },
     /// A tree has an entry that no folder of an image can have.
     #[error("`{path}` cannot be laid out: {reason}")]
     Path {
@@ -29,7 +35,9 @@ pub enum GitError {
         reason: &'static str,
     },
     /// An archive holds another tree than was locked.
-    #[error("the tree of `{place}` is not the one that was locked\n  locked  {expected}\n  found   {found}")]
+    #[error(
+        "the tree of `{place}` is not the one that was locked\n  locked  {expected}\n  found   {found}"
+    )]
     Differs {
         /// The source's name, or the submodule's path.
         place: String,

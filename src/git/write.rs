@@ -44,7 +44,8 @@ pub fn write_archive<R: Copy, E: From<GitError>>(
     let mut list = MAGIC.to_vec();
     entries.iter().for_each(|entry| write_line(&mut list, entry));
     list.push(b'\n');
-    place(&mut entries, list.len() as u64).ok_or(GitError::Damaged { reason: "it is too large" })?;
+    place(&mut entries, list.len() as u64)
+        .ok_or(GitError::Damaged { reason: "it is too large" })?;
     writer.write(&list).map_err(GitError::from)?;
     let mut written = BTreeSet::new();
     for (entry, planned) in entries.iter().zip(&planned) {

@@ -167,11 +167,8 @@ fn of_variables(environment: &Environment) -> Result<Vec<(String, String)>, Sett
     let setting = "GIT_CONFIG_COUNT";
     let Some(text) = environment.variable(setting) else { return Ok(Vec::new()) };
     let expected = "a number below 10000";
-    let refuse = || SettingsError::Value {
-        setting: setting.to_owned(),
-        value: text.to_owned(),
-        expected,
-    };
+    let refuse =
+        || SettingsError::Value { setting: setting.to_owned(), value: text.to_owned(), expected };
     let count: u32 = text.parse().ok().filter(|count| *count < 10_000).ok_or_else(refuse)?;
     let pair = |at| {
         let name = environment.variable(&format!("GIT_CONFIG_KEY_{at}"))?;
@@ -185,7 +182,9 @@ fn of_variables(environment: &Environment) -> Result<Vec<(String, String)>, Sett
 fn canonical(name: &str) -> String {
     let (section, rest) = name.split_once('.').unwrap_or((name, ""));
     match rest.rsplit_once('.') {
-        Some((middle, key)) => format!("{}.{middle}.{}", section.to_lowercase(), key.to_lowercase()),
+        Some((middle, key)) => {
+            format!("{}.{middle}.{}", section.to_lowercase(), key.to_lowercase())
+        }
         None => format!("{}.{}", section.to_lowercase(), rest.to_lowercase()),
     }
 }

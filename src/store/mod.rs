@@ -135,7 +135,8 @@ impl Store {
         let owner = future_owner(root)?;
         make_folder(root, owner)?;
         check_version(root, owner)?;
-        for folder in ["blobs", "blobs/sha256", "rootfs", "data", "runs", "git/objects/pack", "tmp"] {
+        for folder in ["blobs", "blobs/sha256", "rootfs", "data", "runs", "git/objects/pack", "tmp"]
+        {
             make_folder(&root.join(folder), owner)?;
         }
         let index = facts::open(root)?;
@@ -288,8 +289,16 @@ impl Store {
     pub fn adopt_pack(&self, folder: &Path) -> Result<(), StoreError> {
         let place = self.git_objects().join("pack");
         let entries = fs::read_dir(folder).map_err(at("read", folder))?;
-        let mut files: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
-        files.sort_by_key(|path| path.extension().is_some_and(|extension| extension == "idx"));
+        let rank = |path: &Path| match path.extension()?.to_str()? {
+            "pack" => Some(0),
+            "rev" => Some(1),
+            "idx" => Some(2),
+            _ => None,
+        };
+        // What an attempt left that broke off has no such name.
+        let files = entries.filter_map(|entry| Some(entry.ok()?.path()));
+        let mut files: Vec<PathBuf> = files.filter(|path| rank(path).is_some()).collect();
+        files.sort_by_key(|path| rank(path));
         for file in files {
             let handle = fs::File::open(&file).map_err(at("open", &file))?;
             handle.sync_all().map_err(at("sync", &file))?;

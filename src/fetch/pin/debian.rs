@@ -36,7 +36,7 @@ pub(super) fn pin(context: &Context<'_>, scope: &Scope) -> Result<DebianPart, Pi
     }
     names_are_plain(context)?;
     match (scope, context.request.previous) {
-        (Scope::Distribution(_) | Scope::File(_), Some(lock)) => Ok(of_lock(lock)),
+        (Scope::Distribution(_) | Scope::Git(_) | Scope::File(_), Some(lock)) => Ok(of_lock(lock)),
         (Scope::Package(name), Some(lock)) => one_again(context, lock, name),
         (Scope::Everything, Some(lock)) if is_usable(context, lock) => {
             // Where something else is asked for, what stays keeps its version if it can.

@@ -20,6 +20,7 @@ mod assemble;
 mod debian;
 mod error;
 mod files;
+mod git;
 mod names;
 mod pylock;
 mod python;
@@ -53,8 +54,8 @@ pub struct Request<'a> {
     pub previous: Option<&'a Lock>,
     /// `--update NAME`: resolve this one thing again and leave everything else as it is.
     ///
-    /// A distribution, a Debian package, `debian` for all of them, or a local file; `debian:NAME`
-    /// and `python:NAME` where a name is both.
+    /// A distribution, a Debian package, `debian` for all of them, a git source, or a local file;
+    /// `debian:NAME`, `python:NAME` and `git:NAME` where a name is several.
     pub update: Option<&'a str>,
 }
 
@@ -92,10 +93,11 @@ pub fn pin(
     let mut problems = Problems::default();
     let files = problems.note(files::pin(&request, &scope));
     let debian = problems.note(debian::pin(&context, &scope));
+    let git = problems.note(git::pin(&context, &scope));
     let python = problems.note(python::pin(&context, &scope));
-    match (files, debian, python) {
-        (Some(files), Some(debian), Some(python)) => {
-            let parts = assemble::Parts { files, debian, python };
+    match (files, debian, git, python) {
+        (Some(files), Some(debian), Some(git), Some(python)) => {
+            let parts = assemble::Parts { files, debian, git, python };
             Ok(assemble::lock(&request, &context.asked, &scope, parts))
         }
         _ => Err(problems.into_error()),
