@@ -9,7 +9,7 @@ use serde_json::json;
 use super::context::Context;
 use super::error::CliError;
 use super::reference::{self, Reference};
-use super::{build, output};
+use super::{build, output, wheel};
 use crate::build::{Rebuilt, Verdict};
 use crate::lock::Lock;
 use crate::store::Store;
@@ -90,7 +90,9 @@ fn show(context: &Context, lock: &Lock, verdict: &Verdict) {
     let name = &lock.name;
     if context.json {
         return output::json(&match verdict {
-            Verdict::Good(seal) => json!({ "image": name, "verdict": "GOOD", "seal": seal }),
+            Verdict::Good(seal) => json!({
+                "image": name, "verdict": "GOOD", "seal": seal,
+                "not_repeatable": wheel::not_repeatable(lock) }),
             Verdict::Bad { sealed, rebuilt, difference } => json!({
                 "image": name, "verdict": "BAD", "seal": sealed, "rebuilt": rebuilt,
                 "place": difference.place, "sealed_value": difference.sealed,
@@ -107,4 +109,5 @@ fn show(context: &Context, lock: &Lock, verdict: &Verdict) {
         }
         Verdict::Fail(reason) => format!("FAIL {name}\n{reason}\n"),
     });
+    wheel::note_kept(&wheel::not_repeatable(lock));
 }

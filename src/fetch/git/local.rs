@@ -19,7 +19,7 @@ pub(super) fn open(path: &Path, commit: CommitId) -> Result<Repository, Refusal>
     let mut folders = vec![objects.clone()];
     folders.extend(alternates(&objects));
     let folders: Vec<&Path> = folders.iter().map(PathBuf::as_path).collect();
-    holding(&folders, commit).ok_or_else(|| Refusal::git("the repository has no such commit"))
+    holding(&folders, commit)
 }
 
 /// The object folder of a bare repository, of one with a work tree, or of a linked work tree.

@@ -15,9 +15,10 @@ mod place;
 mod smart;
 mod tree;
 
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-use git2::{Odb, Oid, Repository};
+use git2::{ObjectType, Odb, Oid, Repository, TreeWalkMode, TreeWalkResult};
 use reqwest::Url;
 
 use self::place::Target;
@@ -131,7 +132,7 @@ impl<'a> Fetcher<'a> {
     /// A repository that holds the commit with everything below its tree.
     fn repository(&self, wish: Wish<'_>) -> Result<Repository, NoTree> {
         let mirror = self.store.git_objects();
-        if let Some(repository) = holding(&[mirror.as_path()], wish.commit) {
+        if let Ok(repository) = holding(&[mirror.as_path()], wish.commit) {
             return Ok(repository);
         }
         let mut tried = Vec::new();
@@ -147,8 +148,8 @@ impl<'a> Fetcher<'a> {
                 }
                 Target::Http(url) => match self.bring(&url, wish)? {
                     None => match holding(&[mirror.as_path()], wish.commit) {
-                        Some(repository) => return Ok(repository),
-                        None => Refusal::git("the commit is not among what the server sent"),
+                        Ok(repository) => return Ok(repository),
+                        Err(refusal) => refusal,
                     },
                     Some(refusal) => refusal,
                 },
@@ -179,23 +180,56 @@ impl<'a> Fetcher<'a> {
     }
 
     /// The folder that a relative path in git's configuration would be relative to.
-    fn settings_folder(&self) -> std::path::PathBuf {
-        self.settings.project().map_or_else(|_| "/".into(), std::path::Path::to_owned)
+    fn settings_folder(&self) -> PathBuf {
+        self.settings.project().map_or_else(|_| "/".into(), Path::to_owned)
     }
 }
 
 /// Where a repository's place stands unless git's configuration names another one.
 const RECIPE: &str = "the recipe";
 
-/// A repository over these object folders, if they hold the commit and its tree.
-fn holding(folders: &[&std::path::Path], commit: CommitId) -> Option<Repository> {
-    let odb = Odb::new().ok()?;
+/// A repository over these object folders, if they hold the commit and everything below its tree.
+///
+/// # Errors
+///
+/// What is missing, as a refusal.
+fn holding(folders: &[&Path], commit: CommitId) -> Result<Repository, Refusal> {
+    let failed = |error: git2::Error| Refusal::git(error.message());
+    let odb = Odb::new().map_err(failed)?;
     for folder in folders {
-        odb.add_disk_alternate(folder.to_str()?).ok()?;
+        let folder = folder.to_str().ok_or_else(|| Refusal::git("its path is no Unicode text"))?;
+        odb.add_disk_alternate(folder).map_err(failed)?;
     }
-    let repository = Repository::from_odb(odb).ok()?;
-    let found = repository.find_commit(oid(commit)).ok()?.tree().is_ok();
-    found.then_some(repository)
+    let repository = Repository::from_odb(odb).map_err(failed)?;
+    let Ok(found) = repository.find_commit(oid(commit)) else {
+        return Err(Refusal::git("it has no such commit"));
+    };
+    let tree = found.tree().map_err(|_| Refusal::git("it has the commit without its tree"))?;
+    let lacking = lacking(&repository, &tree);
+    drop((tree, found));
+    match lacking {
+        None => Ok(repository),
+        Some(path) => Err(Refusal::git(&format!("it has the commit without its `{path}`"))),
+    }
+}
+
+/// The first path of a tree whose object is not there: a partial or damaged repository.
+fn lacking(repository: &Repository, tree: &git2::Tree<'_>) -> Option<String> {
+    let odb = repository.odb().ok()?;
+    let (mut missing, mut count) = (None, 0);
+    let walked = tree.walk(TreeWalkMode::PreOrder, |folder, entry| {
+        count += 1;
+        let is_there = entry.kind() == Some(ObjectType::Commit) || odb.exists(entry.id());
+        if !is_there {
+            missing = Some(format!("{folder}{}", String::from_utf8_lossy(entry.name_bytes())));
+        }
+        // A tree that holds itself many times over is refused later, by its number of entries.
+        match is_there && count < tree::ENTRY_LIMIT {
+            true => TreeWalkResult::Ok,
+            false => TreeWalkResult::Abort,
+        }
+    });
+    missing.or_else(|| walked.err().filter(|_| count == 0).map(|error| error.message().to_owned()))
 }
 
 /// The same name as libgit2 has it.

@@ -132,8 +132,8 @@ impl<'a> Server<'a> {
         }
         self.pack(&greeting, &references, false, folder)?;
         match holding(&[folder], self.wish.commit) {
-            Some(_) => Ok(()),
-            None => Err(Failed::NotThere(format!(
+            Ok(_) => Ok(()),
+            Err(_) => Err(Failed::NotThere(format!(
                 "no such commit, neither by its name nor behind any of {} references (branches, tags, pull requests)",
                 references.len()
             ))),

@@ -14,7 +14,7 @@ use crate::store::at;
 /// Submodules of submodules end here: a repository may name itself.
 const DEEPEST: usize = 16;
 /// A tree may hold itself many times over; no real one has more entries.
-const ENTRY_LIMIT: usize = 2_000_000;
+pub(super) const ENTRY_LIMIT: usize = 2_000_000;
 /// PATH_MAX of Linux: nothing could open what lies deeper.
 const PATH_LIMIT: usize = 4096;
 
