@@ -7,17 +7,11 @@ use git2::{ObjectType, Oid};
 use super::{ArchiveEntry, EntryKind, GitError, TreeArchive};
 use crate::digest::TreeId;
 
-/// Gives git's names to objects.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct ObjectHasher;
-
-impl ObjectHasher {
-    /// The name of an object with this content.
-    pub fn name(kind: ObjectType, content: &[u8]) -> Result<[u8; 20], GitError> {
-        let damaged = GitError::Damaged { reason: "git cannot name one of its objects" };
-        let oid = Oid::hash_object(kind, content).map_err(|_| damaged)?;
-        Ok(oid.as_bytes().try_into().expect("a name of git has 20 bytes"))
-    }
+/// The name that git gives to an object with this content.
+fn name_of(kind: ObjectType, content: &[u8]) -> Result<[u8; 20], GitError> {
+    let damaged = GitError::Damaged { reason: "git cannot name one of its objects" };
+    let oid = Oid::hash_object(kind, content).map_err(|_| damaged)?;
+    Ok(oid.as_bytes().try_into().expect("a name of git has 20 bytes"))
 }
 
 /// A folder with what is directly in it: name to mode and object.
@@ -39,6 +33,20 @@ impl TreeArchive {
         submodules: &[(&str, TreeId)],
     ) -> Result<(), GitError> {
         self.check_contents()?;
+        self.check_trees(name, tree, submodules)
+    }
+
+    /// Computes every tree from the names of contents, and believes those.
+    ///
+    /// # Errors
+    ///
+    /// As [`TreeArchive::check`].
+    pub fn check_trees(
+        &self,
+        name: &str,
+        tree: TreeId,
+        submodules: &[(&str, TreeId)],
+    ) -> Result<(), GitError> {
         self.check_tree(name, "", tree)?;
         for (path, tree) in submodules {
             self.check_tree(path, path, *tree)?;
@@ -68,7 +76,7 @@ impl TreeArchive {
                 content.extend_from_slice(bytes);
                 Ok(())
             })?;
-            if ObjectHasher::name(ObjectType::Blob, &content)? != entry.object {
+            if name_of(ObjectType::Blob, &content)? != entry.object {
                 return Err(GitError::Damaged { reason: "a content is not what its entry says" });
             }
         }
@@ -119,12 +127,12 @@ fn fold(mut folders: BTreeMap<String, Folder>) -> Result<TreeId, GitError> {
     for path in paths {
         let folder = folders.remove(&path).unwrap_or_default();
         let (parent, name) = path.rsplit_once('/').unwrap_or(("", &path));
-        let object = ObjectHasher::name(ObjectType::Tree, &tree_bytes(&folder))?;
+        let object = name_of(ObjectType::Tree, &tree_bytes(&folder))?;
         let parent = folders.entry(parent.to_owned()).or_default();
         parent.insert(name.as_bytes().to_vec(), (0o040_000, object));
     }
     let root = folders.remove("").unwrap_or_default();
-    Ok(TreeId::from_bytes(ObjectHasher::name(ObjectType::Tree, &tree_bytes(&root))?))
+    Ok(TreeId::from_bytes(name_of(ObjectType::Tree, &tree_bytes(&root))?))
 }
 
 /// A tree object as git writes it: a folder is sorted as if its name ended in a slash.

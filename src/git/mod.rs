@@ -26,6 +26,5 @@ mod error;
 mod write;
 
 pub use archive::{ArchiveEntry, EntryKind, TreeArchive};
-pub use check::ObjectHasher;
 pub use error::GitError;
 pub use write::{Planned, write_archive};

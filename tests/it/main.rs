@@ -9,6 +9,7 @@ mod conformance;
 mod data_sets;
 mod fetch;
 mod files_are_listed;
+mod git_sources;
 mod layers;
 mod lock_text;
 mod loopback;

@@ -7,7 +7,7 @@ use git2::{ObjectType, Oid, Repository};
 
 use super::{FetchedTree, Fetcher, NoTree, Wish, oid, place};
 use crate::digest::{CommitId, TreeId};
-use crate::git::{GitError, Planned, write_archive};
+use crate::git::{GitError, Planned, TreeArchive, write_archive};
 use crate::lock::{LockedBlob, LockedSubmodule};
 use crate::store::at;
 
@@ -52,6 +52,9 @@ impl<'f, 's> Walk<'f, 's> {
             blob.map(|blob| blob.content().to_vec()).map_err(|error| broken(&error))
         })?;
         submodules.sort();
+        // A tree that git would not have written (unsorted, with a name twice) has no archive.
+        let archive = TreeArchive::open(fetcher.store.open_blob(&digest)?)?;
+        archive.check_trees(wish.name, tree, &named(&submodules))?;
         Ok(FetchedTree { tree, submodules, archive: LockedBlob { digest, size } })
     }
 
@@ -86,6 +89,9 @@ impl<'f, 's> Walk<'f, 's> {
         }
         let length = path.len();
         for (name, mode, object) in entries {
+            if name.is_empty() || name.contains(&b'/') {
+                return Err(unusable(path, "an entry in it has a name that leads elsewhere"));
+            }
             path.extend(&name);
             match mode & 0o170_000 {
                 0o040_000 => {
@@ -207,6 +213,11 @@ impl<'f, 's> Walk<'f, 's> {
         });
         Ok(modules.collect())
     }
+}
+
+/// Path and tree of each submodule.
+fn named(submodules: &[LockedSubmodule]) -> Vec<(&str, TreeId)> {
+    submodules.iter().map(|module| (module.path.as_str(), module.tree)).collect()
 }
 
 fn bytes_of(oid: Oid) -> [u8; 20] {
