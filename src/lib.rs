@@ -14,6 +14,7 @@
 
 pub mod digest;
 pub mod store;
+pub mod git;
 pub mod recipe;
 pub mod dataset;
 pub mod lock;

@@ -5,8 +5,11 @@ use super::{BuildError, Builder, inputs};
 use crate::digest::Digest;
 use crate::fetch;
 use crate::image::{BaseConfiguration, Configuration, Content, Documents, Image, ImageLayer};
-use crate::layer::{self, Directories, FileInput, LayerPlan, PackageInput, WheelInput};
-use crate::lock::{Lock, LockedBase, LockedBaseLayer, LockedPackage, LockedSeal, LockedWheel};
+use crate::layer::{self, Directories, FileInput, LayerPlan, PackageInput, TreeInput, WheelInput};
+use crate::lock::{
+    BuiltFile, Lock, LockedBase, LockedBaseLayer, LockedFile, LockedGit, LockedPackage, LockedSeal,
+    LockedWheel,
+};
 
 /// The store's bucket of locks that were built here: lock digest to seal.
 const BUILT: &str = "built-lock";
@@ -28,8 +31,8 @@ impl Builder<'_> {
         Ok(lock.seal.as_ref().is_none_or(agrees).then_some(image))
     }
 
-    /// The layers of the image, lowest first: those of the base, large wheels, small wheels, local
-    /// files.
+    /// The layers of the image, lowest first: those of the base, large wheels, small wheels, git
+    /// trees, built files, local files. What two layers have at one path is the higher one's.
     pub(super) fn assemble(&self, lock: &Lock) -> Result<Vec<ImageLayer>, BuildError> {
         let mut layers = base_layers(lock);
         let plans = self.plan(lock)?;
@@ -69,16 +72,16 @@ impl Builder<'_> {
             let plan = layer::wheels(store, &small, &lock.python, &below)?;
             below = add(plan, &below);
         }
+        for tree in lock.git.iter().filter_map(tree_input) {
+            below = add(layer::source_tree(store, &tree, &below)?, &below);
+        }
+        let built: Vec<_> = lock.builds.iter().flat_map(|build| &build.files).collect();
+        if !built.is_empty() {
+            let built: Vec<_> = built.into_iter().map(built_input).collect();
+            below = add(layer::built_files(store, &built, &below)?, &below);
+        }
         if !lock.local_files.is_empty() {
-            let files: Vec<_> = lock
-                .local_files
-                .iter()
-                .map(|file| FileInput {
-                    path: file.path.clone(),
-                    digest: file.sha256,
-                    executable: file.executable,
-                })
-                .collect();
+            let files: Vec<_> = lock.local_files.iter().map(file_input).collect();
             add(layer::files(store, &files, &below)?, &below);
         }
         Ok(plans)
@@ -212,4 +215,21 @@ pub(super) fn wheel_input(wheel: &LockedWheel) -> WheelInput {
         digest: wheel.sha256,
         requested: wheel.requested,
     }
+}
+
+/// The tree as a layer; `None` if it is only compiled.
+fn tree_input(git: &LockedGit) -> Option<TreeInput> {
+    Some(TreeInput {
+        origin: format!("{} {}", git.name, git.commit.short()),
+        path: git.path.clone()?,
+        digest: git.archive.digest,
+    })
+}
+
+fn built_input(file: &BuiltFile) -> FileInput {
+    FileInput { path: file.path.clone(), digest: file.sha256, executable: file.executable }
+}
+
+fn file_input(file: &LockedFile) -> FileInput {
+    FileInput { path: file.path.clone(), digest: file.sha256, executable: file.executable }
 }

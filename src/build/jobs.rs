@@ -1,74 +1,98 @@
-//! Compiles source distributions to wheels, each by one command in a sealed build image.
+//! Compiles sources to wheels or files, each by one command in a sealed build image.
 //!
 //! The build image is the base with the build's own packages and wheels; it is
 //! sealed and kept like any other image. The job sees the unpacked source at
-//! `/src` and leaves one wheel in `/out`; paths, times, seeds and locale are
-//! fixed, and the wheel is normalised before it is named.
+//! `/src` and leaves one wheel in `/out`, or the declared files below `/src`; paths, times, seeds,
+//! locale and the order in which folders are listed are fixed.
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
-use flate2::read::MultiGzDecoder;
-
 use super::assemble::{base_layers, below_everything, wheel_input};
-use super::{BuildError, Builder};
+use super::outputs::Made;
+use super::{BuildError, Builder, io};
 use crate::engine::{Exit, Job, Mount};
 use crate::image::Image;
 use crate::layer;
-use crate::lock::{BuildSource, Lock, LockedBuild, LockedWheel};
+use crate::lock::{BuildSource, Lock, LockedBuild};
 
 /// A compiler that hangs should not hang for ever; mmcv with all its operators takes a quarter.
 const TIMEOUT: Duration = Duration::from_secs(4 * 3600);
 /// How much of a failed job's output stands in the error.
 const OUTPUT_LINES: usize = 30;
-/// The most a source distribution may unpack to.
-const SOURCE_LIMIT: u64 = 4 << 30;
+/// Compilers write the folder they ran in into debug information and `__FILE__`, and make names
+/// of random numbers for what has none.
+const COMPILER_FLAGS: &str = "-ffile-prefix-map=/src=. -frandom-seed=0";
+/// Where the interpreter finds [`SORTED`]; no distribution has such a folder.
+const HELPERS: &str = "/repro-build";
+/// Sorts what Python lists: a file system has an order of its own, and linkers keep the order in
+/// which they are given files.
+const SORTED: &str = include_str!("jobs/sitecustomize.py");
 
 impl Builder<'_> {
-    /// Sees to it that the wheel of every build job is in the store and in the lock; only missing
-    /// ones are compiled.
+    /// Sees to it that what every build job makes is in the store and in the lock; only missing
+    /// things are compiled.
     pub(super) fn run_jobs(&self, lock: &mut Lock) -> Result<(), BuildError> {
         for position in 0..lock.builds.len() {
-            let output = self.output_of(lock, &lock.builds[position])?;
-            lock.builds[position].output = Some(output);
+            let build = &lock.builds[position];
+            let present = build.blobs().all(|(_, digest)| self.store.has(&digest));
+            if build.is_known() && present {
+                continue;
+            }
+            refuse_lost(build, self)?;
+            let made = self.compile(lock, build)?;
+            made.compare(build)?;
+            let build = &mut lock.builds[position];
+            (build.output, build.files) = (made.wheel, made.files);
         }
         Ok(())
     }
 
-    fn output_of(&self, lock: &Lock, build: &LockedBuild) -> Result<LockedWheel, BuildError> {
-        if let Some(output) = &build.output
-            && self.store.has(&output.sha256)
-        {
-            return Ok(output.clone());
-        }
-        let wheel = self.compile(lock, build)?;
-        match &build.output {
-            Some(expected) if expected.sha256 != wheel.sha256 => Err(BuildError::OutputDiffers {
-                name: build.name.clone(),
-                expected: expected.sha256,
-                found: wheel.sha256,
-            }),
-            _ => Ok(wheel),
-        }
-    }
-
-    fn compile(&self, lock: &Lock, build: &LockedBuild) -> Result<LockedWheel, BuildError> {
+    fn compile(&self, lock: &Lock, build: &LockedBuild) -> Result<Made, BuildError> {
         self.fetch_layers(lock)?;
         self.progress.step(&format!("compiling {} {}", build.name, build.version), 0);
         let image = self.build_image(lock, build)?;
         let scratch = self.store.scratch("compile")?;
-        let (source, out) = (scratch.join("src"), scratch.join("out"));
-        for folder in [&source, &out] {
-            fs::create_dir(folder).map_err(io("create", folder))?;
-        }
-        self.unpack_source(build, &source)?;
-        let job = job(lock, build, &image, &source, &out);
-        let wheel = self.run_job(build, &image, &job).and_then(|()| self.collect(build, &out));
+        let made = self.compile_in(lock, build, &image, &scratch);
         let _ = fs::remove_dir_all(&scratch);
         self.progress.step_ends();
-        wheel
+        made
+    }
+
+    fn compile_in(
+        &self,
+        lock: &Lock,
+        build: &LockedBuild,
+        image: &Image,
+        scratch: &Path,
+    ) -> Result<Made, BuildError> {
+        let [source, out, helpers] = ["src", "out", "helpers"].map(|name| scratch.join(name));
+        for folder in [&source, &out, &helpers] {
+            fs::create_dir(folder).map_err(io("create", folder))?;
+        }
+        let sorted = helpers.join("sitecustomize.py");
+        fs::write(&sorted, SORTED).map_err(io("write", &sorted))?;
+        match &build.source {
+            BuildSource::Distribution(file) => self.unpack_distribution(file, &source)?,
+            BuildSource::Git(name) => self.unpack_tree(lock, name, &source)?,
+        }
+        let mount = |source: &Path, target: &str, writable| Mount {
+            source: source.to_owned(),
+            target: target.to_owned(),
+            writable,
+        };
+        let mounts = vec![
+            mount(&source, "/src", true),
+            mount(&out, "/out", true),
+            mount(&helpers, HELPERS, false),
+        ];
+        self.run_job(build, image, &job(lock, build, image, mounts))?;
+        match build.outputs.is_empty() {
+            true => self.collect_wheel(build, &out),
+            false => self.collect_files(build, &source),
+        }
     }
 
     /// The base with the build's packages, and the build's wheels on top.
@@ -91,19 +115,6 @@ impl Builder<'_> {
         self.seal(&unsealed, layers)
     }
 
-    fn unpack_source(&self, build: &LockedBuild, folder: &Path) -> Result<(), BuildError> {
-        let source = match &build.source {
-            BuildSource::Distribution(source) => source,
-            BuildSource::Git(name) => {
-                let reason = "git sources cannot be compiled yet".to_owned();
-                return Err(BuildError::Source { file: name.clone(), reason });
-            }
-        };
-        let file = self.store.open_blob(&source.sha256)?;
-        unpack(MultiGzDecoder::new(file), folder)
-            .map_err(|reason| BuildError::Source { file: source.file.clone(), reason })
-    }
-
     fn run_job(&self, build: &LockedBuild, image: &Image, job: &Job) -> Result<(), BuildError> {
         let mut output = Vec::new();
         let mut keep = |bytes: &[u8]| output.extend_from_slice(bytes);
@@ -121,33 +132,21 @@ impl Builder<'_> {
         let output = last_lines(&output);
         Err(BuildError::JobFailed { name: build.name.clone(), reason, output })
     }
-
-    /// Takes the one wheel of `/out`, normalises it and puts it into the store.
-    fn collect(&self, build: &LockedBuild, out: &Path) -> Result<LockedWheel, BuildError> {
-        let failed = |reason: String| BuildError::JobFailed {
-            name: build.name.clone(),
-            reason,
-            output: String::new(),
-        };
-        let wheels = wheels_in(out)?;
-        let [path] = wheels.as_slice() else {
-            return Err(failed(format!("it left {} wheels in `/out`, not one", wheels.len())));
-        };
-        let bytes = fs::read(path).map_err(io("read", path))?;
-        let bytes = layer::normalise_wheel(&bytes)?;
-        let sha256 = self.store.put(&bytes)?;
-        Ok(LockedWheel {
-            name: build.name.clone(),
-            version: build.version.clone(),
-            file: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
-            size: bytes.len() as u64,
-            sha256,
-            requested: true,
-        })
-    }
 }
 
-fn job(lock: &Lock, build: &LockedBuild, image: &Image, source: &Path, out: &Path) -> Job {
+/// Compiling again what does not repeat itself would take its time and end in other bytes.
+fn refuse_lost(build: &LockedBuild, builder: &Builder<'_>) -> Result<(), BuildError> {
+    if build.repeatable {
+        return Ok(());
+    }
+    let mut lost = build.blobs().filter(|(_, digest)| !builder.store.has(digest));
+    lost.next().map_or(Ok(()), |(file, expected)| {
+        let (name, file) = (build.name.clone(), file.to_owned());
+        Err(BuildError::OutputLost { name, file, expected })
+    })
+}
+
+fn job(lock: &Lock, build: &LockedBuild, image: &Image, mounts: Vec<Mount>) -> Job {
     let fixed = [
         ("SOURCE_DATE_EPOCH", "315532800"),
         ("PYTHONHASHSEED", "0"),
@@ -155,23 +154,20 @@ fn job(lock: &Lock, build: &LockedBuild, image: &Image, source: &Path, out: &Pat
         ("LC_ALL", "C"),
         ("TZ", "UTC"),
         ("HOME", "/tmp"),
-        // Compilers write the folder they ran in into debug information and `__FILE__`.
-        ("CFLAGS", "-ffile-prefix-map=/src=."),
-        ("CXXFLAGS", "-ffile-prefix-map=/src=."),
     ];
     let mut env: BTreeMap<String, String> = image.env.clone();
     env.extend(fixed.map(|(name, value)| (name.to_owned(), value.to_owned())));
     env.extend(build.env.clone());
-    let mount = |source: &Path, target: &str| Mount {
-        source: source.to_owned(),
-        target: target.to_owned(),
-        writable: true,
-    };
+    // A recipe adds to these and does not replace them.
+    for name in ["CFLAGS", "CXXFLAGS"] {
+        prepend(&mut env, name, COMPILER_FLAGS, " ");
+    }
+    prepend(&mut env, "PYTHONPATH", HELPERS, ":");
     Job {
         command: build.command.clone(),
         env,
         workdir: "/src".to_owned(),
-        mounts: vec![mount(source, "/src"), mount(out, "/out")],
+        mounts,
         writable: vec!["/tmp".to_owned()],
         shm_size: lock.config.shm_size,
         timeout: TIMEOUT,
@@ -180,53 +176,10 @@ fn job(lock: &Lock, build: &LockedBuild, image: &Image, source: &Path, out: &Pat
     }
 }
 
-/// Unpacks a source distribution without its one top folder.
-fn unpack(tar: impl std::io::Read, folder: &Path) -> Result<(), String> {
-    let mut archive = tar::Archive::new(tar);
-    let mut left = SOURCE_LIMIT;
-    for entry in archive.entries().map_err(|error| error.to_string())? {
-        let mut entry = entry.map_err(|error| error.to_string())?;
-        let name = entry.path().map_err(|error| error.to_string())?.into_owned();
-        let Some(relative) = inside(&name) else {
-            return Err(format!("entry `{}` leads out of its folder", name.display()));
-        };
-        left = left.checked_sub(entry.size()).ok_or("it unpacks to more than 4 GiB")?;
-        let place = folder.join(&relative);
-        let kind = entry.header().entry_type();
-        if relative.as_os_str().is_empty() || kind.is_pax_global_extensions() {
-            continue;
-        }
-        if let Some(parent) = place.parent() {
-            fs::create_dir_all(parent).map_err(|error| error.to_string())?;
-        }
-        if !(kind.is_file() || kind.is_dir()) {
-            return Err(format!("entry `{}` is neither file nor folder", name.display()));
-        }
-        entry.set_preserve_mtime(true);
-        entry.unpack(&place).map_err(|error| error.to_string())?;
-    }
-    Ok(())
-}
-
-/// The path without its first part, or `None` if it would leave the folder.
-fn inside(name: &Path) -> Option<PathBuf> {
-    use std::path::Component;
-    let plain = |part: &Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
-    if !name.components().all(|part| plain(&part)) {
-        return None;
-    }
-    let parts = name.components().filter(|part| matches!(part, Component::Normal(_)));
-    Some(parts.skip(1).collect())
-}
-
-fn wheels_in(folder: &Path) -> Result<Vec<PathBuf>, BuildError> {
-    let entries = fs::read_dir(folder).map_err(io("read", folder))?;
-    let mut wheels: Vec<PathBuf> = entries
-        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
-        .filter(|path| path.extension().is_some_and(|extension| extension == "whl"))
-        .collect();
-    wheels.sort();
-    Ok(wheels)
+fn prepend(env: &mut BTreeMap<String, String>, name: &str, value: &str, separator: &str) {
+    let old = env.get(name).filter(|old| !old.is_empty());
+    let new = old.map_or(value.to_owned(), |old| format!("{value}{separator}{old}"));
+    env.insert(name.to_owned(), new);
 }
 
 fn last_lines(output: &[u8]) -> String {
@@ -235,20 +188,16 @@ fn last_lines(output: &[u8]) -> String {
     lines[lines.len().saturating_sub(OUTPUT_LINES)..].join("\n")
 }
 
-fn io<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(std::io::Error) -> BuildError + 'a {
-    move |source| BuildError::Io { action, path: path.to_owned(), source }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_source_path_loses_its_top_folder_and_never_leaves() {
-        assert_eq!(inside(Path::new("mmcv-1.3.13/setup.py")), Some(PathBuf::from("setup.py")));
-        assert_eq!(inside(Path::new("./mmcv/a/b")), Some(PathBuf::from("a/b")));
-        assert_eq!(inside(Path::new("mmcv")), Some(PathBuf::new()));
-        assert_eq!(inside(Path::new("mmcv/../../etc")), None);
-        assert_eq!(inside(Path::new("/etc/passwd")), None);
+    fn a_recipe_adds_to_the_compiler_flags_and_does_not_replace_them() {
+        let mut env = BTreeMap::from([("CFLAGS".to_owned(), "-O2".to_owned())]);
+        prepend(&mut env, "CFLAGS", COMPILER_FLAGS, " ");
+        prepend(&mut env, "PYTHONPATH", HELPERS, ":");
+        assert_eq!(env["CFLAGS"], format!("{COMPILER_FLAGS} -O2"));
+        assert_eq!(env["PYTHONPATH"], HELPERS);
     }
 }

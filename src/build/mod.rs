@@ -14,12 +14,14 @@
 mod assemble;
 mod inputs;
 mod jobs;
+mod outputs;
 mod progress;
 mod prove;
 mod source;
+mod unpack;
 mod verify;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use crate::digest::Digest;
@@ -126,7 +128,7 @@ pub enum BuildError {
         /// The last lines of what it printed.
         output: String,
     },
-    /// A build job gave another wheel than the one that is locked.
+    /// A build job gave another wheel or file than the one that is locked.
     #[error(
         "the build of `{name}` gives other bytes than the lock has\n  locked  {expected}\n  built   {found}"
     )]
@@ -138,10 +140,22 @@ pub enum BuildError {
         /// The digest that came out.
         found: Digest,
     },
-    /// A source distribution cannot be unpacked.
+    /// What a command made that does not repeat itself is not in the store.
+    #[error(
+        "what the build of `{name}` gave is not in the store, and its command does not give the same bytes again\n  locked  {expected} (`{file}`)"
+    )]
+    OutputLost {
+        /// What is compiled.
+        name: String,
+        /// The wheel or file.
+        file: String,
+        /// The locked digest.
+        expected: Digest,
+    },
+    /// A source cannot be unpacked.
     #[error("cannot unpack `{file}`: {reason}")]
     Source {
-        /// The source distribution.
+        /// The source distribution, or the git source.
         file: String,
         /// What is wrong with it.
         reason: String,
@@ -301,4 +315,8 @@ fn locked_seal(image: &Image) -> LockedSeal {
         size: layer.size,
     });
     LockedSeal { manifest: image.seal, layers: layers.collect() }
+}
+
+fn io<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(std::io::Error) -> BuildError + 'a {
+    move |source| BuildError::Io { action, path: path.to_owned(), source }
 }

@@ -7,12 +7,11 @@
 
 use std::fs::{self, File};
 use std::io::Read;
-use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use super::inputs::{find_damage, import_local_files, named_inputs};
-use super::{BuildError, Builder};
+use super::{BuildError, Builder, io};
 use crate::digest::{DiffId, Digest};
 use crate::image::Image;
 use crate::lock::{Lock, LockedBuild};
@@ -54,13 +53,15 @@ pub enum Verdict {
 /// Inputs are hashed, then linked or copied in the opposite of their usual order.
 pub fn rebuild(builder: &Builder<'_>, from: &Store, lock: &Lock) -> Result<Rebuilt, BuildError> {
     let lock = Lock { seal: None, ..lock.clone() };
+    let repeatable = lock.builds.iter().filter(|build| build.repeatable);
     let outputs: Vec<Digest> =
-        lock.builds.iter().flat_map(LockedBuild::blobs).map(|(_, digest)| digest).collect();
+        repeatable.flat_map(LockedBuild::blobs).map(|(_, digest)| digest).collect();
     let inputs = named_inputs(&lock);
     if let Some(damage) = find_damage(from, &inputs)? {
         return Err(damage);
     }
-    // Compiled wheels are not carried over: compiling them again is part of the proof.
+    // What was compiled is not carried over: compiling it again is part of the proof. Only what a
+    // command made that does not repeat itself is an input like any other.
     for (_, digest) in inputs.iter().rev().filter(|(_, digest)| !outputs.contains(digest)) {
         link(from, builder.store, digest)?;
     }
@@ -113,8 +114,4 @@ pub fn verify(
     let theirs = Image::load(second, &rebuilt.seal)?;
     let difference = compare::first_difference(store, ours.as_ref(), second, &theirs, lock)?;
     Ok(Verdict::Bad { sealed, rebuilt: rebuilt.seal, difference })
-}
-
-fn io<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(std::io::Error) -> BuildError + 'a {
-    move |source| BuildError::Io { action, path: path.to_owned(), source }
 }

@@ -7,8 +7,8 @@ use serde_json::json;
 
 use super::context::Context;
 use super::error::CliError;
-use super::output;
 use super::reference::{self, Reference};
+use super::{output, wheel};
 use crate::build::Built;
 use crate::fetch;
 use crate::lock::Lock;
@@ -133,10 +133,8 @@ fn dry_run(context: &Context, store: &Store, lock: &Lock) -> Result<ExitCode, Cl
         vec![item.wanted.name.clone(), output::size(item.wanted.size), state.to_owned()]
     }));
     rows.extend(lock.builds.iter().map(|build| {
-        let state = match &build.output {
-            Some(wheel) if store.has(&wheel.sha256) => "in the store",
-            _ => "to compile",
-        };
+        let present = build.is_known() && build.blobs().all(|(_, digest)| store.has(&digest));
+        let state = if present { "in the store" } else { "to compile" };
         vec![format!("{} {}", build.name, build.version), String::new(), state.to_owned()]
     }));
     output::print(&output::columns(&rows, &[1]));
@@ -148,9 +146,11 @@ fn dry_run(context: &Context, store: &Store, lock: &Lock) -> Result<ExitCode, Cl
 fn show(context: &Context, store: &Store, built: &Built) -> Result<(), CliError> {
     let image = &built.image;
     let size: u64 = image.layers.iter().map(|layer| layer.size).sum();
+    let kept = wheel::not_repeatable(&built.lock);
     if context.json {
         output::json(&json!({
             "image": image.name, "seal": image.seal, "lock": image.lock, "fresh": built.fresh,
+            "not_repeatable": kept,
             "size": size, "metadata": image.metadata_size(store)?,
             "layers": image.layers.iter().map(|layer| json!({ "origin": layer.origin,
                 "diff_id": layer.diff_id, "digest": layer.digest, "size": layer.size,
@@ -158,6 +158,7 @@ fn show(context: &Context, store: &Store, built: &Built) -> Result<(), CliError>
         }));
     } else {
         output::print(&format!("{}@{}\n", image.name, image.seal));
+        wheel::note_kept(&kept);
     }
     Ok(())
 }

@@ -322,6 +322,13 @@ fn build_hint(error: &BuildError) -> Option<String> {
         BuildError::SealDiffers { name, .. } => Some(format!(
             "`repro verify {name}` names the first entry that differs; a newer format epoch or a changed tool is the usual cause"
         )),
+        BuildError::OutputLost { name, .. } => Some(format!(
+            "get it from who has it (a bundle, a mirror or a registry with the image), or let `repro lock --update {name}` forget it and compile anew: the image gets another seal"
+        )),
+        BuildError::OutputDiffers { .. } => Some(
+            "say `repeatable = false` in the recipe if its compiler cannot repeat itself; else look for times, paths or an order of files in what it makes"
+                .to_owned(),
+        ),
         BuildError::LocalFile { .. } => {
             Some("restore the file, or accept the new one with `repro lock`".to_owned())
         }

@@ -8,17 +8,17 @@ use serde_json::json;
 
 use super::context::Context;
 use super::error::CliError;
-use super::{output, reference};
+use super::{output, reference, wheel};
 use crate::digest::{DiffId, Digest};
 use crate::image::{self, Image, ImageLayer};
-use crate::layer::LayerPlan;
+use crate::layer::{EntryKind, LayerPlan};
 use crate::store::Store;
 
 /// Show the layers of an image: size, origin, sharing
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     repro inspect seg-debian\n  \
-    repro inspect seg-debian --files   every file with the package or wheel it comes from\n  \
+    repro inspect seg-debian --files   every file, what it comes from, what covers it\n  \
     repro inspect 3f2a --json")]
 pub struct Arguments {
     /// The image: a name, `NAME@DIGEST` or an unambiguous prefix of its seal
@@ -32,12 +32,14 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliErro
     let store = context.store()?;
     let image = reference::image(context, &store, &arguments.image)?;
     let sharing = sharing(&store, &image.seal)?;
+    let kept = wheel::kept_outputs(&store, &image.seal);
     if arguments.files {
         files(context, &image);
     } else if context.json {
-        json_report(&store, &image, &sharing)?;
+        json_report(&store, &image, &sharing, &kept)?;
     } else {
         report(&store, &image, &sharing)?;
+        wheel::note_kept(&kept);
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -97,6 +99,7 @@ fn json_report(
     store: &Store,
     image: &Image,
     sharing: &BTreeMap<DiffId, Vec<String>>,
+    kept: &[String],
 ) -> Result<(), CliError> {
     let layers: Vec<_> = image
         .layers
@@ -112,27 +115,58 @@ fn json_report(
         .collect();
     output::json(&json!({
         "image": image.name, "seal": image.seal, "lock": image.lock, "env": image.env,
-        "workdir": image.workdir, "layers": layers, "metadata": image.metadata_size(store)?,
+        "workdir": image.workdir, "layers": layers, "not_repeatable": kept, "metadata": image.metadata_size(store)?,
     }));
     Ok(())
 }
 
+/// Every entry with the layer it is in; what a higher layer covers is marked.
 fn files(context: &Context, image: &Image) {
-    let entries = plans(image).flat_map(LayerPlan::entries);
+    let covering = covering(image);
+    let entries = plans(image)
+        .enumerate()
+        .flat_map(|(layer, plan)| plan.entries().map(move |entry| (layer, entry)));
+    let entries = entries.map(|(layer, entry)| {
+        let above = covering.get(entry.path).filter(|(highest, _)| *highest > layer);
+        let above = above.map(|(_, origin)| *origin);
+        (above.filter(|_| entry.kind != EntryKind::Directory), entry)
+    });
     if context.json {
         let entries: Vec<_> = entries
-            .map(|entry| {
+            .map(|(covered_by, entry)| {
                 json!({ "path": entry.path, "kind": format!("{:?}", entry.kind).to_lowercase(), "mode": entry.mode,
-                    "size": entry.size, "target": entry.target, "origin": entry.origin })
+                    "size": entry.size, "target": entry.target, "origin": entry.origin,
+                    "covered_by": covered_by })
             })
             .collect();
         return output::json(&entries);
     }
-    for entry in entries {
+    for (covered_by, entry) in entries {
         let target = entry.target.map_or(String::new(), |target| format!(" -> {target}"));
-        output::print(&format!(
-            "{:04o} {:>12} /{}{target}  [{}]\n",
+        let covered = covered_by.map_or(String::new(), |origin| format!("  covered by [{origin}]"));
+        output::print(&printable(&format!(
+            "{:04o} {:>12} /{}{target}  [{}]{covered}",
             entry.mode, entry.size, entry.path, entry.origin
-        ));
+        )));
     }
+}
+
+/// By path the number and the origin of the highest layer that has anything but a directory there.
+fn covering(image: &Image) -> BTreeMap<&str, (usize, &str)> {
+    let mut covering = BTreeMap::new();
+    for (layer, plan) in plans(image).enumerate() {
+        for entry in plan.entries().filter(|entry| entry.kind != EntryKind::Directory) {
+            covering.insert(entry.path, (layer, entry.origin));
+        }
+    }
+    covering
+}
+
+/// A line in which a name cannot steer the terminal.
+fn printable(line: &str) -> String {
+    let escaped = line.chars().map(|letter| match letter.is_control() {
+        true => letter.escape_default().to_string(),
+        false => letter.to_string(),
+    });
+    escaped.chain(["\n".to_owned()]).collect()
 }

@@ -28,6 +28,7 @@ mod run;
 mod verify;
 mod verify_data;
 mod watch;
+mod wheel;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -112,6 +113,8 @@ enum Command {
     Push(push::Arguments),
     /// Build an image again elsewhere and compare every byte
     Verify(verify::Arguments),
+    /// List what build jobs compiled: inputs, command and digest
+    Wheel(wheel::Arguments),
     /// Run the benchmark's cases in the sealed image; write records and a table
     Run(run::Arguments),
     /// Run one command in a sealed image
@@ -165,6 +168,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, CliError> {
         Command::Pull(arguments) => pull::run(&context, &arguments),
         Command::Push(arguments) => push::run(&context, &arguments),
         Command::Verify(arguments) => verify::run(&context, &arguments),
+        Command::Wheel(arguments) => wheel::run(&context, &arguments),
         Command::Run(arguments) => run::run(&context, &arguments),
         Command::Exec(arguments) => exec::run(&context, &arguments),
         Command::VerifyData(arguments) => verify_data::run(&context, &arguments),

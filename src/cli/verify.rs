@@ -9,7 +9,7 @@ use serde_json::json;
 use super::context::Context;
 use super::error::CliError;
 use super::reference::{self, Reference};
-use super::{build, output};
+use super::{build, output, wheel};
 use crate::build::{BuildError, Rebuilt, Verdict};
 use crate::fetch::FetchError;
 use crate::lock::Lock;
@@ -99,7 +99,9 @@ fn show(context: &Context, lock: &Lock, verdict: &Verdict) {
     let name = &lock.name;
     if context.json {
         return output::json(&match verdict {
-            Verdict::Good(seal) => json!({ "image": name, "verdict": "GOOD", "seal": seal }),
+            Verdict::Good(seal) => json!({
+                "image": name, "verdict": "GOOD", "seal": seal,
+                "not_repeatable": wheel::not_repeatable(lock) }),
             Verdict::Bad { sealed, rebuilt, difference } => json!({
                 "image": name, "verdict": "BAD", "seal": sealed, "rebuilt": rebuilt,
                 "place": difference.place, "sealed_value": difference.sealed,
@@ -116,4 +118,5 @@ fn show(context: &Context, lock: &Lock, verdict: &Verdict) {
         }
         Verdict::Fail(reason) => format!("FAIL {name}\n{reason}\n"),
     });
+    wheel::note_kept(&wheel::not_repeatable(lock));
 }

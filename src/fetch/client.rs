@@ -54,6 +54,8 @@ pub(crate) enum Publisher {
     Debian,
     /// Asked by the client of `registry`, never by [`Client`].
     Registry,
+    /// Asked by `git`, never by [`Client`].
+    Git,
 }
 
 impl Publisher {
@@ -63,6 +65,7 @@ impl Publisher {
             Place::Debian { .. } => Self::Debian,
             Place::Python { .. } => Self::Python,
             Place::Registry { .. } => Self::Registry,
+            Place::Git(_) => Self::Git,
         }
     }
 }
@@ -104,7 +107,15 @@ pub(crate) struct Answer {
 
 /// A client with the proxies and the patience of the settings, and the system's trust.
 pub(crate) fn http_client(settings: &Settings) -> Result<HttpClient, FetchError> {
-    let builder = builder(settings.silence_limit()?, settings.proxies())?;
+    http_client_through(settings, settings.proxies())
+}
+
+/// The same through these proxies instead of those of the environment.
+pub(crate) fn http_client_through(
+    settings: &Settings,
+    proxies: Proxies,
+) -> Result<HttpClient, FetchError> {
+    let builder = builder(settings.silence_limit()?, proxies)?;
     builder.build().map_err(client(CERTIFICATES))
 }
 
@@ -112,22 +123,8 @@ const CERTIFICATES: &str = "certificates (SSL_CERT_FILE, SSL_CERT_DIR, or the sy
 
 impl Ask for Client {
     fn ask(&self, request: &Request, stop: &AtomicBool) -> Result<Option<Answer>, Ending> {
-        let (head_sender, head) = sync_channel(1);
-        let (sender, pieces) = sync_channel(PIECES_WAITING);
         let (client, request) = (self.clone(), request.clone());
-        // Not joined: it ends when its receivers are gone, at the latest when the server was silent
-        // for too long.
-        thread::spawn(move || match client.send(&request) {
-            Ok(Some((head, body))) => {
-                if head_sender.send(Ok(Some(head))).is_ok() {
-                    pass_on(body, &sender);
-                }
-            }
-            Ok(None) => drop(head_sender.send(Ok(None))),
-            Err(trouble) => drop(head_sender.send(Err(trouble))),
-        });
-        let head = receive(&head, stop)?.unwrap_or_else(|| Err(broken_client()))?;
-        Ok(head.map(|head| Answer { head, pieces, received: 0 }))
+        answer(move || client.send(&request), stop)
     }
 }
 
@@ -151,7 +148,7 @@ impl Client {
         }
         let http = match request.publisher {
             Publisher::Python => &self.python,
-            Publisher::Debian | Publisher::Registry => &self.debian,
+            Publisher::Debian | Publisher::Registry | Publisher::Git => &self.debian,
         };
         let mut sending = http.get(request.url.clone());
         if let Some(accept) = request.accept {
@@ -161,15 +158,49 @@ impl Client {
         if request.from > 0 {
             sending = sending.header(RANGE, format!("bytes={}-", request.from));
         }
-        let response =
-            sending.send().map_err(|error| Trouble::Request { source: error.without_url() })?;
-        match response.status().as_u16() {
-            200 | 206 => Ok(Some((head_of(&response), Box::new(response)))),
-            404 | 410 => Ok(None),
-            code => {
-                let retry_after = retry_after(response.headers());
-                Err(Trouble::Status { code, retry_after })
+        sent(sending)
+    }
+}
+
+/// Sends a request on a thread of its own and waits for the beginning of its answer.
+fn answer(
+    send: impl FnOnce() -> Result<Option<Opened>, Trouble> + Send + 'static,
+    stop: &AtomicBool,
+) -> Result<Option<Answer>, Ending> {
+    let (head_sender, head) = sync_channel(1);
+    let (sender, pieces) = sync_channel(PIECES_WAITING);
+    // Not joined: it ends when its receivers are gone, at the latest when the server was silent
+    // for too long.
+    thread::spawn(move || match send() {
+        Ok(Some((head, body))) => {
+            if head_sender.send(Ok(Some(head))).is_ok() {
+                pass_on(body, &sender);
             }
+        }
+        Ok(None) => drop(head_sender.send(Ok(None))),
+        Err(trouble) => drop(head_sender.send(Err(trouble))),
+    });
+    let head = receive(&head, stop)?.unwrap_or_else(|| Err(broken_client()))?;
+    Ok(head.map(|head| Answer { head, pieces, received: 0 }))
+}
+
+/// Sends any request and waits for the beginning of its answer, as [`Ask::ask`] does.
+pub(crate) fn ask_for(
+    request: RequestBuilder,
+    stop: &AtomicBool,
+) -> Result<Option<Answer>, Ending> {
+    answer(move || sent(request), stop)
+}
+
+fn sent(request: RequestBuilder) -> Result<Option<Opened>, Trouble> {
+    let response =
+        request.send().map_err(|error| Trouble::Request { source: error.without_url() })?;
+    match response.status().as_u16() {
+        200 | 206 => Ok(Some((head_of(&response), Box::new(response)))),
+        404 | 410 => Ok(None),
+        code => {
+            let retry_after = retry_after(response.headers());
+            Err(Trouble::Status { code, retry_after })
         }
     }
 }

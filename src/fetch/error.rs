@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::wanted::{Place, Wanted};
-use crate::digest::Digest;
+use crate::digest::{CommitId, Digest};
+use crate::git::GitError;
 use crate::settings::SettingsError;
 use crate::store::StoreError;
 
@@ -46,6 +47,24 @@ pub enum FetchError {
     /// Somebody asked to stop.
     #[error("stopped while fetching")]
     Stopped,
+    /// A commit could not be fetched from any of its repositories.
+    #[error("commit {commit} of `{name}` could not be fetched{}", tried.iter().map(|tried| format!("\n{tried}")).collect::<String>())]
+    Commit {
+        /// What the recipe calls its source.
+        name: String,
+        /// The commit.
+        commit: CommitId,
+        /// Every repository that was asked, in order.
+        tried: Vec<Tried>,
+    },
+    /// A commit's tree cannot be part of an image.
+    #[error("the tree of `{name}` cannot be used")]
+    Tree {
+        /// What the recipe calls its source.
+        name: String,
+        /// Why not.
+        source: GitError,
+    },
     /// Some inputs could not be fetched; the others are in the store.
     #[error("{}", listed(failures, *total))]
     Inputs {
@@ -103,6 +122,16 @@ pub enum Refusal {
     },
     /// It sent more than twice what was locked and was cut off.
     Endless,
+    /// It is a git repository that cannot give the commit.
+    Git {
+        /// Why not.
+        reason: String,
+    },
+    /// The commit does not have the tree that was locked.
+    GitDiffers {
+        /// Both sides.
+        reason: String,
+    },
     /// It could not be talked to, after so many attempts.
     Trouble {
         /// How often it was tried.
@@ -157,28 +186,51 @@ pub enum Trouble {
         /// What is wrong with it, and what would help.
         reason: String,
     },
+    /// An answer that is not git's.
+    #[error("{reason}")]
+    Git {
+        /// What is wrong with it.
+        reason: String,
+    },
     /// Its host did not answer others before.
     #[error("its host could not be reached just before")]
     HostIsDown,
+}
+
+impl Refusal {
+    /// A refusal for a reason that is git's.
+    pub(super) fn git(reason: &str) -> Self {
+        Self::Git { reason: reason.to_owned() }
+    }
+
+    /// Whether content other than what was locked was sent or announced.
+    fn is_about_content(&self) -> bool {
+        matches!(
+            self,
+            Self::Announced(_) | Self::Differs { .. } | Self::GitDiffers { .. } | Self::Endless
+        )
+    }
 }
 
 impl InputFailure {
     /// Whether somebody sent or announced content other than what was locked.
     pub fn is_about_content(&self) -> bool {
         let InputError::Refused(tried) = &self.reason else { return false };
-        tried.iter().any(|tried| {
-            matches!(
-                tried.refusal,
-                Refusal::Announced(_) | Refusal::Differs { .. } | Refusal::Endless
-            )
-        })
+        tried.iter().any(|tried| tried.refusal.is_about_content())
     }
 }
 
 impl FetchError {
     /// Whether content is not what was pinned, as opposed to not there.
     pub fn is_about_content(&self) -> bool {
-        matches!(self, Self::Inputs { failures, .. } if failures.iter().any(InputFailure::is_about_content))
+        match self {
+            Self::Inputs { failures, .. } => failures.iter().any(InputFailure::is_about_content),
+            Self::Commit { tried, .. } => {
+                tried.iter().any(|tried| tried.refusal.is_about_content())
+            }
+            Self::Tree { .. } => true,
+            _ => false,
+        }
     }
 }
 
@@ -217,6 +269,7 @@ fn settable(place: &Place) -> &'static str {
             "--debian-mirror, REPRO_DEBIAN_MIRROR, or `debian-mirror` in `repro.toml`"
         }
         Place::Registry { .. } => "REPRO_REGISTRY_MIRRORS, or `registry-mirrors` in `repro.toml`",
+        Place::Git(_) => "`url.<base>.insteadOf` in git's configuration",
     }
 }
 
@@ -226,6 +279,8 @@ impl fmt::Display for Tried {
             Refusal::NotFound => ("missing   ", "not there".to_owned()),
             Refusal::Announced(digest) => ("announced ", digest.to_string()),
             Refusal::Differs { digest, size } => ("received  ", format!("{digest} ({size} bytes)")),
+            Refusal::Git { reason } => ("failed    ", reason.clone()),
+            Refusal::GitDiffers { reason } => ("received  ", reason.clone()),
             Refusal::Endless => ("received  ", "more than twice the locked size".to_owned()),
             Refusal::Trouble { attempts: 1, last } => ("failed    ", last.to_string()),
             Refusal::Trouble { attempts, last } => {

@@ -14,6 +14,7 @@
 mod client;
 mod download;
 mod error;
+mod git;
 mod index;
 mod offers;
 pub mod pin;

@@ -68,7 +68,7 @@ impl<'a> Offers<'a> {
                 Place::Debian { suite, .. } if !archives.contains_key(suite) => {
                     archives.insert(suite.clone(), debian_archives(settings, suite, offline)?);
                 }
-                Place::Debian { .. } | Place::Registry { .. } => {}
+                Place::Debian { .. } | Place::Registry { .. } | Place::Git(_) => {}
             }
         }
         let (pages, credentials) = (Mutex::default(), settings.credentials());
@@ -80,8 +80,8 @@ impl<'a> Offers<'a> {
         let mut sources = match &wanted.place {
             Place::Python { project } => self.python_places(project, &wanted.name),
             Place::Debian { path, suite } => self.debian_places(path, suite),
-            // `registry` asks for those itself.
-            Place::Registry { .. } => Vec::new(),
+            // `registry` and `git` ask for those themselves.
+            Place::Registry { .. } | Place::Git(_) => Vec::new(),
         };
         if self.offline {
             sources.retain(|source| source.location.url().scheme() == "file");

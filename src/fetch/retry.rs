@@ -79,7 +79,10 @@ fn is_worth_retrying(trouble: &Trouble) -> bool {
         }
         Trouble::Cut { .. } | Trouble::Short { .. } => true,
         Trouble::Status { code, .. } => matches!(code, 408 | 425 | 429 | 500..=599),
-        Trouble::Page { .. } | Trouble::HostIsDown | Trouble::Unusable { .. } => false,
+        Trouble::Page { .. }
+        | Trouble::Git { .. }
+        | Trouble::HostIsDown
+        | Trouble::Unusable { .. } => false,
     }
 }
 

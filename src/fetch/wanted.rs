@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::digest::Digest;
-use crate::lock::{BuildSource, Lock, LockedPackage, LockedWheel};
+use crate::lock::{BuildSource, Lock, LockedGit, LockedPackage, LockedWheel};
 use crate::store::Store;
 
 /// One file that a lock pins and that somebody else publishes.
@@ -41,6 +41,8 @@ pub enum Place {
         /// Whether it is the manifest, which is asked for in its own way.
         is_manifest: bool,
     },
+    /// The repositories of a git source; the file is the archive of its commit's tree.
+    Git(Box<LockedGit>),
 }
 
 /// One input of a plan.
@@ -59,6 +61,7 @@ pub fn wanted(lock: &Lock) -> Vec<Wanted> {
     let mut all: Vec<Wanted> = Vec::new();
     all.extend(lock.packages.iter().map(|package| of_package(package, &lock.suite)));
     all.extend(lock.wheels.iter().map(of_wheel));
+    all.extend(lock.git.iter().map(of_git));
     for build in &lock.builds {
         if let BuildSource::Distribution(source) = &build.source {
             all.push(Wanted {
@@ -93,6 +96,15 @@ fn of_wheel(wheel: &LockedWheel) -> Wanted {
         digest: wheel.sha256,
         size: wheel.size,
         place: Place::Python { project: wheel.name.clone() },
+    }
+}
+
+fn of_git(git: &LockedGit) -> Wanted {
+    Wanted {
+        name: format!("{} {}", git.name, git.commit.short()),
+        digest: git.archive.digest,
+        size: git.archive.size,
+        place: Place::Git(Box::new(git.clone())),
     }
 }
 

@@ -11,9 +11,11 @@ use reqwest::Url;
 use super::client::Client;
 use super::download::{Downloader, NotBrought};
 use super::error::{FetchError, InputError, InputFailure, Refusal, Tried, Trouble};
+use super::git::{self, NoTree};
 use super::offers::{NoOffer, Offers, Source, Way};
 use super::progress::Progress;
-use super::wanted::{Wanted, plan};
+use super::wanted::{Place, Wanted, plan};
+use crate::lock::LockedGit;
 use crate::settings::{Settings, masked};
 use crate::store::{Store, StoreError};
 
@@ -41,7 +43,9 @@ pub fn fetch(
     let client = Client::new(settings)?;
     let offers = Offers::new(settings, &missing, &client, stop)?;
     let downloader = Downloader { client: &client, store, progress, stop };
-    let crew = Crew { offers, downloader, offline: settings.offline(), down: Mutex::default() };
+    let git = git::Fetcher::new(settings, store, progress, stop)?;
+    let offline = settings.offline();
+    let crew = Crew { offers, downloader, git, offline, down: Mutex::default() };
     progress.begin(missing.len(), missing.iter().map(|wanted| wanted.size).sum());
     let result = crew.work(&missing);
     progress.end();
@@ -84,6 +88,7 @@ pub fn free_space(folder: &Path) -> Option<u64> {
 struct Crew<'a> {
     offers: Offers<'a>,
     downloader: Downloader<'a>,
+    git: git::Fetcher<'a>,
     offline: bool,
     /// Servers that could not be reached: no further input waits for them.
     down: Mutex<BTreeSet<String>>,
@@ -93,6 +98,7 @@ struct Crew<'a> {
 enum Halt {
     Stopped,
     Store(StoreError),
+    Other(FetchError),
 }
 
 impl Crew<'_> {
@@ -126,6 +132,7 @@ impl Crew<'_> {
         match halt.into_inner().unwrap_or_else(PoisonError::into_inner) {
             Some(Halt::Stopped) => Err(FetchError::Stopped),
             Some(Halt::Store(error)) => Err(FetchError::Store(error)),
+            Some(Halt::Other(error)) => Err(error),
             None => Ok(failures.into_inner().unwrap_or_else(PoisonError::into_inner)),
         }
     }
@@ -134,9 +141,30 @@ impl Crew<'_> {
     fn bring(&self, wanted: &Wanted) -> Result<Option<InputFailure>, Halt> {
         let progress = self.downloader.progress;
         progress.started(&wanted.name, wanted.size);
-        let result = self.bring_from_any(wanted);
+        let result = match &wanted.place {
+            Place::Git(git) => self.bring_tree(wanted, git),
+            _ => self.bring_from_any(wanted),
+        };
         progress.finished(&wanted.name);
         result
+    }
+
+    /// Brings a git source's tree from the first repository that has its commit.
+    fn bring_tree(&self, wanted: &Wanted, git: &LockedGit) -> Result<Option<InputFailure>, Halt> {
+        let refused = |tried| {
+            let reason = InputError::Refused(tried);
+            Ok(Some(InputFailure { wanted: wanted.clone(), reason }))
+        };
+        match self.git.locked(git) {
+            Ok(()) => Ok(None),
+            Err(NoTree::Stopped) => Err(Halt::Stopped),
+            Err(NoTree::Store(error)) => Err(Halt::Store(error)),
+            Err(NoTree::Refused(_, tried)) => refused(tried),
+            Err(NoTree::Client(error)) => Err(Halt::Other(error)),
+            Err(NoTree::Unusable(source)) => {
+                Err(Halt::Other(FetchError::Tree { name: git.name.clone(), source }))
+            }
+        }
     }
 
     fn bring_from_any(&self, wanted: &Wanted) -> Result<Option<InputFailure>, Halt> {

@@ -3,6 +3,7 @@
 use std::io;
 
 use crate::digest::Digest;
+use crate::git::GitError;
 use crate::store::StoreError;
 
 /// What can go wrong with layers.
@@ -66,6 +67,14 @@ pub enum LayerError {
         file: String,
         /// Why.
         reason: String,
+    },
+    /// A git tree is unusable.
+    #[error("the tree of `{name}` cannot be laid out")]
+    SourceTree {
+        /// What a reader calls it.
+        name: String,
+        /// Why.
+        source: GitError,
     },
     /// Two inputs want different things at one path.
     #[error("two inputs of a layer differ at `{path}`\n  first   {first}\n  second  {second}")]

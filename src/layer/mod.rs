@@ -16,6 +16,7 @@ mod deb;
 mod directories;
 mod encode;
 mod error;
+mod git;
 mod gzip;
 mod measure;
 mod normalise;
@@ -43,6 +44,7 @@ use crate::store::Store;
 pub use self::archive::archive_header;
 pub use self::directories::Directories;
 pub use self::error::LayerError;
+pub use self::git::{TreeInput, source_tree};
 pub use self::measure::{Measured, Tell};
 pub use self::normalise::normalise_wheel;
 pub use self::plan::{EntryInfo, EntryKind, LayerPlan};
@@ -174,6 +176,24 @@ pub fn files(
     files: &[FileInput],
     below: &Directories,
 ) -> Result<LayerPlan, LayerError> {
+    single_files(store, "local files", files, below)
+}
+
+/// Plans a layer of files that build jobs made.
+pub fn built_files(
+    store: &Store,
+    files: &[FileInput],
+    below: &Directories,
+) -> Result<LayerPlan, LayerError> {
+    single_files(store, "built files", files, below)
+}
+
+fn single_files(
+    store: &Store,
+    what: &str,
+    files: &[FileInput],
+    below: &Directories,
+) -> Result<LayerPlan, LayerError> {
     let mut files: Vec<&FileInput> = files.iter().collect();
     files.sort_by_key(|file| &file.path);
     let inputs: Vec<Input> = files
@@ -188,11 +208,11 @@ pub fn files(
     for (index, file) in files.iter().enumerate() {
         let input = index as u32;
         let source = whole(store, &mut sources, input, &file.digest)?;
-        let path = layer_path(&file.path, "the recipe's local files")?;
+        let path = layer_path(&file.path, &format!("the recipe's {what}"))?;
         tree.add_file(&mut sources, &path, Some(input), file.executable, source)?;
     }
     let entries = tree.finish()?;
-    let origin = format!("local files ({})", inputs.len());
+    let origin = format!("{what} ({})", inputs.len());
     Ok(LayerPlan {
         origin,
         coding: Coding::Compressed,

@@ -5,7 +5,7 @@
 //! This is the one module that reads the environment, the two settings files
 //! (`repro/settings.toml` in the user's configuration folder and `repro.toml` in
 //! the project), and what the machine already knows: pip's and apt's own
-//! configuration. What is nearer wins: command line, `REPRO_*` variables, the
+//! configuration, and git's. What is nearer wins: command line, `REPRO_*` variables, the
 //! project's file, the user's file, then other tools' settings.
 //!
 //! Invariants: every location remembers the name of the setting it came from,
@@ -22,6 +22,7 @@ mod environment;
 mod error;
 mod file;
 mod folders;
+mod git;
 mod helpers;
 mod location;
 mod netrc;
@@ -39,6 +40,7 @@ pub use debian::Archive;
 pub use engine::{DaemonAddress, DaemonPlace, EngineChoice};
 pub use environment::Environment;
 pub use error::SettingsError;
+pub use git::{GitPlace, GitSettings};
 pub use location::{Location, masked};
 pub use netrc::Credentials;
 pub use proxies::Proxies;

@@ -12,6 +12,7 @@
 //! rootfs/HEX.user    the same by an ordinary user, who owns every file of them
 //! data/HEX           data sets unpacked from the project's archives, by the digest of their manifest
 //! runs/              run records
+//! git/objects/pack/  objects of git repositories, as they were fetched; all can be fetched again
 //! tmp/ID, tmp/ID.lock   one folder a process, gone with it (see `session`)
 //! repro.db           what is verified, which images exist (see `facts`)
 //! ```
@@ -149,7 +150,8 @@ impl Store {
         let owner = future_owner(root)?;
         make_folder(root, owner)?;
         check_version(root, owner)?;
-        for folder in ["blobs", "blobs/sha256", "rootfs", "data", "runs", "tmp"] {
+        for folder in ["blobs", "blobs/sha256", "rootfs", "data", "runs", "git/objects/pack", "tmp"]
+        {
             make_folder(&root.join(folder), owner)?;
         }
         let index = facts::open(root)?;
@@ -293,6 +295,37 @@ impl Store {
         let place = self.data_path(manifest);
         self.adopt(folder, &place)?;
         Ok(place)
+    }
+
+    /// The object folder that all fetched git repositories share.
+    pub fn git_objects(&self) -> PathBuf {
+        self.root.join("git/objects")
+    }
+
+    /// Moves a finished pack of git from a folder of [`Store::scratch`] to [`Store::git_objects`].
+    ///
+    /// The index goes last: it is what makes a pack visible.
+    pub fn adopt_pack(&self, folder: &Path) -> Result<(), StoreError> {
+        let place = self.git_objects().join("pack");
+        let entries = fs::read_dir(folder).map_err(at("read", folder))?;
+        let rank = |path: &Path| match path.extension()?.to_str()? {
+            "pack" => Some(0),
+            "rev" => Some(1),
+            "idx" => Some(2),
+            _ => None,
+        };
+        // What an attempt left that broke off has no such name.
+        let files = entries.filter_map(|entry| Some(entry.ok()?.path()));
+        let mut files: Vec<PathBuf> = files.filter(|path| rank(path).is_some()).collect();
+        files.sort_by_key(|path| rank(path));
+        for file in files {
+            let handle = fs::File::open(&file).map_err(at("open", &file))?;
+            handle.sync_all().map_err(at("sync", &file))?;
+            self.give_to_owner(&file);
+            let target = place.join(file.file_name().unwrap_or_default());
+            fs::rename(&file, &target).map_err(at("create", &target))?;
+        }
+        sync_folder(&place)
     }
 
     /// The folder of run records.

@@ -1,7 +1,7 @@
 //! A web server on the loopback interface that says what a test wants said, and remembers what it was asked.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -15,6 +15,8 @@ pub struct Request {
     pub target: String,
     /// Headers by lower-case name.
     pub headers: BTreeMap<String, String>,
+    /// Body, for requests that announce its length.
+    pub body: Vec<u8>,
     /// How often the same was asked before.
     pub earlier: usize,
 }
@@ -126,13 +128,18 @@ fn answer(
 }
 
 fn read_request(stream: &TcpStream) -> Option<Request> {
-    let mut lines = BufReader::new(stream).lines().map_while(Result::ok);
+    let mut reader = BufReader::new(stream);
+    let mut lines = reader.by_ref().lines().map_while(Result::ok);
     let target = lines.next()?.split(' ').nth(1)?.to_owned();
     let headers = lines.take_while(|line| !line.is_empty()).filter_map(|line| {
         let (name, value) = line.split_once(':')?;
         Some((name.to_lowercase(), value.trim().to_owned()))
     });
-    Some(Request { target, headers: headers.collect(), earlier: 0 })
+    let headers: BTreeMap<String, String> = headers.collect();
+    let length = headers.get("content-length").and_then(|text| text.parse().ok()).unwrap_or(0);
+    let mut body = Vec::new();
+    reader.take(length).read_to_end(&mut body).ok()?;
+    Some(Request { target, headers, body, earlier: 0 })
 }
 
 fn send(mut stream: TcpStream, reply: &Reply) -> std::io::Result<()> {

@@ -11,6 +11,7 @@ mod data_sets;
 mod fetch;
 mod files_are_listed;
 mod foreign_layers;
+mod git_sources;
 mod layers;
 mod lock_text;
 mod loopback;

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The order of `ARCHITECTURE.md`.
-const ORDER: [&str; 15] = [
-    "digest", "store", "recipe", "dataset", "lock", "settings", "fetch", "layer", "image",
+const ORDER: [&str; 16] = [
+    "digest", "store", "git", "recipe", "dataset", "lock", "settings", "fetch", "layer", "image",
     "registry", "engine", "build", "bench", "report", "cli",
 ];
 

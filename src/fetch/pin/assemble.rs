@@ -4,7 +4,10 @@ use super::debian::DebianPart;
 use super::files::FilesPart;
 use super::python::PythonPart;
 use super::{Request, Scope};
-use crate::lock::{Asked, ImageConfig, Lock, LockedBuild, PythonTarget, Unpinned, gone};
+use crate::lock::{
+    Asked, BuildSource, ImageConfig, Lock, LockedBlob, LockedBuild, LockedGit, PythonTarget,
+    Unpinned, gone,
+};
 use crate::recipe::BuildRecipe;
 use crate::recipe::names::normalised;
 
@@ -12,6 +15,7 @@ use crate::recipe::names::normalised;
 pub(super) struct Parts {
     pub(super) files: FilesPart,
     pub(super) debian: DebianPart,
+    pub(super) git: Vec<LockedGit>,
     pub(super) python: PythonPart,
     /// What could not be pinned.
     pub(super) unpinned: Vec<Unpinned>,
@@ -49,7 +53,7 @@ fn of_recipe(request: &Request<'_>, asked: &Asked, mut parts: Parts) -> Lock {
         config: ImageConfig::of(image),
         packages: parts.debian.base,
         wheels: parts.python.wheels,
-        git: Vec::new(),
+        git: parts.git,
         builds,
         symlinks: image.symlinks.clone(),
         files: image.files.clone(),
@@ -98,6 +102,7 @@ fn with_parts(
         build.packages = parts.debian.builds.remove(&build.name).unwrap_or_default();
         (build.output, build.files) = (None, Vec::new());
     }
+    lock.git = parts.git;
     lock.local_files = parts.files.local;
     lock.profile_files = parts.files.profile;
     answer(&mut lock.asked, scope, asked);
@@ -141,15 +146,23 @@ fn keep_outputs(lock: &mut Lock, previous: &Lock) {
     if !same_surroundings {
         return;
     }
+    let git = lock.git.clone();
     for build in &mut lock.builds {
         let mut known = previous.builds.iter().filter(|known| known.name == build.name);
         let bare =
             |known: &LockedBuild| LockedBuild { output: None, files: Vec::new(), ..known.clone() };
-        if let Some(known) = known.next().filter(|known| bare(known) == *build) {
+        let same_tree = tree_of(&git, &build.source) == tree_of(&previous.git, &build.source);
+        if let Some(known) = known.next().filter(|known| same_tree && bare(known) == *build) {
             build.output.clone_from(&known.output);
             build.files.clone_from(&known.files);
         }
     }
+}
+
+/// The archive that a build job unpacks, where its source is one of these.
+fn tree_of<'a>(git: &'a [LockedGit], source: &BuildSource) -> Option<&'a LockedBlob> {
+    let BuildSource::Git(name) = source else { return None };
+    git.iter().find(|git| git.name == *name).map(|git| &git.archive)
 }
 
 /// Profile files, the date and the seal itself are no part of the image.

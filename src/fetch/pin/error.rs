@@ -134,13 +134,13 @@ pub enum PinError {
         /// The nearest name that the lock has.
         nearest: Option<String>,
     },
-    /// Two things in the lock have this name.
-    #[error(
-        "`{name}` is two things in the lock\n  either  `debian:{name}`\n  or      `python:{name}`"
-    )]
+    /// Several things in the lock have this name.
+    #[error("`{name}` is {} things in the lock\n  one of  {}", names.len(), names.join(", "))]
     Ambiguous {
         /// What should be updated.
         name: String,
+        /// Names that say which.
+        names: Vec<String>,
     },
     /// The lock has holes: what is asked for in it is not known as a whole.
     #[error("`{name}` cannot be updated alone: the lock is not complete{}", listed(inputs))]

@@ -22,6 +22,7 @@ mod assemble;
 mod debian;
 mod error;
 mod files;
+mod git;
 mod holes;
 mod names;
 mod partial;
@@ -58,8 +59,8 @@ pub struct Request<'a> {
     pub previous: Option<&'a Lock>,
     /// `--update NAME`: resolve this one thing again and leave everything else as it is.
     ///
-    /// `base`, a distribution, a Debian package, `debian` for all of them, or a local file; `debian:NAME`
-    /// and `python:NAME` where a name is both.
+    /// `base`, a distribution, a Debian package, `debian` for all of them, a git source, or a local
+    /// file; `debian:NAME`, `python:NAME` and `git:NAME` where a name is several.
     pub update: Option<&'a str>,
 }
 
@@ -109,14 +110,15 @@ pub fn pin(
     let mut holes = Holes::default();
     let files = problems.note(files::pin(&request, &scope));
     let debian = problems.note(debian::pin(&context, &scope, &mut holes));
+    let git = problems.note(git::pin(&context, &scope));
     let python = problems.note(python::pin(&context, &scope, &mut holes));
     let nobody_answered = holes.are_unanswered() && request.previous.is_some();
     let is_refused = nobody_answered || (scope != Scope::Everything && !holes.is_empty());
     let (unpinned, missing) = holes.into_parts();
     let missing = missing.into_list();
-    match (files, debian, python) {
-        (Some(files), Some(debian), Some(python)) if !is_refused => {
-            let parts = assemble::Parts { files, debian, python, unpinned };
+    match (files, debian, git, python) {
+        (Some(files), Some(debian), Some(git), Some(python)) if !is_refused => {
+            let parts = assemble::Parts { files, debian, git, python, unpinned };
             let lock = assemble::lock(&request, &context.asked, &scope, parts);
             if missing.is_empty() || has_something(&lock) {
                 return Ok(Pinned { lock, missing });

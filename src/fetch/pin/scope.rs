@@ -19,6 +19,8 @@ pub(super) enum Scope {
     Package(String),
     /// One Python distribution, by its normalised name.
     Distribution(String),
+    /// One git source, by the recipe's name for it.
+    Git(String),
     /// One local file, by its path relative to the `images` folder.
     File(String),
 }
@@ -29,7 +31,7 @@ pub(super) fn of(request: &Request<'_>) -> Result<Scope, PinError> {
     let lock =
         request.previous.ok_or_else(|| PinError::NothingToUpdate { name: name.to_owned() })?;
     let scope = named(request, lock, name)?;
-    if !matches!(scope, Scope::File(_)) {
+    if !matches!(scope, Scope::File(_) | Scope::Git(_)) {
         is_complete(lock, name)?;
         same_builds(request, lock, name)?;
     }
@@ -49,12 +51,19 @@ fn named(request: &Request<'_>, lock: &Lock, name: &str) -> Result<Scope, PinErr
     if let Some(distribution) = name.strip_prefix("python:") {
         return one(lock, distribution, distribution_named(request, lock, distribution));
     }
+    if let Some(source) = name.strip_prefix("git:") {
+        return one(lock, source, git_named(lock, source));
+    }
     let package = package_named(lock, name);
     let distribution = distribution_named(request, lock, name);
-    if package.is_some() && distribution.is_some() {
-        return Err(PinError::Ambiguous { name: name.to_owned() });
+    let git = git_named(lock, name);
+    if [&package, &distribution, &git].into_iter().flatten().count() > 1 {
+        let kinds = [(&package, "debian"), (&distribution, "python"), (&git, "git")];
+        let kinds = kinds.into_iter().filter(|(found, _)| found.is_some());
+        let names = kinds.map(|(_, kind)| format!("`{kind}:{name}`")).collect();
+        return Err(PinError::Ambiguous { name: name.to_owned(), names });
     }
-    one(lock, name, package.or(distribution).or_else(|| file_named(lock, name)))
+    one(lock, name, package.or(distribution).or(git).or_else(|| file_named(lock, name)))
 }
 
 /// Where something is missing, what is there was not resolved as a whole.
@@ -107,6 +116,11 @@ fn distribution_named(request: &Request<'_>, lock: &Lock, name: &str) -> Option<
     known.then_some(Scope::Distribution(name))
 }
 
+fn git_named(lock: &Lock, name: &str) -> Option<Scope> {
+    let known = lock.git.iter().any(|git| git.name == name);
+    known.then(|| Scope::Git(name.to_owned()))
+}
+
 fn file_named(lock: &Lock, name: &str) -> Option<Scope> {
     let of_image = lock.local_files.iter().map(|file| (&file.path, &file.source));
     let of_profiles = lock.profile_files.iter().map(|file| (&file.path, &file.source));
@@ -131,5 +145,6 @@ fn known(lock: &Lock) -> Vec<&str> {
     let files = lock.local_files.iter().map(|file| file.source.as_str());
     let profile_files = lock.profile_files.iter().map(|file| file.source.as_str());
     let all = package_names(lock).chain(distribution_names(lock)).chain(files).chain(profile_files);
-    all.chain(["debian"]).collect()
+    let sources = lock.git.iter().map(|git| git.name.as_str());
+    all.chain(sources).chain(["debian"]).collect()
 }
