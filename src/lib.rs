@@ -24,5 +24,6 @@ pub mod image;
 pub mod engine;
 pub mod build;
 pub mod bench;
+pub mod carry;
 pub mod report;
 pub mod cli;

@@ -9,6 +9,7 @@ use super::context::Context;
 use super::error::CliError;
 use super::output;
 use super::reference::{self, Reference};
+use super::subject::Subject;
 use crate::build::Built;
 use crate::fetch;
 use crate::lock::Lock;
@@ -53,6 +54,17 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliErro
     seal_lock(context, &lock, &built)?;
     show(context, &store, &built)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Builds what a command is about; completes the project's lock if it has no seal yet.
+pub fn ensure(context: &Context, store: &Store, subject: &Subject) -> Result<Built, CliError> {
+    let engine = context.engine()?;
+    let builder = context.builder(store, &engine, &subject.folder, Some(&subject.recipe));
+    let built = builder.build(&subject.lock)?;
+    if subject.is_of_project {
+        seal_lock(context, &subject.lock, &built)?;
+    }
+    Ok(built)
 }
 
 /// The project's lock of an image, which must belong to the recipe as it is now.

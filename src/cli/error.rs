@@ -10,6 +10,7 @@ use serde_json::json;
 use super::output;
 use crate::bench::BenchError;
 use crate::build::BuildError;
+use crate::carry::CarryError;
 use crate::dataset::DatasetError;
 use crate::digest::Digest;
 use crate::engine::EngineError;
@@ -49,6 +50,8 @@ pub enum CliError {
     Dataset(#[from] DatasetError),
     #[error(transparent)]
     Bench(#[from] BenchError),
+    #[error(transparent)]
+    Carry(#[from] CarryError),
     #[error("cannot {action} `{}`", path.display())]
     Io { action: &'static str, path: PathBuf, source: io::Error },
     #[error("cannot listen for signals")]
@@ -129,6 +132,7 @@ impl CliError {
             Self::Engine(error) => engine_code(error),
             Self::Dataset(error) => dataset_code(error),
             Self::Bench(error) => bench_code(error),
+            Self::Carry(error) => carry_code(error),
             Self::Io { .. } | Self::Signals(_) | Self::Rebuilt(_) => INTERNAL,
             Self::Stopped => STOPPED,
         }
@@ -159,6 +163,7 @@ impl CliError {
                 "nothing pins the files of `{name}`, so a run could not say what it used; `repro pin-data FILE` pins an archive that you have"
             )),
             Self::Image(error) => image_hint(error),
+            Self::Carry(error) => carry_hint(error),
             _ => None,
         }
     }
@@ -168,7 +173,7 @@ fn store_code(error: &StoreError) -> u8 {
     match error {
         StoreError::Newer { .. } => INPUT,
         StoreError::Missing { .. } | StoreError::Differs { .. } => CONTENT,
-        StoreError::Io { .. } | StoreError::Index { .. } => INTERNAL,
+        StoreError::Io { .. } | StoreError::Index { .. } | StoreError::InUse { .. } => INTERNAL,
     }
 }
 
@@ -180,6 +185,7 @@ fn store_hint(error: &StoreError) -> Option<String> {
         {
             "remove the file: everything in it can be found out again"
         }
+        (StoreError::InUse { .. }, _) => "try again when it has ended; `--dry-run` works meanwhile",
         (StoreError::Missing { .. }, _) => "`repro build` fetches what is missing",
         (StoreError::Differs { .. }, _) => {
             "`repro fsck --remove` removes damaged content; the next build fetches it again"
@@ -276,6 +282,44 @@ fn dataset_code(error: &DatasetError) -> u8 {
         DatasetError::Invalid { .. } | DatasetError::Unknown { .. } => INPUT,
         _ => CONTENT,
     }
+}
+
+fn carry_code(error: &CarryError) -> u8 {
+    match error {
+        CarryError::Store(error) => store_code(error),
+        CarryError::Build(error) => build_code(error),
+        CarryError::Bench(error) => bench_code(error),
+        CarryError::Lock(_)
+        | CarryError::NotAMirror { .. }
+        | CarryError::NotABundle { .. }
+        | CarryError::Newer { .. }
+        | CarryError::Exists { .. } => INPUT,
+        CarryError::Missing { .. }
+        | CarryError::Cut { .. }
+        | CarryError::OtherEntry { .. }
+        | CarryError::Damaged { .. } => CONTENT,
+        CarryError::Io { .. }
+        | CarryError::MirrorInUse { .. }
+        | CarryError::Read(_)
+        | CarryError::Write(_) => INTERNAL,
+        CarryError::Stopped => STOPPED,
+    }
+}
+
+fn carry_hint(error: &CarryError) -> Option<String> {
+    let text = match error {
+        CarryError::Store(error) => return store_hint(error),
+        CarryError::Build(error) => return build_hint(error),
+        CarryError::Missing { .. } => "`repro build` brings what is missing",
+        CarryError::NotAMirror { .. } => "choose a new or empty folder",
+        CarryError::Exists { .. } => "choose another folder, or remove what is there",
+        CarryError::Newer { .. } => "use the version of `repro` that wrote it",
+        CarryError::Cut { .. } | CarryError::OtherEntry { .. } | CarryError::Damaged { .. } => {
+            "copy or download the bundle again; nothing of it was registered"
+        }
+        _ => return None,
+    };
+    Some(text.to_owned())
 }
 
 fn bench_code(error: &BenchError) -> u8 {

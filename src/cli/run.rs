@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::context::Context;
 use super::error::CliError;
-use super::reference::{self, Reference};
+use super::subject::{self, Subject};
 use super::{build, output, watch};
 use crate::bench::{self, Host, Options, PlannedCase, ProfileFile, RunSummary, Setting, Setup};
 use crate::digest::Digest;
@@ -17,7 +17,6 @@ use crate::engine::{Engine, Mount, embedded};
 use crate::fetch;
 use crate::image::Image;
 use crate::lock::Lock;
-use crate::recipe::Recipe;
 use crate::report;
 use crate::store::Store;
 
@@ -59,17 +58,9 @@ pub struct Arguments {
     dry_run: bool,
 }
 
-/// What is to be run, before anything is built.
-struct Subject {
-    recipe: Recipe,
-    lock: Lock,
-    /// The folder that local files are relative to.
-    folder: PathBuf,
-}
-
 pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliError> {
     let store = context.store()?;
-    let mut subject = subject(context, &store, &arguments.image)?;
+    let mut subject = subject::resolve(context, &store, &arguments.image)?;
     let settings: Vec<Setting> =
         arguments.set.iter().map(|text| Setting::parse(text)).collect::<Result<_, _>>()?;
     let host = Host::of_this_machine();
@@ -84,10 +75,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliErro
         unbuilt(&subject.lock)
     } else {
         embedded::check_user()?;
-        let engine = context.engine()?;
-        let builder = context.builder(&store, &engine, &subject.folder, Some(&subject.recipe));
-        let built = builder.build(&subject.lock)?;
-        build::seal_lock(context, &subject.lock, &built)?;
+        let built = build::ensure(context, &store, &subject)?;
         subject.lock = built.lock;
         built.image
     };
@@ -128,7 +116,7 @@ impl Request<'_> {
         verified: bool,
     ) -> Result<Folders, CliError> {
         let names = subject.recipe.profiles[&self.arguments.profile].data.values();
-        super::verify_data::folders(context, store, names, verified)
+        super::verify_data::folders(context, &subject.project(context)?, store, names, verified)
     }
 
     fn setup<'s>(
@@ -149,30 +137,6 @@ impl Request<'_> {
             data,
             timeout: self.arguments.timeout,
             host: self.host,
-        }
-    }
-}
-
-/// Recipe and lock of a reference: the project's own, or those kept under a seal.
-fn subject(context: &Context, store: &Store, text: &str) -> Result<Subject, CliError> {
-    match reference::resolve(context, store, text)? {
-        Reference::Recipe(name) => Ok(Subject {
-            lock: build::current_lock(context, &name)?,
-            recipe: context.recipe(&name)?,
-            folder: context.images()?,
-        }),
-        Reference::Sealed { name, seal } => {
-            let source = crate::build::source_of(store, &seal)?;
-            let lock = reference::lock_of(store, &seal)?;
-            let text = source.recipe.ok_or_else(|| CliError::NoRecipe { name: name.clone() })?;
-            let text = store.read_blob(&text)?;
-            let text = String::from_utf8_lossy(&text);
-            let system = name.split('-').next().unwrap_or(&name);
-            let file = source.folder.join(format!("{system}.toml"));
-            let recipes = Recipe::parse(&source.folder, &file, &text)?;
-            let recipe = recipes.into_iter().find(|recipe| recipe.name == name);
-            let recipe = recipe.ok_or(CliError::NoRecipe { name })?;
-            Ok(Subject { recipe, lock, folder: source.folder })
         }
     }
 }

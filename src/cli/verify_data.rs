@@ -1,5 +1,6 @@
 //! `repro verify-data`
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -57,11 +58,12 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliErro
 /// The folders of data sets by name, verified or, without `verified`, only where they would be.
 pub fn folders<'a>(
     context: &Context,
+    project: &Path,
     store: &Store,
     names: impl Iterator<Item = &'a String>,
     verified: bool,
 ) -> Result<Folders, CliError> {
-    let datasets = Datasets::load(context.settings.project()?)?;
+    let datasets = Datasets::load(project)?;
     let data = context.settings.data_folder();
     let mut folders = Folders::new();
     for name in names {

@@ -13,6 +13,7 @@
 //! device, inode, size and both times. Downloading is left to `fetch`.
 
 mod archive;
+mod carried;
 mod hash;
 mod manifest;
 mod pin;
@@ -29,6 +30,7 @@ use crate::digest::Digest;
 use crate::recipe::Problem;
 use crate::store::StoreError;
 
+pub use carried::archives;
 pub use manifest::Manifest;
 pub use pin::{Pinned, pin};
 pub use read::FILE;

@@ -4,7 +4,7 @@
 //! the stop flag in between, and hashing and writing overlap with the network.
 
 use std::fs;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 
 use reqwest::blocking::{Client as HttpClient, Response};
 use reqwest::header::{
-    ACCEPT, CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, RANGE, RETRY_AFTER,
+    ACCEPT, CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, IF_RANGE, RANGE,
+    RETRY_AFTER,
 };
 use reqwest::{NoProxy, Proxy, Url};
 
@@ -42,6 +43,8 @@ pub(super) struct Request {
     pub(super) accept: Option<&'static str>,
     /// The first byte wanted.
     pub(super) from: u64,
+    /// The version that the bytes before `from` are of, if the server named it.
+    pub(super) of_version: Option<String>,
 }
 
 /// The beginning of an answer.
@@ -57,6 +60,8 @@ pub(super) struct Head {
     pub(super) media_type: String,
     /// Whether the body is compressed by gzip.
     pub(super) is_gzip: bool,
+    /// The server's name of this version, if it is one that a later request may rely on.
+    pub(super) entity_tag: Option<String>,
 }
 
 /// The beginning of an answer, and what its body is read from.
@@ -133,10 +138,15 @@ impl Client {
         }
         if request.from > 0 {
             sending = sending.header(RANGE, format!("bytes={}-", request.from));
+            if let Some(tag) = &request.of_version {
+                sending = sending.header(IF_RANGE, tag);
+            }
         }
         let response =
             sending.send().map_err(|error| Trouble::Request { source: error.without_url() })?;
         match response.status().as_u16() {
+            // Nothing lies behind what is here already: the next attempt asks for all of it.
+            416 if request.from > 0 => self.send(&Request { from: 0, ..request.clone() }),
             200 | 206 => Ok(Some((head_of(&response), Box::new(response)))),
             404 | 410 => Ok(None),
             code => {
@@ -150,7 +160,7 @@ impl Client {
 fn open_file(request: &Request) -> Result<Option<Opened>, Trouble> {
     let cut = |source| Trouble::Cut { received: 0, source };
     let Ok(path) = request.url.to_file_path() else { return Ok(None) };
-    let file = match fs::File::open(path) {
+    let mut file = match fs::File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(source) => return Err(cut(source)),
@@ -158,7 +168,10 @@ fn open_file(request: &Request) -> Result<Option<Opened>, Trouble> {
     let length = file.metadata().map_err(cut)?.len();
     let url = request.url.clone();
     let media_type = "text/html".to_owned();
-    let head = Head { url, length: Some(length), from: 0, media_type, is_gzip: false };
+    let from = request.from.min(length);
+    file.seek(SeekFrom::Start(from)).map_err(cut)?;
+    let length = Some(length - from);
+    let head = Head { url, length, from, media_type, is_gzip: false, entity_tag: None };
     Ok(Some((head, Box::new(file))))
 }
 
@@ -175,6 +188,8 @@ fn head_of(response: &Response) -> Head {
         from: from.unwrap_or(0),
         media_type: media_type.trim().to_lowercase(),
         is_gzip: text(CONTENT_ENCODING) == Some("gzip"),
+        // A weak tag does not promise the same bytes (RFC 9110, section 13.1.5).
+        entity_tag: text(ETAG).filter(|tag| tag.starts_with('"')).map(str::to_owned),
     }
 }
 

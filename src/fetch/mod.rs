@@ -24,5 +24,5 @@ mod workers;
 
 pub use error::{FetchError, InputError, InputFailure, Refusal, Tried, Trouble, size_text};
 pub use progress::{Progress, Quiet};
-pub use wanted::{Place, Planned, Wanted, plan, wanted};
-pub use workers::{fetch, free_space};
+pub use wanted::{Place, Planned, Wanted, plan, wanted, wanted_of_mirrors};
+pub use workers::{fetch, fetch_from_mirrors, free_space};

@@ -30,11 +30,12 @@ pub(super) struct Content {
     pub(super) find_links: Vec<String>,
     pub(super) debian_mirror: Vec<String>,
     pub(super) debian_security_mirror: Vec<String>,
+    pub(super) mirror: Vec<String>,
     pub(super) offline: Option<bool>,
 }
 
 /// The keys of [`Content`].
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 11] = [
     "debian-keyring",
     "store",
     "data",
@@ -44,6 +45,7 @@ const KEYS: [&str; 10] = [
     "find-links",
     "debian-mirror",
     "debian-security-mirror",
+    "mirror",
     "offline",
 ];
 
@@ -65,6 +67,7 @@ impl SettingsFile {
             "index-url" => content.index_url.iter().cloned().collect(),
             "extra-index-url" => content.extra_index_url.clone(),
             "find-links" => content.find_links.clone(),
+            "mirror" => content.mirror.clone(),
             "debian-mirror" => content.debian_mirror.clone(),
             "debian-security-mirror" => content.debian_security_mirror.clone(),
             _ => Vec::new(),

@@ -50,7 +50,7 @@ impl Store {
     /// Removes an unpacked layer, so that the next job unpacks it again.
     pub fn remove_rootfs(&self, diff_id: &DiffId) -> Result<(), StoreError> {
         let path = self.rootfs_path(diff_id);
-        fs::remove_dir_all(&path).map_err(at("remove", &path))
+        self.discard(&path)
     }
 
     /// Removes a damaged blob, so that the next build fetches it again.
