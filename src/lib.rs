@@ -25,5 +25,6 @@ pub mod engine;
 pub mod build;
 pub mod bench;
 pub mod carry;
+pub mod gc;
 pub mod report;
 pub mod cli;

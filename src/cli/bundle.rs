@@ -22,9 +22,9 @@ use crate::store::Store;
 #[derive(Debug, Args)]
 #[command(
     after_help = "The file is a tar archive; the same contents give the same bytes. `repro import` reads it.\n\nExamples:\n  \
-    repro bundle seg-debian -o seg.repro --data              recipe, lock, inputs, data sets\n  \
+    repro bundle seg-debian -o seg.repro --with-data              recipe, lock, inputs, data sets\n  \
     repro bundle 20261122T040000Z-9d1710ef0000 -o run.repro  the image of a run, its records and logs\n  \
-    repro bundle seg-debian -o - --program | ssh host 'cat > seg.repro'"
+    repro bundle seg-debian -o - --with-program | ssh host 'cat > seg.repro'"
 )]
 pub struct Arguments {
     /// The image, or the name or folder of a run
@@ -35,10 +35,10 @@ pub struct Arguments {
     output: PathBuf,
     /// With the data sets of the run, or of every profile
     #[arg(long)]
-    data: bool,
+    with_data: bool,
     /// With this program
     #[arg(long)]
-    program: bool,
+    with_program: bool,
     /// Only say what would be written
     #[arg(long)]
     dry_run: bool,
@@ -97,8 +97,8 @@ fn collect(context: &Context, store: &Store, arguments: &Arguments) -> Result<Co
             .flat_map(|profile| profile.data.values().cloned())
             .collect(),
     };
-    add_data(context, &subject, &names, arguments.data, &mut contents)?;
-    if arguments.program {
+    add_data(context, &subject, &names, arguments.with_data, &mut contents)?;
+    if arguments.with_program {
         let program = std::env::current_exe().map_err(|source| CliError::Io {
             action: "find",
             path: "/proc/self/exe".into(),

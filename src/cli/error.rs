@@ -16,6 +16,7 @@ use crate::digest::Digest;
 use crate::engine::EngineError;
 use crate::fetch::FetchError;
 use crate::fetch::pin::PinError;
+use crate::gc::GcError;
 use crate::image::ImageError;
 use crate::layer::LayerError;
 use crate::lock::LockError;
@@ -52,6 +53,8 @@ pub enum CliError {
     Bench(#[from] BenchError),
     #[error(transparent)]
     Carry(#[from] CarryError),
+    #[error(transparent)]
+    Gc(#[from] GcError),
     #[error("cannot {action} `{}`", path.display())]
     Io { action: &'static str, path: PathBuf, source: io::Error },
     #[error("cannot listen for signals")]
@@ -133,6 +136,7 @@ impl CliError {
             Self::Dataset(error) => dataset_code(error),
             Self::Bench(error) => bench_code(error),
             Self::Carry(error) => carry_code(error),
+            Self::Gc(error) => gc_code(error),
             Self::Io { .. } | Self::Signals(_) | Self::Rebuilt(_) => INTERNAL,
             Self::Stopped => STOPPED,
         }
@@ -164,6 +168,10 @@ impl CliError {
             )),
             Self::Image(error) => image_hint(error),
             Self::Carry(error) => carry_hint(error),
+            Self::Gc(GcError::Store(error)) => store_hint(error),
+            Self::Bench(BenchError::OtherInputs { .. }) => {
+                Some("leave `--resume` out to start a new run".to_owned())
+            }
             _ => None,
         }
     }
@@ -306,6 +314,18 @@ fn carry_code(error: &CarryError) -> u8 {
     }
 }
 
+fn gc_code(error: &GcError) -> u8 {
+    match error {
+        GcError::Store(error) => store_code(error),
+        GcError::Build(error) => build_code(error),
+        GcError::Image(error) => image_code(error),
+        GcError::Bench(error) => bench_code(error),
+        GcError::Dataset(error) => dataset_code(error),
+        GcError::Lock(_) => INPUT,
+        GcError::Io { .. } => INTERNAL,
+    }
+}
+
 fn carry_hint(error: &CarryError) -> Option<String> {
     let text = match error {
         CarryError::Store(error) => return store_hint(error),
@@ -327,6 +347,7 @@ fn bench_code(error: &BenchError) -> u8 {
         BenchError::Store(error) => store_code(error),
         BenchError::Io { .. } => INTERNAL,
         BenchError::Strict { .. } => NOT_THERE,
+        BenchError::RunIsLive { .. } => INTERNAL,
         _ => INPUT,
     }
 }

@@ -15,6 +15,7 @@ mod error;
 mod exec;
 mod export;
 mod fsck;
+mod gc;
 mod import;
 mod inspect;
 mod list;
@@ -127,6 +128,8 @@ enum Command {
     Bundle(bundle::Arguments),
     /// Bring a bundle into the store; show the records in it
     Import(import::Arguments),
+    /// Remove from the store what no checkout and no run needs
+    Gc(gc::Arguments),
     /// Hash every blob in the store, compare every unpacked layer
     Fsck(fsck::Arguments),
     /// The second build of `verify`, in its own process
@@ -178,6 +181,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, CliError> {
         Command::Mirror(arguments) => mirror::run(&context, &arguments),
         Command::Bundle(arguments) => bundle::run(&context, &arguments),
         Command::Import(arguments) => import::run(&context, &arguments),
+        Command::Gc(arguments) => gc::run(&context, &arguments),
         Command::Fsck(arguments) => fsck::run(&context, &arguments),
         Command::Rebuild(arguments) => rebuild::run(&context, &arguments),
     }

@@ -26,6 +26,7 @@ use crate::store::Store;
     after_help = "Builds the image and checks the data first, where that is not done yet.\n\nExamples:\n  \
     repro run --image seg-debian --profile smoke\n  \
     repro run --image seg-debian --case 'seg/fastscnn/*' --set iterations=20\n  \
+    repro run --image seg-debian --profile smoke --resume\n  \
     repro run --image seg-debian --dry-run      the exact command, mounts and environment of each case"
 )]
 pub struct Arguments {
@@ -53,6 +54,10 @@ pub struct Arguments {
     /// The folder that the run's own folder is made in [default: `results` in the project]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Go on with a run that was broken off, the newest one if none is named: what is finished is
+    /// not run again, what failed is
+    #[arg(long, value_name = "RUN", num_args = 0..=1, default_missing_value = "latest")]
+    resume: Option<String>,
     /// Only say what would be run
     #[arg(long)]
     dry_run: bool,
@@ -180,6 +185,7 @@ fn measure(
         results: arguments.out.clone().unwrap_or(context.settings.results_folder().to_owned()),
         keep_going: arguments.keep_going,
         strict: arguments.strict,
+        resume: arguments.resume.clone(),
     };
     let engine = context.engine()?;
     let engine: &dyn Engine = &engine;

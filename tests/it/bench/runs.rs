@@ -112,7 +112,8 @@ fn a_stop_before_the_first_case_runs_nothing() {
     let bench = Bench::new();
     let stop = Stop::new();
     stop.request();
-    let options = Options { results: bench.results.clone(), keep_going: true, strict: false };
+    let options =
+        Options { results: bench.results.clone(), keep_going: true, strict: false, resume: None };
     let run = repro::bench::run(
         &Player::new(&[]),
         &bench.store,
@@ -162,7 +163,8 @@ fn a_machine_with_one_gpu_runs_what_needs_one() {
 #[test]
 fn a_strict_run_refuses_before_anything_runs() {
     let bench = Bench::of(recipe("seg"), "full");
-    let options = Options { results: bench.results.clone(), keep_going: true, strict: true };
+    let options =
+        Options { results: bench.results.clone(), keep_going: true, strict: true, resume: None };
     let player = Player::new(&[]);
     let run = repro::bench::run(
         &player,
