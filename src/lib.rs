@@ -26,5 +26,6 @@ pub mod build;
 pub mod bench;
 pub mod carry;
 pub mod gc;
+pub mod diff;
 pub mod report;
 pub mod cli;

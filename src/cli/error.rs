@@ -12,6 +12,7 @@ use crate::bench::BenchError;
 use crate::build::BuildError;
 use crate::carry::CarryError;
 use crate::dataset::DatasetError;
+use crate::diff::DiffError;
 use crate::digest::Digest;
 use crate::engine::EngineError;
 use crate::fetch::FetchError;
@@ -55,6 +56,8 @@ pub enum CliError {
     Carry(#[from] CarryError),
     #[error(transparent)]
     Gc(#[from] GcError),
+    #[error(transparent)]
+    Diff(#[from] DiffError),
     #[error("cannot {action} `{}`", path.display())]
     Io { action: &'static str, path: PathBuf, source: io::Error },
     #[error("cannot listen for signals")]
@@ -137,6 +140,7 @@ impl CliError {
             Self::Bench(error) => bench_code(error),
             Self::Carry(error) => carry_code(error),
             Self::Gc(error) => gc_code(error),
+            Self::Diff(error) => diff_code(error),
             Self::Io { .. } | Self::Signals(_) | Self::Rebuilt(_) => INTERNAL,
             Self::Stopped => STOPPED,
         }
@@ -311,6 +315,16 @@ fn carry_code(error: &CarryError) -> u8 {
         | CarryError::Read(_)
         | CarryError::Write(_) => INTERNAL,
         CarryError::Stopped => STOPPED,
+    }
+}
+
+fn diff_code(error: &DiffError) -> u8 {
+    match error {
+        DiffError::Store(error) => store_code(error),
+        DiffError::Image(error) => image_code(error),
+        DiffError::Io { .. } => INTERNAL,
+        DiffError::NotALayout { .. } | DiffError::NothingInCommon { .. } => INPUT,
+        DiffError::Damaged { .. } | DiffError::Layer { .. } => CONTENT,
     }
 }
 

@@ -11,6 +11,7 @@
 mod build;
 mod bundle;
 mod context;
+mod diff;
 mod error;
 mod exec;
 mod export;
@@ -122,6 +123,8 @@ enum Command {
     VerifyData(verify_data::Arguments),
     /// Measure an archive and pin it in `datasets.toml`
     PinData(pin_data::Arguments),
+    /// Say what differs between two images, locks or OCI layouts
+    Diff(diff::Arguments),
     /// Copy every pinned input of an image into a folder
     Mirror(mirror::Arguments),
     /// Write one file with everything that an image or a run needs
@@ -178,6 +181,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, CliError> {
         Command::Exec(arguments) => exec::run(&context, &arguments),
         Command::VerifyData(arguments) => verify_data::run(&context, &arguments),
         Command::PinData(arguments) => pin_data::run(&context, &arguments),
+        Command::Diff(arguments) => diff::run(&context, &arguments),
         Command::Mirror(arguments) => mirror::run(&context, &arguments),
         Command::Bundle(arguments) => bundle::run(&context, &arguments),
         Command::Import(arguments) => import::run(&context, &arguments),

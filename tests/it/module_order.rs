@@ -4,9 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The order of `ARCHITECTURE.md`; `registry` joins it with registry bases.
-const ORDER: [&str; 16] = [
+const ORDER: [&str; 17] = [
     "digest", "store", "recipe", "dataset", "lock", "settings", "fetch", "layer", "image",
-    "engine", "build", "bench", "carry", "gc", "report", "cli",
+    "engine", "build", "bench", "carry", "gc", "diff", "report", "cli",
 ];
 
 fn rust_files(path: &Path, files: &mut Vec<PathBuf>) {
