@@ -97,7 +97,7 @@ fn collect(context: &Context, store: &Store, arguments: &Arguments) -> Result<Co
             .flat_map(|profile| profile.data.values().cloned())
             .collect(),
     };
-    add_data(context, &subject, &names, arguments.with_data, &mut contents)?;
+    add_data(context, &subject, &names, (arguments.with_data, run.is_some()), &mut contents)?;
     if arguments.with_program {
         let program = std::env::current_exe().map_err(|source| CliError::Io {
             action: "find",
@@ -146,7 +146,7 @@ fn add_data(
     context: &Context,
     subject: &Subject,
     names: &BTreeSet<String>,
-    with_content: bool,
+    (with_content, must_have): (bool, bool),
     contents: &mut Contents,
 ) -> Result<(), CliError> {
     if names.is_empty() {
@@ -162,9 +162,13 @@ fn add_data(
         if !with_content {
             continue;
         }
-        let data = context.settings.data_folder();
-        for (place, file) in dataset::archives(&datasets, set, data)? {
-            contents.add_project_file(&place, &file)?;
+        match dataset::archives(&datasets, set, context.settings.data_folder()) {
+            Ok(archives) => archives
+                .iter()
+                .try_for_each(|(place, file)| contents.add_project_file(place, file))?,
+            // A run needs what it names; of an image, some profiles may never have been run here.
+            Err(error) if must_have => return Err(error.into()),
+            Err(error) => output::note(&format!("left out data set `{name}`: {error}")),
         }
     }
     Ok(())
