@@ -156,9 +156,9 @@ impl Builder<'_> {
 
     /// Notes that this checkout has the lock, too, although nothing had to be built.
     pub(super) fn keep_checkout(&self, lock: &Lock, seal: &Digest) -> Result<(), BuildError> {
-        match self.recipe {
-            Some(_) => register_checkout(self.store, lock, seal, &self.folder),
-            None => Ok(()),
-        }
+        let Some(recipe) = &self.recipe else { return Ok(()) };
+        // A recipe may change without its image; records name the text that they were made by.
+        self.store.put(recipe.as_bytes())?;
+        register_checkout(self.store, lock, seal, &self.folder)
     }
 }

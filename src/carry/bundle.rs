@@ -166,6 +166,11 @@ pub fn write(
     progress: &dyn Fn(u64),
 ) -> Result<(), CarryError> {
     let entries: Vec<Entry> = contents.parts().map(|part| part.entry.clone()).collect();
+    // What no reader would take must not be written: a log with a line break in its name.
+    if let Some(entry) = entries.iter().find(|entry| !entry.is_sound()) {
+        let reason = format!("`{}` cannot stand in one", entry.path);
+        return Err(CarryError::NotABundle { reason });
+    }
     let (path, text) = index::render(&entries);
     let mut put = |bytes: &[u8]| out.write_all(bytes).map_err(CarryError::Write);
     put(&layer::archive_header(&path, text.len() as u64))?;

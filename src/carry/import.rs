@@ -103,8 +103,13 @@ impl Unpacker<'_> {
         if size > LARGEST || layer::archive_header(&path, size) != header {
             return Err(no_bundle("the header of its index is damaged"));
         }
-        let mut text = vec![0; size as usize];
-        self.fill(&mut text, "the index")?;
+        // Not made in one piece: a header may claim what never comes.
+        let mut text = Vec::new();
+        let mut reader = (&mut *self.reader).take(size);
+        reader.read_to_end(&mut text).map_err(CarryError::Read)?;
+        if text.len() as u64 != size {
+            return Err(CarryError::Cut { path });
+        }
         let found = Digest::of(&text);
         if found != promised {
             return Err(CarryError::Damaged { path, expected: promised, found });

@@ -97,7 +97,7 @@ impl Entry {
     }
 
     /// Whether its path is one of those a bundle has, and leads nowhere else.
-    fn is_sound(&self) -> bool {
+    pub(super) fn is_sound(&self) -> bool {
         let path = self.path.as_str();
         if let Some(hex) = path.strip_prefix(BLOBS) {
             return hex == self.digest.hex();

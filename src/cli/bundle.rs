@@ -136,7 +136,7 @@ fn subject_of(
 ) -> Result<Subject, CliError> {
     let image = &records[0].image;
     if crate::build::source_of(store, &image.seal).is_ok() {
-        return subject::sealed(store, image.name.clone(), &image.seal);
+        return subject::sealed(store, image.name.clone(), &image.seal, Some(image.recipe));
     }
     subject::resolve(context, store, &format!("{}@{}", image.name, image.seal))
 }

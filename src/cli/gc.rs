@@ -56,11 +56,12 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliErro
     Ok(ExitCode::SUCCESS)
 }
 
-const KINDS: [(Kind, &str); 5] = [
+const KINDS: [(Kind, &str); 6] = [
     (Kind::Blob, "blobs"),
     (Kind::Rootfs, "unpacked layers"),
     (Kind::Data, "unpacked data sets"),
     (Kind::Checkout, "imported projects"),
+    (Kind::Git, "git objects"),
     (Kind::Partial, "broken downloads"),
 ];
 

@@ -42,15 +42,21 @@ pub fn resolve(context: &Context, store: &Store, text: &str) -> Result<Subject, 
             folder: context.images()?,
             is_of_project: true,
         }),
-        Reference::Sealed { name, seal } => sealed(store, name, &seal),
+        Reference::Sealed { name, seal } => sealed(store, name, &seal, None),
     }
 }
 
-/// Recipe and lock as they are kept under a seal.
-pub fn sealed(store: &Store, name: String, seal: &Digest) -> Result<Subject, CliError> {
+/// Recipe and lock as they are kept under a seal; another text of the recipe, if the store has it.
+pub fn sealed(
+    store: &Store,
+    name: String,
+    seal: &Digest,
+    recipe: Option<Digest>,
+) -> Result<Subject, CliError> {
     let source = crate::build::source_of(store, seal)?;
     let lock = reference::lock_of(store, seal)?;
-    let text = source.recipe.ok_or_else(|| CliError::NoRecipe { name: name.clone() })?;
+    let text = recipe.filter(|text| store.has(text)).or(source.recipe);
+    let text = text.ok_or_else(|| CliError::NoRecipe { name: name.clone() })?;
     let text = store.read_blob(&text)?;
     let text = String::from_utf8_lossy(&text);
     let system = name.split('-').next().unwrap_or(&name);

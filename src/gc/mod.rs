@@ -97,14 +97,17 @@ impl Plan {
 
 /// Finds out what could go.
 pub fn plan(store: &Store, options: &Options) -> Result<Plan, GcError> {
-    let mut keep = Keep { store, options, roots: BTreeMap::new(), names: BTreeMap::new() };
+    let (roots, names) = (BTreeMap::new(), BTreeMap::new());
+    let mut keep = Keep { store, options, roots, names, needs_git: false };
     keep.checkouts()?;
     keep.runs()?;
     keep.images()?;
     let mut remove = Vec::new();
     for kind in Kind::ALL {
         let stored = store.stored(kind)?.into_iter();
-        remove.extend(stored.filter(|stored| !keep.has(stored.kind, &stored.name)));
+        // Repositories lie in packs together; the trees themselves are blobs.
+        let needs_git = kind == Kind::Git && keep.needs_git;
+        remove.extend(stored.filter(|stored| !needs_git && !keep.has(stored.kind, &stored.name)));
     }
     let built = image::list(store)?.into_iter().map(|(_, seal)| seal);
     let imported = build::sources(store)?.into_iter().map(|(seal, _)| seal);
@@ -139,6 +142,8 @@ struct Keep<'a> {
     options: &'a Options,
     roots: BTreeMap<Digest, Root>,
     names: BTreeMap<Kind, BTreeSet<String>>,
+    /// Whether a lock has git sources.
+    needs_git: bool,
 }
 
 impl Keep<'_> {
@@ -170,6 +175,11 @@ impl Keep<'_> {
             let Ok(text) = self.store.read_blob(&source.lock) else { continue };
             let path = self.store.blob_path(&source.lock);
             let lock = Lock::parse(&String::from_utf8_lossy(&text), &path)?;
+            // Whoever pulled it wants it; no checkout tells when that ends, `forget` does.
+            if source.folder == self.store.root() {
+                self.root(&lock.name, seal, "pulled".to_owned());
+                continue;
+            }
             let (name, folder) = (lock.name.clone(), source.folder);
             checkouts.push(Checkout { name, lock: lock.digest(), seal, folder });
         }
@@ -238,6 +248,7 @@ impl Keep<'_> {
     }
 
     fn pinned(&mut self, lock: &Lock) {
+        self.needs_git |= !lock.git.is_empty();
         lock.pinned().iter().for_each(|pinned| self.keep(Kind::Blob, &pinned.digest));
     }
 }

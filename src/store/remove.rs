@@ -21,14 +21,16 @@ pub enum Kind {
     Data,
     /// The project of an imported bundle.
     Checkout,
+    /// Objects of git repositories, as they were fetched.
+    Git,
     /// A download that broke off.
     Partial,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 5] =
-        [Self::Blob, Self::Rootfs, Self::Data, Self::Checkout, Self::Partial];
+    pub const ALL: [Self; 6] =
+        [Self::Blob, Self::Rootfs, Self::Data, Self::Checkout, Self::Git, Self::Partial];
 
     fn folder(self) -> &'static str {
         match self {
@@ -36,6 +38,7 @@ impl Kind {
             Self::Rootfs => "rootfs",
             Self::Data => "data",
             Self::Checkout => "checkouts",
+            Self::Git => "git/objects/pack",
             Self::Partial => "partial",
         }
     }
@@ -57,7 +60,12 @@ impl Store {
     pub fn stored(&self, kind: Kind) -> Result<Vec<Stored>, StoreError> {
         let folder = self.root.join(kind.folder());
         let mut stored = Vec::new();
-        for entry in fs::read_dir(&folder).map_err(at("read", &folder))? {
+        let entries = match fs::read_dir(&folder) {
+            // Some folders are made when they are needed.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(stored),
+            entries => entries.map_err(at("read", &folder))?,
+        };
+        for entry in entries {
             let entry = entry.map_err(at("read", &folder))?;
             let name = entry.file_name().to_string_lossy().into_owned();
             let bytes = size_on_disk(&entry.path()).map_err(at("read", &folder))?;

@@ -44,10 +44,12 @@ impl Store {
     ///
     /// [`StoreError::InUse`] if another command uses it.
     pub fn alone(&self) -> Result<Alone<'_>, StoreError> {
-        let in_use = |_| StoreError::InUse { path: self.root.clone() };
-        rustix::fs::flock(&self.usage.0, FlockOperation::NonBlockingLockExclusive)
-            .map_err(in_use)?;
-        Ok(Alone { store: self })
+        let alone = Alone { store: self };
+        // A lock that cannot be changed is lost (flock(2)): dropping `alone` takes the shared one again.
+        match rustix::fs::flock(&self.usage.0, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(alone),
+            Err(_) => Err(StoreError::InUse { path: self.root.clone() }),
+        }
     }
 }
 

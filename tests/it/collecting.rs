@@ -103,6 +103,8 @@ fn nothing_goes_while_another_command_uses_the_store() {
     assert!(matches!(gc(&world.store), Err(GcError::Store(StoreError::InUse { .. }))));
     assert!(world.store.has(&garbage));
     assert_eq!(plan(&world.store, &Options::default()).unwrap().remove.len(), 1);
+    // Whoever was refused still uses the store: the other one may not remove either.
+    assert!(other.alone().is_err());
     drop(other);
     assert_eq!(gc(&world.store).unwrap(), 1);
 }
