@@ -99,6 +99,9 @@ pub(super) fn compare_all(
     Ok(reports)
 }
 
+/// Whether two layers belong together.
+type Rule<'a> = dyn Fn(&Layer, &Layer) -> bool + 'a;
+
 type Pair<'a> = (Option<&'a Layer>, Option<&'a Layer>);
 
 /// Puts layers side by side: those with one tar stream, those with one kind of content, the rest.
@@ -109,7 +112,7 @@ fn pair<'a>(before: &'a [Layer], after: &'a [Layer]) -> Vec<Pair<'a>> {
     let same = |one: &Layer, other: &Layer| one.diff_id == other.diff_id;
     let alike = |one: &Layer, other: &Layer| kind(one) == kind(other);
     let any = |_: &Layer, _: &Layer| true;
-    let rules: [&dyn Fn(&Layer, &Layer) -> bool; 3] = [&same, &alike, &any];
+    let rules: [&Rule<'_>; 3] = [&same, &alike, &any];
     for fits in rules {
         for (own, partner) in before.iter().zip(&mut partners).filter(|(_, p)| p.is_none()) {
             if let Some(found) = left.iter().position(|other| fits(own, other)) {
