@@ -61,7 +61,6 @@ impl Downloader<'_> {
         if !writer.is_resumed() {
             return self.bring_into(writer, url, wanted);
         }
-        self.progress.advanced(&wanted.name, writer.size());
         match self.bring_into(writer, url, wanted) {
             Err(NotBrought::Refused(Refusal::Differs { .. } | Refusal::Endless)) => {
                 let writer = self.store.resume(&wanted.digest).map_err(NotBrought::Store)?;
@@ -78,7 +77,7 @@ impl Downloader<'_> {
         wanted: &Wanted,
     ) -> Result<(), NotBrought> {
         let result = self.fill(&mut writer, url, wanted);
-        let received = writer.size();
+        let received = writer.size() - writer.take_resumed();
         let result = match result {
             Ok(()) => keep(writer, wanted),
             Err(NotBrought::Refused(Refusal::Endless)) => {
@@ -88,7 +87,8 @@ impl Downloader<'_> {
             Err(error) => Err(error),
         };
         // A place that has no such file took nothing back, and the next one is asked quietly.
-        if received > 0 && matches!(result, Err(NotBrought::Refused(_))) {
+        let is_missing = matches!(result, Err(NotBrought::Refused(Refusal::NotFound)));
+        if received > 0 && !is_missing && matches!(result, Err(NotBrought::Refused(_))) {
             self.progress.retried(&wanted.name, received, "not what was wanted");
         }
         result
@@ -134,9 +134,14 @@ impl Downloader<'_> {
         let request = Request { url: url.clone(), accept: None, from: writer.size(), of_version };
         let answer = self.client.ask(&request, self.stop)?;
         let mut answer = answer.ok_or(Failed::Refused(Refusal::NotFound))?;
-        if answer.head.from != writer.size() {
+        // What an earlier process left counts as soon as a server goes on with it.
+        let uncounted = writer.take_resumed();
+        if answer.head.from == writer.size() {
+            self.progress.advanced(&wanted.name, uncounted);
+        } else {
             // The server does not resume, or not there: everything comes again.
-            self.progress.retried(&wanted.name, writer.size(), "the server does not resume");
+            let lost = writer.size() - uncounted;
+            self.progress.retried(&wanted.name, lost, "the server does not resume");
             writer.restart()?;
         }
         if let Some(tag) = &answer.head.entity_tag {

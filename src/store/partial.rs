@@ -88,6 +88,11 @@ impl BlobWriter<'_> {
         self.resumed > 0
     }
 
+    /// The bytes that were there before, the first time it is asked.
+    pub fn take_resumed(&mut self) -> u64 {
+        std::mem::take(&mut self.resumed)
+    }
+
     /// The server's name of the version that the part came from, if it came from `url`.
     pub fn entity_tag(&self, url: &str) -> Option<String> {
         let text = fs::read_to_string(origin_path(self.partial.as_ref()?)).ok()?;

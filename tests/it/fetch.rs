@@ -686,3 +686,26 @@ fn a_wrong_file_leaves_no_part() {
     bench.refusal(std::slice::from_ref(&torch));
     assert_eq!(parts_left(&bench), 0);
 }
+
+#[test]
+fn progress_adds_up_where_a_part_was_there() {
+    let bytes: Vec<u8> = (0..200_000u32).map(|number| number as u8).collect();
+    let torch = wheel("torch", &bytes);
+    let body = bytes.clone();
+    let (server, _) = index_of(&torch, move |request| ranged(request, &body));
+    let links = tempfile::tempdir().unwrap();
+    let links = links.path().display().to_string();
+    for part in [&bytes[..150_000], &[9; 20_000], &[9; 200_000]] {
+        // The folder has no such file, and is asked first.
+        let bench = Bench::with_index(&server).with("PIP_FIND_LINKS", &links);
+        leave_part(&bench, &torch, part);
+        let (sum, stop) = (Sum::default(), AtomicBool::new(false));
+        let wanted = std::slice::from_ref(&torch);
+        fetch(&bench.settings(false), &bench.store, wanted, &sum, &stop).unwrap();
+        let (advanced, lost) = (sum.advanced.into_inner(), sum.lost.into_inner());
+        assert_eq!(advanced - lost, 200_000, "{advanced} {lost}");
+        if part[0] == bytes[0] {
+            assert_eq!(lost, 0);
+        }
+    }
+}
