@@ -26,5 +26,8 @@ pub mod registry;
 pub mod engine;
 pub mod build;
 pub mod bench;
+pub mod carry;
+pub mod gc;
+pub mod diff;
 pub mod report;
 pub mod cli;

@@ -83,6 +83,30 @@ pub enum BenchError {
         /// Case and reason, one each.
         lacking: Vec<String>,
     },
+    /// There is no run to go on with.
+    #[error("there is no run `{name}` in `{}`", results.display())]
+    NoRun {
+        /// What was asked for.
+        name: String,
+        /// The folder of runs.
+        results: PathBuf,
+    },
+    /// The run to go on with has not ended.
+    #[error("run `{run}` is still going on")]
+    RunIsLive {
+        /// The run.
+        run: String,
+    },
+    /// The run to go on with was made from other inputs.
+    #[error("run `{run}` cannot go on: `{case}` was run with other inputs\n{}", list(differences))]
+    OtherInputs {
+        /// The run.
+        run: String,
+        /// The first case that tells so.
+        case: String,
+        /// What differs, with both values.
+        differences: Vec<String>,
+    },
     /// A record cannot be read.
     #[error("`{}` is no run record: {reason}", path.display())]
     Record {

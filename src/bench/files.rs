@@ -10,7 +10,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags};
 
 use super::BenchError;
 use super::error::at;
@@ -23,7 +23,12 @@ pub(super) struct RunFolder {
     /// The folder.
     pub path: PathBuf,
     owner: Option<(u32, u32)>,
+    /// Keeps the folder's file lock: one process writes a run.
+    _lock: File,
 }
+
+/// What stands for the newest run.
+const LATEST: &str = "latest";
 
 impl RunFolder {
     /// Makes a new folder below `results` whose name begins with `name`.
@@ -36,13 +41,55 @@ impl RunFolder {
             match fs::create_dir(&path) {
                 Ok(()) => {
                     give(&path, owner);
-                    return Ok(Self { id, path, owner });
+                    let lock = lock(&path, &id)?;
+                    return Ok(Self { id, path, owner, _lock: lock });
                 }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(at("create", &path)(error)),
             }
         }
         unreachable!("no folder holds four thousand million runs")
+    }
+
+    /// The folder of an earlier run, `latest` for the newest one.
+    pub(super) fn open(results: &Path, name: &str) -> Result<Self, BenchError> {
+        let no_run = || BenchError::NoRun { name: name.to_owned(), results: results.to_owned() };
+        let mut runs = Vec::new();
+        for entry in fs::read_dir(results).map_err(|_| no_run())? {
+            let entry = entry.map_err(at("read", results))?;
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                runs.push(entry.file_name().to_string_lossy().into_owned());
+            }
+        }
+        // Names begin with the time of the start.
+        runs.sort();
+        let id = match name {
+            LATEST => runs.pop(),
+            name => runs.into_iter().find(|run| run == name),
+        };
+        let id = id.ok_or_else(no_run)?;
+        let path = results.join(&id);
+        let lock = lock(&path, &id)?;
+        Ok(Self { id, path, owner: foreign_owner(results), _lock: lock })
+    }
+
+    /// Renames what an earlier attempt left of a case to `NAME.1`, `NAME.2`, …: nothing is lost.
+    pub(super) fn set_aside(&self, case: &str) -> Result<(), BenchError> {
+        let folder = self.path.join(case);
+        let Ok(entries) = fs::read_dir(&folder) else { return Ok(()) };
+        let names: Vec<String> = entries
+            .filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned()))
+            .collect();
+        let is_aside = |name: &str| {
+            let end = name.rsplit_once('.').map(|(_, end)| end);
+            end.and_then(|end| end.parse::<u32>().ok())
+        };
+        let attempt = names.iter().filter_map(|name| is_aside(name)).max().unwrap_or(0) + 1;
+        for name in names.iter().filter(|name| is_aside(name).is_none()) {
+            let (from, to) = (folder.join(name), folder.join(format!("{name}.{attempt}")));
+            fs::rename(&from, &to).map_err(at("rename", &from))?;
+        }
+        Ok(())
     }
 
     /// The folder of a case, made if it is not there.
@@ -76,6 +123,16 @@ impl RunFolder {
         }
         give(path, self.owner);
         Ok(())
+    }
+}
+
+/// The kernel lets go of the lock when the process ends, however it ends.
+fn lock(path: &Path, run: &str) -> Result<File, BenchError> {
+    let folder = File::open(path).map_err(at("open", path))?;
+    match rustix::fs::flock(&folder, FlockOperation::NonBlockingLockExclusive) {
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(BenchError::RunIsLive { run: run.to_owned() }),
+        // A file system without locks has nothing to say.
+        _ => Ok(folder),
     }
 }
 

@@ -10,7 +10,7 @@
 //! - `case`, `variables`, `template`: from matrix and profile to commands;
 //! - `log`, `formula`, `number`, `clock`, `figures`: from a log to figures;
 //! - `record`, `guide`, `previous`: what is written, and whether a run repeats another;
-//! - `plan`, `run`, `kept_log`, `verdict`: what would be run, running it, and how it ended.
+//! - `plan`, `run`, `resume`, `kept_log`, `verdict`: what would be run, running it, going on, and how it ended.
 //!
 //! Invariants: every case that was started has a record, however it ended; a figure
 //! that could not be computed is absent with its reason, never a guess; what a user
@@ -33,6 +33,7 @@ mod number;
 mod plan;
 mod previous;
 mod record;
+mod resume;
 mod run;
 mod template;
 mod variables;

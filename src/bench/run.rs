@@ -14,6 +14,7 @@ use super::number::Number;
 use super::plan::{PlannedCase, Setup, plan};
 use super::previous;
 use super::record::{ExitRecord, FILE, RunRecord, SeriesRecord, Status};
+use super::resume;
 use super::variables::value_text;
 use super::verdict;
 use crate::engine::{Engine, Exit, Stop};
@@ -28,6 +29,8 @@ pub struct Options {
     pub keep_going: bool,
     /// Refuse to run anything when a case would be skipped.
     pub strict: bool,
+    /// Go on with this run, `latest` for the newest one, instead of starting one.
+    pub resume: Option<String>,
 }
 
 /// What happens while cases run.
@@ -122,8 +125,11 @@ pub fn run(
     refuse_if_strict(&planned, options)?;
     let rules = Rules::compile(&setup.recipe.benchmark)
         .map_err(|problems| BenchError::recipe(setup.recipe, problems))?;
-    let name = format!("{}-{}", now("%Y%m%dT%H%M%SZ"), setup.image.seal.short());
-    let folder = RunFolder::create(&options.results, &name)?;
+    let folder = run_folder(setup, options)?;
+    let mut earlier = match options.resume {
+        Some(_) => resume::earlier(&folder, setup, &planned)?,
+        None => resume::Earlier::default(),
+    };
     events(Event::RunStarted { id: &folder.id, folder: &folder.path, cases: planned.len() });
     let run = Run { engine, store, setup, rules, folder, results: &options.results, stop };
     let mut records: Vec<RunRecord> = Vec::new();
@@ -133,14 +139,31 @@ pub fn run(
         if give_up || stop.is_requested() {
             break;
         }
+        if let Some(record) = earlier.finished.remove(&case.case.name) {
+            records.push(record);
+            continue;
+        }
         events(Event::CaseStarted { index: index + 1, case });
         let record = run.case(index + 1, case, events)?;
         events(Event::CaseEnded { record: &record });
         records.push(record);
     }
     let not_run = planned[records.len()..].iter().map(|case| case.case.name.clone()).collect();
+    records.append(&mut earlier.others);
+    records.sort_by_key(|record| record.index);
     let (id, folder) = (run.folder.id, run.folder.path);
     Ok(RunSummary { id, folder, records, not_run, stopped: stop.is_requested() })
+}
+
+/// The folder of a new run, or of the one to go on with.
+fn run_folder(setup: &Setup, options: &Options) -> Result<RunFolder, BenchError> {
+    match &options.resume {
+        Some(name) => RunFolder::open(&options.results, name),
+        None => {
+            let name = format!("{}-{}", now("%Y%m%dT%H%M%SZ"), setup.image.seal.short());
+            RunFolder::create(&options.results, &name)
+        }
+    }
 }
 
 fn refuse_if_strict(planned: &[PlannedCase], options: &Options) -> Result<(), BenchError> {
@@ -167,6 +190,7 @@ impl Run<'_, '_> {
         case: &PlannedCase,
         events: &mut dyn FnMut(Event),
     ) -> Result<RunRecord, BenchError> {
+        self.folder.set_aside(&case.case.name)?;
         let folder = self.folder.case(&case.case.name)?;
         let start = now("%Y-%m-%dT%H:%M:%SZ");
         let engine = self.engine.name();

@@ -12,7 +12,7 @@ use crate::lock::{
 };
 
 /// The store's bucket of locks that were built here: lock digest to seal.
-const BUILT: &str = "built-lock";
+pub(super) const BUILT: &str = "built-lock";
 
 impl Builder<'_> {
     /// The image, if this lock was built here before and every input is still there.
@@ -165,7 +165,7 @@ impl Builder<'_> {
 
     /// Remembers that this lock gives this image, and what the image was built from.
     pub(super) fn register(&self, lock: &Lock, image: &Image) -> Result<(), BuildError> {
-        self.keep_source(lock, image)?;
+        self.keep_source(lock, &image.seal)?;
         Ok(self.store.remember(BUILT, &lock.digest().hex(), &image.seal.to_string())?)
     }
 }

@@ -10,11 +10,7 @@ use crate::lock::{BuildSource, Lock};
 use crate::store::Store;
 
 /// Copies the recipe's local files into the store; each must be the one that was locked.
-pub(super) fn import_local_files(
-    store: &Store,
-    folder: &Path,
-    lock: &Lock,
-) -> Result<(), BuildError> {
+pub fn import_local_files(store: &Store, folder: &Path, lock: &Lock) -> Result<(), BuildError> {
     lock.local_files.iter().try_for_each(|file| import(store, folder, &file.source, file.sha256))
 }
 

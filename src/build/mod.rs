@@ -34,9 +34,12 @@ use crate::registry;
 use crate::settings::Settings;
 use crate::store::{Store, StoreError};
 
-pub use inputs::import_profile_files;
+pub use inputs::{import_local_files, import_profile_files};
 pub use progress::Progress;
-pub use source::{Source, keep_pulled, source_of};
+pub use source::{
+    Checkout, Source, checkouts, forget, forget_layers, keep_pulled, register_source, source_of,
+    sources,
+};
 pub use verify::{Rebuilt, Verdict, rebuild, verify};
 
 /// Why a lock could not become its image.
@@ -220,6 +223,7 @@ impl Builder<'_> {
         if let Some(image) = self.built_before(lock)? {
             let mut lock = lock.clone();
             lock.seal.get_or_insert_with(|| locked_seal(&image));
+            self.keep_checkout(&lock, &image.seal)?;
             return Ok(Built { image, lock, fresh: false });
         }
         self.fetch(lock)?;
@@ -290,6 +294,8 @@ impl Builder<'_> {
     /// Downloads what the lock names and the store lacks.
     pub fn fetch(&self, lock: &Lock) -> Result<(), BuildError> {
         let stop: &AtomicBool = &self.stop.flag();
+        let made_here = fetch::wanted_of_mirrors(lock);
+        fetch::fetch_from_mirrors(self.settings, self.store, &made_here, self.progress, stop)?;
         let wanted = fetch::wanted(lock);
         fetch::fetch(self.settings, self.store, &wanted, self.progress, stop)?;
         let documents = registry::documents(lock);

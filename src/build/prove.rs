@@ -20,7 +20,7 @@ use crate::lock::LockedLayer;
 use crate::store::Store;
 
 /// The store's bucket of layers that were streamed and hashed here: plan digest to descriptor.
-const PROVEN: &str = "proven-layer";
+pub(super) const PROVEN: &str = "proven-layer";
 
 type Descriptor = (DiffId, Digest, u64);
 

@@ -8,6 +8,7 @@ use serde_json::json;
 use super::context::Context;
 use super::error::CliError;
 use super::reference::{self, Reference};
+use super::subject::Subject;
 use super::{output, wheel};
 use crate::build::Built;
 use crate::fetch;
@@ -55,6 +56,18 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliErro
     seal_lock(context, &lock, &built)?;
     show(context, &store, &built)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Builds what a command is about, so that it can run; completes the project's lock if it has no seal yet.
+pub fn ensure(context: &Context, store: &Store, subject: &Subject) -> Result<Built, CliError> {
+    let engine = context.engine()?;
+    let builder = context.builder(store, &engine, &subject.folder, Some(&subject.recipe));
+    let built = builder.build(&subject.lock)?;
+    builder.fetch_layers(&built.lock)?;
+    if subject.is_of_project {
+        seal_lock(context, &subject.lock, &built)?;
+    }
+    Ok(built)
 }
 
 /// The project's lock of an image, which must belong to the recipe as it is now.

@@ -10,11 +10,14 @@ use serde_json::json;
 use super::output;
 use crate::bench::BenchError;
 use crate::build::BuildError;
+use crate::carry::CarryError;
 use crate::dataset::DatasetError;
+use crate::diff::DiffError;
 use crate::digest::Digest;
 use crate::engine::EngineError;
 use crate::fetch::pin::PinError;
 use crate::fetch::{FetchError, InputError};
+use crate::gc::GcError;
 use crate::image::ImageError;
 use crate::layer::LayerError;
 use crate::lock::LockError;
@@ -52,6 +55,12 @@ pub enum CliError {
     Dataset(#[from] DatasetError),
     #[error(transparent)]
     Bench(#[from] BenchError),
+    #[error(transparent)]
+    Carry(#[from] CarryError),
+    #[error(transparent)]
+    Gc(#[from] GcError),
+    #[error(transparent)]
+    Diff(#[from] DiffError),
     #[error("cannot {action} `{}`", path.display())]
     Io { action: &'static str, path: PathBuf, source: io::Error },
     #[error("cannot listen for signals")]
@@ -152,6 +161,9 @@ impl CliError {
             Self::Engine(error) => engine_code(error),
             Self::Dataset(error) => dataset_code(error),
             Self::Bench(error) => bench_code(error),
+            Self::Carry(error) => carry_code(error),
+            Self::Gc(error) => gc_code(error),
+            Self::Diff(error) => diff_code(error),
             Self::Io { .. } | Self::Signals(_) | Self::Rebuilt(_) => INTERNAL,
             Self::Stopped => STOPPED,
         }
@@ -193,6 +205,11 @@ impl CliError {
                 "nothing pins the files of `{name}`, so a run could not say what it used; `repro pin-data FILE` pins an archive that you have"
             )),
             Self::Image(error) => image_hint(error),
+            Self::Carry(error) => carry_hint(error),
+            Self::Gc(GcError::Store(error)) => store_hint(error),
+            Self::Bench(BenchError::OtherInputs { .. }) => {
+                Some("leave `--resume` out to start a new run".to_owned())
+            }
             _ => None,
         }
     }
@@ -242,7 +259,7 @@ fn store_code(error: &StoreError) -> u8 {
     match error {
         StoreError::Newer { .. } | StoreError::NoVersion { .. } => INPUT,
         StoreError::Missing { .. } | StoreError::Differs { .. } => CONTENT,
-        StoreError::Io { .. } | StoreError::Index { .. } => INTERNAL,
+        StoreError::Io { .. } | StoreError::Index { .. } | StoreError::InUse { .. } => INTERNAL,
         StoreError::Stopped => STOPPED,
     }
 }
@@ -258,6 +275,7 @@ fn store_hint(error: &StoreError) -> Option<String> {
         {
             "remove the file: everything in it can be found out again"
         }
+        (StoreError::InUse { .. }, _) => "try again when it has ended; `--dry-run` works meanwhile",
         (StoreError::Missing { .. }, _) => "`repro build` fetches what is missing",
         (StoreError::Differs { .. }, _) => {
             "`repro fsck --remove` removes damaged content; the next build fetches it again"
@@ -356,11 +374,72 @@ fn dataset_code(error: &DatasetError) -> u8 {
     }
 }
 
+fn carry_code(error: &CarryError) -> u8 {
+    match error {
+        CarryError::Store(error) => store_code(error),
+        CarryError::Build(error) => build_code(error),
+        CarryError::Bench(error) => bench_code(error),
+        CarryError::Lock(_)
+        | CarryError::NotAMirror { .. }
+        | CarryError::NotABundle { .. }
+        | CarryError::Newer { .. }
+        | CarryError::Exists { .. } => INPUT,
+        CarryError::Missing { .. }
+        | CarryError::Cut { .. }
+        | CarryError::OtherEntry { .. }
+        | CarryError::Damaged { .. } => CONTENT,
+        CarryError::Io { .. }
+        | CarryError::MirrorInUse { .. }
+        | CarryError::Read(_)
+        | CarryError::Write(_) => INTERNAL,
+        CarryError::Stopped => STOPPED,
+    }
+}
+
+fn diff_code(error: &DiffError) -> u8 {
+    match error {
+        DiffError::Store(error) => store_code(error),
+        DiffError::Image(error) => image_code(error),
+        DiffError::Io { .. } => INTERNAL,
+        DiffError::NotALayout { .. } | DiffError::NothingInCommon { .. } => INPUT,
+        DiffError::Damaged { .. } | DiffError::Layer { .. } => CONTENT,
+    }
+}
+
+fn gc_code(error: &GcError) -> u8 {
+    match error {
+        GcError::Store(error) => store_code(error),
+        GcError::Build(error) => build_code(error),
+        GcError::Image(error) => image_code(error),
+        GcError::Bench(error) => bench_code(error),
+        GcError::Dataset(error) => dataset_code(error),
+        GcError::Lock(_) => INPUT,
+        GcError::Io { .. } => INTERNAL,
+    }
+}
+
+fn carry_hint(error: &CarryError) -> Option<String> {
+    let text = match error {
+        CarryError::Store(error) => return store_hint(error),
+        CarryError::Build(error) => return build_hint(error),
+        CarryError::Missing { .. } => "`repro build` brings what is missing",
+        CarryError::NotAMirror { .. } => "choose a new or empty folder",
+        CarryError::Exists { .. } => "choose another folder, or remove what is there",
+        CarryError::Newer { .. } => "use the version of `repro` that wrote it",
+        CarryError::Cut { .. } | CarryError::OtherEntry { .. } | CarryError::Damaged { .. } => {
+            "copy or download the bundle again; nothing of it was registered"
+        }
+        _ => return None,
+    };
+    Some(text.to_owned())
+}
+
 fn bench_code(error: &BenchError) -> u8 {
     match error {
         BenchError::Store(error) => store_code(error),
         BenchError::Io { .. } => INTERNAL,
         BenchError::Strict { .. } => NOT_THERE,
+        BenchError::RunIsLive { .. } => INTERNAL,
         _ => INPUT,
     }
 }

@@ -9,14 +9,19 @@
 //! code and its hint in `error`. Commands are thin: what they do is in the modules.
 
 mod build;
+mod bundle;
 mod context;
+mod diff;
 mod error;
 mod exec;
 mod export;
 mod fsck;
+mod gc;
+mod import;
 mod inspect;
 mod list;
 mod lock;
+mod mirror;
 mod output;
 mod pin_data;
 mod progress;
@@ -25,6 +30,7 @@ mod push;
 mod rebuild;
 mod reference;
 mod run;
+mod subject;
 mod verify;
 mod verify_data;
 mod watch;
@@ -84,6 +90,9 @@ struct Global {
     /// Debian security archive [default: as apt is set up]
     #[arg(long, global = true, value_name = "URL", help_heading = "Locations")]
     debian_security_mirror: Vec<String>,
+    /// A folder or URL that `repro mirror` filled; looked at before anything else
+    #[arg(long, global = true, value_name = "DIR|URL", help_heading = "Locations")]
+    mirror: Vec<String>,
     /// Ask nothing from a network
     #[arg(long, global = true, help_heading = "Global options")]
     offline: bool,
@@ -123,6 +132,16 @@ enum Command {
     VerifyData(verify_data::Arguments),
     /// Measure an archive and pin it in `datasets.toml`
     PinData(pin_data::Arguments),
+    /// Say what differs between two images, locks or OCI layouts
+    Diff(diff::Arguments),
+    /// Copy every pinned input of an image into a folder
+    Mirror(mirror::Arguments),
+    /// Write one file with everything that an image or a run needs
+    Bundle(bundle::Arguments),
+    /// Bring a bundle into the store; show the records in it
+    Import(import::Arguments),
+    /// Remove from the store what no checkout and no run needs
+    Gc(gc::Arguments),
     /// Hash every blob in the store, compare every unpacked layer and data set
     Fsck(fsck::Arguments),
     /// The second build of `verify`, in its own process
@@ -140,6 +159,7 @@ impl Global {
             find_links: self.find_links.clone(),
             debian_mirror: self.debian_mirror.clone(),
             debian_security_mirror: self.debian_security_mirror.clone(),
+            mirror: self.mirror.clone(),
             offline: self.offline,
             ..settings::Options::default()
         }
@@ -173,6 +193,11 @@ fn dispatch(cli: Cli) -> Result<ExitCode, CliError> {
         Command::Exec(arguments) => exec::run(&context, &arguments),
         Command::VerifyData(arguments) => verify_data::run(&context, &arguments),
         Command::PinData(arguments) => pin_data::run(&context, &arguments),
+        Command::Diff(arguments) => diff::run(&context, &arguments),
+        Command::Mirror(arguments) => mirror::run(&context, &arguments),
+        Command::Bundle(arguments) => bundle::run(&context, &arguments),
+        Command::Import(arguments) => import::run(&context, &arguments),
+        Command::Gc(arguments) => gc::run(&context, &arguments),
         Command::Fsck(arguments) => fsck::run(&context, &arguments),
         Command::Rebuild(arguments) => rebuild::run(&context, &arguments),
     }

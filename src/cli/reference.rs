@@ -87,7 +87,7 @@ fn sealed(
     name: Option<&str>,
     digits: &str,
 ) -> Result<Reference, CliError> {
-    let images = image::list(store)?;
+    let images = known(store)?;
     let matching: Vec<_> = images
         .iter()
         .filter(|(own, seal)| name.is_none_or(|name| own == name) && seal.hex().starts_with(digits))
@@ -106,6 +106,17 @@ fn sealed(
             candidates: many.iter().map(|(name, seal)| format!("{name}@{seal}")).collect(),
         }),
     }
+}
+
+/// Name and seal of every image that was built or imported here.
+fn known(store: &Store) -> Result<Vec<(String, Digest)>, CliError> {
+    let mut images = image::list(store)?;
+    let imported =
+        crate::build::sources(store)?.into_iter().map(|(seal, source)| (source.name, seal));
+    images.extend(imported.filter(|(name, _)| !name.is_empty()));
+    images.sort();
+    images.dedup();
+    Ok(images)
 }
 
 /// The recipe's name, if its lock has a seal with these first digits: it can be built.

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::context::Context;
 use super::error::CliError;
-use super::reference::{self, Reference};
+use super::subject::{self, Subject};
 use super::{build, output, watch};
 use crate::bench::{self, Host, Options, PlannedCase, ProfileFile, RunSummary, Setting, Setup};
 use crate::digest::Digest;
@@ -17,7 +17,6 @@ use crate::engine::{Engine, Mount};
 use crate::fetch;
 use crate::image::Image;
 use crate::lock::Lock;
-use crate::recipe::Recipe;
 use crate::report;
 use crate::store::Store;
 
@@ -27,6 +26,7 @@ use crate::store::Store;
     after_help = "Builds the image and checks the data first, where that is not done yet.\n\nExamples:\n  \
     repro run --image seg-debian --profile smoke\n  \
     repro run --image seg-debian --case 'seg/fastscnn/*' --set iterations=20\n  \
+    repro run --image seg-debian --profile smoke --resume\n  \
     repro run --image seg-debian --dry-run      the exact command, mounts and environment of each case"
 )]
 pub struct Arguments {
@@ -54,22 +54,18 @@ pub struct Arguments {
     /// The folder that the run's own folder is made in [default: `results` in the project]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Go on with a run that was broken off, the newest one if none is named: what is finished is
+    /// not run again, what failed is
+    #[arg(long, value_name = "RUN", num_args = 0..=1, default_missing_value = "latest")]
+    resume: Option<String>,
     /// Only say what would be run
     #[arg(long)]
     dry_run: bool,
 }
 
-/// What is to be run, before anything is built.
-struct Subject {
-    recipe: Recipe,
-    lock: Lock,
-    /// The folder that local files are relative to.
-    folder: PathBuf,
-}
-
 pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliError> {
     let store = context.store()?;
-    let mut subject = subject(context, &store, &arguments.image)?;
+    let mut subject = subject::resolve(context, &store, &arguments.image)?;
     let settings: Vec<Setting> =
         arguments.set.iter().map(|text| Setting::parse(text)).collect::<Result<_, _>>()?;
     let host = Host::of_this_machine();
@@ -83,11 +79,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliErro
     let image = if idle {
         unbuilt(&subject.lock)
     } else {
-        let engine = context.engine()?;
-        let builder = context.builder(&store, &engine, &subject.folder, Some(&subject.recipe));
-        let built = builder.build(&subject.lock)?;
-        builder.fetch_layers(&built.lock)?;
-        build::seal_lock(context, &subject.lock, &built)?;
+        let built = build::ensure(context, &store, &subject)?;
         subject.lock = built.lock;
         built.image
     };
@@ -128,7 +120,7 @@ impl Request<'_> {
         verified: bool,
     ) -> Result<Folders, CliError> {
         let names = subject.recipe.profiles[&self.arguments.profile].data.values();
-        super::verify_data::folders(context, store, names, verified)
+        super::verify_data::folders(context, &subject.project(context)?, store, names, verified)
     }
 
     fn setup<'s>(
@@ -149,30 +141,6 @@ impl Request<'_> {
             data,
             timeout: self.arguments.timeout,
             host: self.host,
-        }
-    }
-}
-
-/// Recipe and lock of a reference: the project's own, or those kept under a seal.
-fn subject(context: &Context, store: &Store, text: &str) -> Result<Subject, CliError> {
-    match reference::resolve(context, store, text)? {
-        Reference::Recipe(name) => Ok(Subject {
-            lock: build::current_lock(context, &name)?,
-            recipe: context.recipe(&name)?,
-            folder: context.images()?,
-        }),
-        Reference::Sealed { name, seal } => {
-            let source = crate::build::source_of(store, &seal)?;
-            let lock = reference::lock_of(store, &seal)?;
-            let text = source.recipe.ok_or_else(|| CliError::NoRecipe { name: name.clone() })?;
-            let text = store.read_blob(&text)?;
-            let text = String::from_utf8_lossy(&text);
-            let system = name.split('-').next().unwrap_or(&name);
-            let file = source.folder.join(format!("{system}.toml"));
-            let recipes = Recipe::parse(&source.folder, &file, &text)?;
-            let recipe = recipes.into_iter().find(|recipe| recipe.name == name);
-            let recipe = recipe.ok_or(CliError::NoRecipe { name })?;
-            Ok(Subject { recipe, lock, folder: source.folder })
         }
     }
 }
@@ -216,6 +184,7 @@ fn measure(
         results: arguments.out.clone().unwrap_or(context.settings.results_folder().to_owned()),
         keep_going: arguments.keep_going,
         strict: arguments.strict,
+        resume: arguments.resume.clone(),
     };
     let engine = context.engine()?;
     let engine: &dyn Engine = &engine;

@@ -86,11 +86,12 @@ fn next_step(datasets: &Datasets, report: &SetReport, data: Option<&Path>) {
 /// The folders of data sets by name, verified or, without `verified`, only where they would be.
 pub fn folders<'a>(
     context: &Context,
+    project: &Path,
     store: &Store,
     names: impl Iterator<Item = &'a String>,
     verified: bool,
 ) -> Result<Folders, CliError> {
-    let datasets = Datasets::load(context.settings.project()?)?;
+    let datasets = Datasets::load(project)?;
     let data = context.data_folder()?;
     let mut folders = Folders::new();
     for name in names {

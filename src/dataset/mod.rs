@@ -14,6 +14,7 @@
 
 mod archive;
 mod audit;
+mod carried;
 mod hash;
 mod manifest;
 mod pin;
@@ -31,6 +32,7 @@ use crate::recipe::Problem;
 use crate::store::StoreError;
 
 pub use audit::audit;
+pub use carried::archives;
 pub use manifest::Manifest;
 pub use pin::{Pinned, pin};
 pub use read::FILE;

@@ -4,7 +4,7 @@
 //! the stop flag in between, and hashing and writing overlap with the network.
 
 use std::fs;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 
 use reqwest::blocking::{Client as HttpClient, ClientBuilder, RequestBuilder, Response};
 use reqwest::header::{
-    ACCEPT, CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, RANGE, RETRY_AFTER,
+    ACCEPT, CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, IF_RANGE, RANGE,
+    RETRY_AFTER,
 };
 use reqwest::{Certificate, NoProxy, Proxy, Url};
 
@@ -56,6 +57,8 @@ pub(crate) enum Publisher {
     Registry,
     /// Asked by `git`, never by [`Client`].
     Git,
+    /// Only a mirror has it.
+    Mirror,
 }
 
 impl Publisher {
@@ -66,6 +69,7 @@ impl Publisher {
             Place::Python { .. } => Self::Python,
             Place::Registry { .. } => Self::Registry,
             Place::Git(_) => Self::Git,
+            Place::Mirror => Self::Mirror,
         }
     }
 }
@@ -78,6 +82,8 @@ pub(crate) struct Request {
     pub(crate) accept: Option<&'static str>,
     /// The first byte wanted.
     pub(crate) from: u64,
+    /// The version that the bytes before `from` are of, if the server named it.
+    pub(crate) of_version: Option<String>,
 }
 
 /// The beginning of an answer.
@@ -93,6 +99,8 @@ pub(crate) struct Head {
     pub(crate) media_type: String,
     /// Whether the body is compressed by gzip.
     pub(crate) is_gzip: bool,
+    /// The server's name of this version, if it is one that a later request may rely on.
+    pub(crate) entity_tag: Option<String>,
 }
 
 /// The beginning of an answer, and what its body is read from.
@@ -147,7 +155,7 @@ impl Client {
             return open_file(request);
         }
         let http = match request.publisher {
-            Publisher::Python => &self.python,
+            Publisher::Python | Publisher::Mirror => &self.python,
             Publisher::Debian | Publisher::Registry | Publisher::Git => &self.debian,
         };
         let mut sending = http.get(request.url.clone());
@@ -157,8 +165,17 @@ impl Client {
         }
         if request.from > 0 {
             sending = sending.header(RANGE, format!("bytes={}-", request.from));
+            if let Some(tag) = &request.of_version {
+                sending = sending.header(IF_RANGE, tag);
+            }
         }
-        sent(sending)
+        match sent(sending) {
+            // Nothing lies behind what is here already: the next attempt asks for all of it.
+            Err(Trouble::Status { code: 416, .. }) if request.from > 0 => {
+                self.send(&Request { from: 0, ..request.clone() })
+            }
+            other => other,
+        }
     }
 }
 
@@ -241,7 +258,7 @@ fn client(what: &'static str) -> impl FnOnce(reqwest::Error) -> FetchError {
 fn open_file(request: &Request) -> Result<Option<Opened>, Trouble> {
     let cut = |source| Trouble::Cut { received: 0, source };
     let Ok(path) = request.url.to_file_path() else { return Ok(None) };
-    let file = match fs::File::open(path) {
+    let mut file = match fs::File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(source) => return Err(cut(source)),
@@ -249,7 +266,10 @@ fn open_file(request: &Request) -> Result<Option<Opened>, Trouble> {
     let length = file.metadata().map_err(cut)?.len();
     let url = request.url.clone();
     let media_type = "text/html".to_owned();
-    let head = Head { url, length: Some(length), from: 0, media_type, is_gzip: false };
+    let from = request.from.min(length);
+    file.seek(SeekFrom::Start(from)).map_err(cut)?;
+    let length = Some(length - from);
+    let head = Head { url, length, from, media_type, is_gzip: false, entity_tag: None };
     Ok(Some((head, Box::new(file))))
 }
 
@@ -266,6 +286,8 @@ pub(crate) fn head_of(response: &Response) -> Head {
         from: from.unwrap_or(0),
         media_type: media_type.trim().to_lowercase(),
         is_gzip: text(CONTENT_ENCODING) == Some("gzip"),
+        // A weak tag does not promise the same bytes (RFC 9110, section 13.1.5).
+        entity_tag: text(ETAG).filter(|tag| tag.starts_with('"')).map(str::to_owned),
     }
 }
 

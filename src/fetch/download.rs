@@ -9,6 +9,7 @@ use super::error::{Refusal, Trouble};
 use super::progress::Progress;
 use super::retry::{Attempts, Ending, Stopped, wait};
 use super::wanted::Wanted;
+use crate::settings::masked;
 use crate::store::{BlobWriter, Store, StoreError};
 
 /// Why an input is not in the store.
@@ -49,13 +50,45 @@ pub(crate) struct Downloader<'a> {
 
 impl Downloader<'_> {
     /// Downloads `url`, as often as it takes, and keeps the content if it is what is wanted.
+    ///
+    /// What an earlier process left is gone on with; if that was of another file, all of it comes
+    /// again, once.
     pub(crate) fn bring(&self, url: &Url, wanted: &Wanted) -> Result<(), NotBrought> {
-        let mut writer = self.store.writer().map_err(NotBrought::Store)?;
+        let mut writer = self.store.resume(&wanted.digest).map_err(NotBrought::Store)?;
+        if writer.size() > wanted.size {
+            writer.restart().map_err(NotBrought::Store)?;
+        }
+        if !writer.is_resumed() {
+            return self.bring_into(writer, url, wanted);
+        }
+        match self.bring_into(writer, url, wanted) {
+            Err(NotBrought::Refused(Refusal::Differs { .. } | Refusal::Endless)) => {
+                let writer = self.store.resume(&wanted.digest).map_err(NotBrought::Store)?;
+                self.bring_into(writer, url, wanted)
+            }
+            other => other,
+        }
+    }
+
+    fn bring_into<'a>(
+        &'a self,
+        mut writer: BlobWriter<'a>,
+        url: &Url,
+        wanted: &Wanted,
+    ) -> Result<(), NotBrought> {
         let result = self.fill(&mut writer, url, wanted);
-        let received = writer.size();
-        let result = result.and_then(|()| keep(writer, wanted));
+        let received = writer.size() - writer.take_resumed();
+        let result = match result {
+            Ok(()) => keep(writer, wanted),
+            Err(NotBrought::Refused(Refusal::Endless)) => {
+                writer.discard();
+                Err(NotBrought::Refused(Refusal::Endless))
+            }
+            Err(error) => Err(error),
+        };
         // A place that has no such file took nothing back, and the next one is asked quietly.
-        if received > 0 && matches!(result, Err(NotBrought::Refused(_))) {
+        let is_missing = matches!(result, Err(NotBrought::Refused(Refusal::NotFound)));
+        if received > 0 && !is_missing && matches!(result, Err(NotBrought::Refused(_))) {
             self.progress.retried(&wanted.name, received, "not what was wanted");
         }
         result
@@ -98,13 +131,23 @@ impl Downloader<'_> {
             return Ok(());
         }
         let publisher = Publisher::of(&wanted.place);
-        let request = Request { publisher, url: url.clone(), accept: None, from: writer.size() };
+        let of_version = writer.entity_tag(&masked(url.as_str()));
+        let from = writer.size();
+        let request = Request { publisher, url: url.clone(), accept: None, from, of_version };
         let answer = self.client.ask(&request, self.stop)?;
         let mut answer = answer.ok_or(Failed::Refused(Refusal::NotFound))?;
-        if answer.head.from != writer.size() {
+        // What an earlier process left counts as soon as a server goes on with it.
+        let uncounted = writer.take_resumed();
+        if answer.head.from == writer.size() {
+            self.progress.advanced(&wanted.name, uncounted);
+        } else {
             // The server does not resume, or not there: everything comes again.
-            self.progress.retried(&wanted.name, writer.size(), "the server does not resume");
-            *writer = self.store.writer()?;
+            let lost = writer.size() - uncounted;
+            self.progress.retried(&wanted.name, lost, "the server does not resume");
+            writer.restart()?;
+        }
+        if let Some(tag) = &answer.head.entity_tag {
+            writer.set_origin(&masked(url.as_str()), tag);
         }
         self.copy(&mut answer, writer, wanted)?;
         if writer.size() < wanted.size && answer.head.length.is_none() {

@@ -265,6 +265,7 @@ impl fmt::Display for InputFailure {
 fn settable(place: &Place) -> &'static str {
     match place {
         Place::Python { .. } => "--index-url, REPRO_INDEX_URL, or `index-url` in `repro.toml`",
+        Place::Mirror => "--mirror, REPRO_MIRROR, or `mirror` in `repro.toml`",
         Place::Debian { .. } => {
             "--debian-mirror, REPRO_DEBIAN_MIRROR, or `debian-mirror` in `repro.toml`"
         }

@@ -13,6 +13,7 @@ use super::error::{FetchError, Refusal, Trouble};
 use super::index::{self, Link};
 use super::retry::{Attempts, Ending, Stopped, wait};
 use super::wanted::{Place, Wanted};
+use crate::digest::Digest;
 use crate::settings::{Archive, Credentials, Location, PythonSources, Settings, SettingsError};
 
 /// A page larger than this is none: the largest projects have some 10 MB.
@@ -42,6 +43,7 @@ pub(super) enum NoOffer {
 
 /// All places, and the pages read so far.
 pub(super) struct Offers<'a> {
+    mirrors: Vec<Location>,
     python: PythonSources,
     archives: BTreeMap<String, Vec<Archive>>,
     credentials: Credentials,
@@ -59,34 +61,47 @@ impl<'a> Offers<'a> {
         client: &'a Client,
         stop: &'a AtomicBool,
     ) -> Result<Self, FetchError> {
+        let mirrors = settings.mirrors()?;
         let offline = settings.offline();
+        // Whoever has a mirror of everything needs no other place.
+        let optional = offline || !mirrors.is_empty();
         let mut python = PythonSources { indexes: Vec::new(), find_links: Vec::new() };
         let mut archives = BTreeMap::new();
         for wanted in wanted {
             match &wanted.place {
-                Place::Python { .. } => python = python_sources(settings, offline)?,
+                Place::Python { .. } => python = python_sources(settings, optional)?,
                 Place::Debian { suite, .. } if !archives.contains_key(suite) => {
-                    archives.insert(suite.clone(), debian_archives(settings, suite, offline)?);
+                    archives.insert(suite.clone(), debian_archives(settings, suite, optional)?);
                 }
-                Place::Debian { .. } | Place::Registry { .. } | Place::Git(_) => {}
+                Place::Debian { .. } | Place::Registry { .. } | Place::Git(_) | Place::Mirror => {}
             }
         }
         let (pages, credentials) = (Mutex::default(), settings.credentials());
-        Ok(Self { python, archives, credentials, client, stop, offline, pages })
+        Ok(Self { mirrors, python, archives, credentials, client, stop, offline, pages })
     }
 
     /// The places to ask for an input, in order.
     pub(super) fn sources(&self, wanted: &Wanted) -> Vec<Source> {
-        let mut sources = match &wanted.place {
+        let mut sources = self.mirror_places(&wanted.digest);
+        sources.extend(match &wanted.place {
             Place::Python { project } => self.python_places(project, &wanted.name),
             Place::Debian { path, suite } => self.debian_places(path, suite),
             // `registry` and `git` ask for those themselves.
-            Place::Registry { .. } | Place::Git(_) => Vec::new(),
-        };
+            Place::Registry { .. } | Place::Git(_) | Place::Mirror => Vec::new(),
+        });
         if self.offline {
             sources.retain(|source| source.location.url().scheme() == "file");
         }
         sources
+    }
+
+    /// In a mirror, the digest is the place (`carry::mirror` has the layout).
+    fn mirror_places(&self, digest: &Digest) -> Vec<Source> {
+        let place = |location: &Location| Source {
+            way: Way::File(below(location.url(), &format!("blobs/sha256/{}", digest.hex()))),
+            location: location.clone(),
+        };
+        self.mirrors.iter().map(place).collect()
     }
 
     fn python_places(&self, project: &str, name: &str) -> Vec<Source> {
@@ -178,7 +193,8 @@ impl<'a> Offers<'a> {
 
     fn read_page(&self, page: &Url) -> Result<Option<Vec<Link>>, Ending> {
         let (publisher, url) = (Publisher::Python, page.clone());
-        let request = Request { publisher, url, accept: Some(index::ACCEPT), from: 0 };
+        let accept = Some(index::ACCEPT);
+        let request = Request { publisher, url, accept, from: 0, of_version: None };
         let Some(mut answer) = self.client.ask(&request, self.stop)? else { return Ok(None) };
         let body = self.read_body(&mut answer)?;
         let head = &answer.head;
@@ -234,10 +250,10 @@ fn with_credentials(mut url: Url, index: &Url) -> Url {
     url
 }
 
-/// Offline, no index is needed, so that none is set does not matter.
-fn python_sources(settings: &Settings, offline: bool) -> Result<PythonSources, FetchError> {
+/// Where no index is needed, that none is set does not matter.
+fn python_sources(settings: &Settings, optional: bool) -> Result<PythonSources, FetchError> {
     match settings.python_sources() {
-        Err(SettingsError::NoIndex { .. }) if offline => {
+        Err(SettingsError::NoIndex { .. }) if optional => {
             Ok(PythonSources { indexes: Vec::new(), find_links: Vec::new() })
         }
         other => Ok(other?.clone()),
@@ -247,10 +263,10 @@ fn python_sources(settings: &Settings, offline: bool) -> Result<PythonSources, F
 fn debian_archives(
     settings: &Settings,
     suite: &str,
-    offline: bool,
+    optional: bool,
 ) -> Result<Vec<Archive>, FetchError> {
     match settings.debian_archives(suite) {
-        Err(SettingsError::NoArchive { .. }) if offline => Ok(Vec::new()),
+        Err(SettingsError::NoArchive { .. }) if optional => Ok(Vec::new()),
         other => Ok(other?),
     }
 }

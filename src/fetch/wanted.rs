@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::digest::Digest;
-use crate::lock::{BuildSource, Lock, LockedGit, LockedPackage, LockedWheel};
+use crate::lock::{BuildSource, Lock, LockedGit, LockedPackage, LockedWheel, Pinned, PinnedKind};
 use crate::store::Store;
 
 /// One file that a lock pins and that somebody else publishes.
@@ -43,6 +43,8 @@ pub enum Place {
     },
     /// The repositories of a git source; the file is the archive of its commit's tree.
     Git(Box<LockedGit>),
+    /// Nobody but a mirror: it was made or written here.
+    Mirror,
 }
 
 /// One input of a plan.
@@ -79,6 +81,29 @@ pub fn wanted(lock: &Lock) -> Vec<Wanted> {
     let mut wanted: Vec<Wanted> = by_digest.into_values().collect();
     wanted.sort_by(|one, other| one.name.cmp(&other.name).then(one.digest.cmp(&other.digest)));
     wanted
+}
+
+/// What `lock` pins beside [`wanted`], without the layers of a base: only mirrors may have it, and
+/// it can be had otherwise too.
+pub fn wanted_of_mirrors(lock: &Lock) -> Vec<Wanted> {
+    let elsewhere = |pinned: &Pinned| match pinned.kind {
+        PinnedKind::Package { .. } | PinnedKind::Distribution { .. } | PinnedKind::BaseLayer => {
+            false
+        }
+        PinnedKind::BaseDocument
+        | PinnedKind::Tree
+        | PinnedKind::Built
+        | PinnedKind::LocalFile
+        | PinnedKind::ProfileFile => true,
+    };
+    let pinned = lock.pinned().into_iter().filter(elsewhere);
+    let wanted = pinned.map(|Pinned { name, digest, size, .. }| Wanted {
+        name,
+        digest,
+        size,
+        place: Place::Mirror,
+    });
+    wanted.collect()
 }
 
 fn of_package(package: &LockedPackage, suite: &str) -> Wanted {

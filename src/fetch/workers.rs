@@ -57,6 +57,29 @@ pub fn fetch(
     Err(FetchError::Inputs { total: wanted.len(), failures })
 }
 
+/// Brings what mirrors have of `wanted`; what none has is not missed.
+///
+/// # Errors
+///
+/// [`FetchError::Inputs`] with what a mirror has other bytes of.
+pub fn fetch_from_mirrors(
+    settings: &Settings,
+    store: &Store,
+    wanted: &[Wanted],
+    progress: &dyn Progress,
+    stop: &AtomicBool,
+) -> Result<(), FetchError> {
+    if settings.mirrors()?.is_empty() {
+        return Ok(());
+    }
+    let (total, mut failures) = match fetch(settings, store, wanted, progress, stop) {
+        Err(FetchError::Inputs { total, failures }) => (total, failures),
+        other => return other.map(drop),
+    };
+    failures.retain(InputFailure::is_about_content);
+    if failures.is_empty() { Ok(()) } else { Err(FetchError::Inputs { total, failures }) }
+}
+
 /// What the store lacks, each digest once, large files first so that none is left over at the end.
 pub(crate) fn missing(store: &Store, wanted: &[Wanted]) -> Vec<Wanted> {
     let planned = plan(store, wanted).into_iter().filter(|planned| !planned.present);

@@ -251,6 +251,24 @@ pub fn list(store: &Store) -> Result<Vec<(String, Digest)>, ImageError> {
     Ok(images)
 }
 
+/// The blobs that an image is whole with: manifest, configuration, layer plans; and layers of its
+/// base, which may not be there.
+pub fn blobs(store: &Store, seal: &Digest) -> Result<Vec<Digest>, ImageError> {
+    let text = store.recall(BUCKET, &seal.hex())?.ok_or(ImageError::Unknown { seal: *seal })?;
+    let entry: Entry = serde_json::from_str(&text).map_err(ImageError::Document)?;
+    let documents = documents(store, seal)?;
+    let mut blobs = vec![*seal, Digest::of(&documents.config)];
+    blobs.extend(entry.plans.iter().flatten());
+    let (_, layers) = manifest::read(&documents)?;
+    blobs.extend(layers.into_iter().map(|layer| layer.digest));
+    Ok(blobs)
+}
+
+/// Forgets images; their blobs stay until somebody removes them.
+pub fn forget(store: &Store, seals: &[Digest]) -> Result<(), ImageError> {
+    Ok(store.forget(BUCKET, &seals.iter().map(Digest::hex).collect::<Vec<_>>())?)
+}
+
 /// Configuration and manifest of the image with this seal.
 pub fn documents(store: &Store, seal: &Digest) -> Result<Documents, ImageError> {
     let manifest = store.read_blob(seal)?;

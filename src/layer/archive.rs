@@ -7,6 +7,15 @@ use super::tar;
 ///
 /// Content follows, filled up to a whole block of 512 bytes.
 pub fn archive_header(path: &str, size: u64) -> Vec<u8> {
+    header(path, size, false)
+}
+
+/// As [`archive_header`], for a program.
+pub fn archive_program_header(path: &str, size: u64) -> Vec<u8> {
+    header(path, size, true)
+}
+
+fn header(path: &str, size: u64, executable: bool) -> Vec<u8> {
     let source = Source::Stored { input: 0, offset: 0, size, crc: 0 };
-    tar::header(path, &Body::File { executable: false, source })
+    tar::header(path, &Body::File { executable, source })
 }

@@ -41,7 +41,7 @@ use crate::digest::{Digest, Hasher, Mismatch};
 use crate::lock::PythonTarget;
 use crate::store::Store;
 
-pub use self::archive::archive_header;
+pub use self::archive::{archive_header, archive_program_header};
 pub use self::directories::Directories;
 pub use self::error::LayerError;
 pub use self::git::{TreeInput, source_tree};

@@ -12,6 +12,7 @@
 
 mod asked;
 mod compare;
+mod pinned;
 mod read;
 mod types;
 mod write;
@@ -25,6 +26,7 @@ use crate::recipe::Problem;
 
 pub use asked::{gone, local_files, profile_files};
 pub use compare::Difference;
+pub use pinned::{Pinned, PinnedKind};
 pub use types::*;
 
 /// The version of the text that this program reads and writes.

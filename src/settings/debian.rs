@@ -79,7 +79,7 @@ pub(super) fn resolve(settings: &Settings, suite: &str) -> Result<Vec<Archive>, 
 }
 
 /// What is set for `repro` itself under `key`.
-fn own(settings: &Settings, key: &str, argument: &[String]) -> Option<Said> {
+pub(super) fn own(settings: &Settings, key: &str, argument: &[String]) -> Option<Said> {
     let variable = format!("REPRO_{}", key.to_uppercase().replace('-', "_"));
     let environment = &settings.environment;
     Said::by_argument(argument, &format!("--{key}"), environment.folder())

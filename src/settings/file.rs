@@ -31,6 +31,7 @@ pub(super) struct Content {
     pub(super) find_links: Vec<String>,
     pub(super) debian_mirror: Vec<String>,
     pub(super) debian_security_mirror: Vec<String>,
+    pub(super) mirror: Vec<String>,
     pub(super) offline: Option<bool>,
     pub(super) registry_mirrors: BTreeMap<String, Vec<String>>,
     pub(super) insecure_registries: Vec<String>,
@@ -39,7 +40,7 @@ pub(super) struct Content {
 }
 
 /// The keys of [`Content`].
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 15] = [
     "debian-keyring",
     "store",
     "data",
@@ -49,6 +50,7 @@ const KEYS: [&str; 14] = [
     "find-links",
     "debian-mirror",
     "debian-security-mirror",
+    "mirror",
     "offline",
     "registry-mirrors",
     "insecure-registries",
@@ -79,6 +81,7 @@ impl SettingsFile {
             "index-url" => content.index_url.iter().cloned().collect(),
             "extra-index-url" => content.extra_index_url.clone(),
             "find-links" => content.find_links.clone(),
+            "mirror" => content.mirror.clone(),
             "debian-mirror" => content.debian_mirror.clone(),
             "debian-security-mirror" => content.debian_security_mirror.clone(),
             _ => Vec::new(),

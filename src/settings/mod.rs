@@ -73,6 +73,8 @@ pub struct Options {
     pub debian_mirror: Vec<String>,
     /// `--debian-security-mirror URL`, in the order given.
     pub debian_security_mirror: Vec<String>,
+    /// `--mirror DIR-OR-URL`, in the order given.
+    pub mirror: Vec<String>,
     /// `--offline`.
     pub offline: bool,
     /// `--engine ENGINE`.
@@ -171,6 +173,17 @@ impl Settings {
     /// [`SettingsError::NoArchive`] if nothing is set and apt has no Debian source either.
     pub fn debian_archives(&self, suite: &str) -> Result<Vec<Archive>, SettingsError> {
         debian::resolve(self, suite)
+    }
+
+    /// What `repro mirror` wrote, nearest first: every pinned input is looked for there before
+    /// anywhere else.
+    ///
+    /// # Errors
+    ///
+    /// A setting that is neither URL nor path.
+    pub fn mirrors(&self) -> Result<Vec<Location>, SettingsError> {
+        let said = debian::own(self, "mirror", &self.options.mirror);
+        said.map_or(Ok(Vec::new()), |said| said.locations())
     }
 
     /// How long a server may be silent before it is given up.

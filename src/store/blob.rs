@@ -5,16 +5,23 @@ use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
+use super::partial::forget_origin;
 use super::{Store, StoreError, at, sync_folder};
 use crate::digest::{Digest, Hasher};
 
-/// Content on its way into the store; dropped unfinished, it leaves nothing behind.
+/// Content on its way into the store; dropped unfinished, it leaves nothing behind but what a
+/// later process can go on with (see [`Store::resume`]).
 pub struct BlobWriter<'a> {
-    store: &'a Store,
-    folder: PathBuf,
-    path: PathBuf,
-    file: File,
-    hasher: Hasher,
+    pub(super) store: &'a Store,
+    /// The folder of the session that holds the file, unless it is a partial one.
+    folder: Option<PathBuf>,
+    /// The file, if it outlives this process.
+    pub(super) partial: Option<PathBuf>,
+    pub(super) path: PathBuf,
+    pub(super) file: File,
+    pub(super) hasher: Hasher,
+    /// Bytes that were there before.
+    pub(super) resumed: u64,
 }
 
 impl<'a> BlobWriter<'a> {
@@ -22,7 +29,13 @@ impl<'a> BlobWriter<'a> {
         let folder = store.scratch("blob")?;
         let path = folder.join("content");
         let file = File::create_new(&path).map_err(at("create", &path))?;
-        Ok(Self { store, folder, path, file, hasher: Hasher::new() })
+        let (folder, partial, hasher) = (Some(folder), None, Hasher::new());
+        Ok(Self { store, folder, partial, path, file, hasher, resumed: 0 })
+    }
+
+    pub(super) fn resumed(store: &'a Store, path: PathBuf, file: File, hasher: Hasher) -> Self {
+        let (partial, resumed) = (Some(path.clone()), hasher.size());
+        Self { store, folder: None, partial, path, file, hasher, resumed }
     }
 
     /// Adds bytes at the end.
@@ -61,6 +74,7 @@ impl<'a> BlobWriter<'a> {
         let found_size = hasher.size();
         let found = hasher.finish();
         if found != *expected || found_size != expected_size {
+            self.discard();
             return Err(StoreError::Differs {
                 name: name.to_owned(),
                 expected: *expected,
@@ -80,6 +94,9 @@ impl<'a> BlobWriter<'a> {
         self.store.give_to_owner(&self.path);
         self.file.sync_all().map_err(at("sync", &self.path))?;
         fs::rename(&self.path, &place).map_err(at("create", &place))?;
+        if let Some(partial) = &self.partial {
+            forget_origin(partial);
+        }
         sync_folder(place.parent().unwrap_or(&self.store.root))
     }
 }
@@ -98,6 +115,15 @@ impl Write for BlobWriter<'_> {
 
 impl Drop for BlobWriter<'_> {
     fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.folder);
+        if let Some(folder) = &self.folder {
+            let _ = fs::remove_dir_all(folder);
+        }
+        // Nothing has come yet: there is nothing to go on with.
+        if let Some(partial) = &self.partial
+            && self.hasher.size() == 0
+            && self.file.metadata().is_ok_and(|file| file.len() == 0)
+        {
+            let _ = fs::remove_file(partial);
+        }
     }
 }

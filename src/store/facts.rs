@@ -69,6 +69,21 @@ impl Store {
         })
     }
 
+    /// Forgets facts: what they say has to be found out again.
+    pub fn forget(&self, bucket: &str, keys: &[String]) -> Result<(), StoreError> {
+        self.with_index(|index| {
+            let transaction = index.transaction()?;
+            {
+                let mut delete = transaction
+                    .prepare_cached("DELETE FROM fact WHERE bucket = ?1 AND key = ?2")?;
+                for key in keys {
+                    delete.execute(params![bucket, key])?;
+                }
+            }
+            transaction.commit()
+        })
+    }
+
     /// Every key and value of a bucket, sorted by key.
     pub fn recall_all(&self, bucket: &str) -> Result<Vec<(String, String)>, StoreError> {
         self.with_index(|index| {

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use super::{Store, StoreError, at, remove_tree};
+use super::{Store, StoreError, at};
 use crate::digest::{DiffId, Digest, hash_reader};
 
 /// What `fsck` found.
@@ -63,7 +63,7 @@ impl Store {
     /// Removes an unpacked layer, so that the next job unpacks it again.
     pub fn remove_rootfs(&self, diff_id: &DiffId) -> Result<(), StoreError> {
         let path = self.rootfs_path(diff_id);
-        remove_tree(&path).map_err(at("remove", &path))
+        self.discard(&path)
     }
 
     /// Names of the data sets unpacked here, and their folders, sorted; a name is the digest of the
@@ -79,7 +79,7 @@ impl Store {
     /// Removes an unpacked data set, so that the next use unpacks it again.
     pub fn remove_data(&self, manifest: &Digest) -> Result<(), StoreError> {
         let path = self.data_path(manifest);
-        fs::remove_dir_all(&path).map_err(at("remove", &path))
+        self.discard(&path)
     }
 
     /// Removes a damaged blob, so that the next build fetches it again.

@@ -13,6 +13,9 @@
 //! data/HEX           data sets unpacked from the project's archives, by the digest of their manifest
 //! runs/              run records
 //! git/objects/pack/  objects of git repositories, as they were fetched; all can be fetched again
+//! checkouts/HEX/     recipe, lock and data sets of an imported bundle, by the digest of its index
+//! partial/HEX        downloads that broke off, by the digest they are to have (see `partial`)
+//! in-use.lock        held by every command; alone by one that removes content (see `usage`)
 //! tmp/ID, tmp/ID.lock   one folder a process, gone with it (see `session`)
 //! repro.db           what is verified, which images exist (see `facts`)
 //! ```
@@ -25,7 +28,10 @@ mod blob;
 mod facts;
 mod fsck;
 mod ownership;
+mod partial;
+mod remove;
 mod session;
+mod usage;
 mod whole;
 
 use std::fs;
@@ -39,13 +45,29 @@ pub use blob::BlobWriter;
 pub use facts::FileStamp;
 pub use fsck::{Damage, FsckReport};
 pub use ownership::{is_root, remove_tree};
+pub use remove::{Kind, Stored};
+pub use usage::Alone;
+pub use whole::write_whole;
 
 use ownership::{future_owner, give, make_folder};
 use session::Session;
-pub use whole::write_whole;
+use usage::Usage;
 
 /// The format of the folder that this program reads and writes.
 const VERSION: u32 = 1;
+
+/// What every store has.
+const FOLDERS: [&str; 9] = [
+    "blobs",
+    "blobs/sha256",
+    "rootfs",
+    "data",
+    "runs",
+    "git/objects/pack",
+    "checkouts",
+    "partial",
+    "tmp",
+];
 
 /// What can go wrong with the store.
 #[derive(Debug, thiserror::Error)]
@@ -99,6 +121,12 @@ pub enum StoreError {
         /// The size of what came, in bytes.
         found_size: u64,
     },
+    /// Content is to be removed while other commands may use it.
+    #[error("the store `{}` is in use by another command", path.display())]
+    InUse {
+        /// The store's folder.
+        path: PathBuf,
+    },
     /// The index of the store cannot be used.
     #[error("cannot use the store's index `{}`", path.display())]
     Index {
@@ -142,6 +170,7 @@ pub struct Store {
     owner: (u32, u32),
     index: Mutex<rusqlite::Connection>,
     session: Mutex<Option<Session>>,
+    usage: Usage,
 }
 
 impl Store {
@@ -150,10 +179,10 @@ impl Store {
         let owner = future_owner(root)?;
         make_folder(root, owner)?;
         check_version(root, owner)?;
-        for folder in ["blobs", "blobs/sha256", "rootfs", "data", "runs", "git/objects/pack", "tmp"]
-        {
+        for folder in FOLDERS {
             make_folder(&root.join(folder), owner)?;
         }
+        let usage = Usage::begin(root, owner)?;
         let index = facts::open(root)?;
         for file in ["repro.db", "repro.db-wal", "repro.db-shm"] {
             give(&root.join(file), owner);
@@ -163,6 +192,7 @@ impl Store {
             owner,
             index: Mutex::new(index),
             session: Mutex::new(None),
+            usage,
         };
         session::sweep(&root.join("tmp"))?;
         Ok(store)
@@ -326,6 +356,15 @@ impl Store {
             fs::rename(&file, &target).map_err(at("create", &target))?;
         }
         sync_folder(&place)
+    }
+
+    /// Moves a finished project from a folder of [`Store::scratch`] to its place among the
+    /// checkouts; one that is there already stays.
+    pub fn adopt_checkout(&self, folder: &Path, name: &Digest) -> Result<PathBuf, StoreError> {
+        self.give_all_to_owner(folder)?;
+        let place = self.root.join("checkouts").join(name.hex());
+        self.adopt(folder, &place)?;
+        Ok(place)
     }
 
     /// The folder of run records.

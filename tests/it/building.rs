@@ -26,16 +26,16 @@ use super::archives::{ZipItem, control, package, tar as tar_of, wheel};
 use super::layers::python;
 
 /// A store with the inputs of a small lock, and everything a build needs.
-struct World {
-    folder: tempfile::TempDir,
-    store: Store,
+pub struct World {
+    pub folder: tempfile::TempDir,
+    pub store: Store,
     engine: Fake,
     settings: Settings,
     stop: Stop,
 }
 
 impl World {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self::with_engine(Fake::new(Answer::text("")))
     }
 
@@ -48,7 +48,7 @@ impl World {
         Self { folder, store, engine, settings, stop: Stop::new() }
     }
 
-    fn builder(&self) -> Builder<'_> {
+    pub fn builder(&self) -> Builder<'_> {
         Builder {
             settings: &self.settings,
             store: &self.store,
@@ -61,7 +61,7 @@ impl World {
     }
 
     /// A lock of one package, one wheel and one local file, whose inputs are in the store.
-    fn lock(&self, local: &str) -> Lock {
+    pub fn lock(&self, local: &str) -> Lock {
         fs::write(self.folder.path().join("net.py"), local).unwrap();
         Lock {
             name: "tracker-debian".to_owned(),
@@ -101,7 +101,7 @@ impl World {
         }
     }
 
-    fn build(&self, lock: &Lock) -> Result<Built, BuildError> {
+    pub fn build(&self, lock: &Lock) -> Result<Built, BuildError> {
         self.builder().build(lock)
     }
 }
@@ -123,7 +123,7 @@ fn locked_package(store: &Store) -> LockedPackage {
     }
 }
 
-fn locked_wheel(store: &Store, name: &str) -> LockedWheel {
+pub fn locked_wheel(store: &Store, name: &str) -> LockedWheel {
     let content: Vec<u8> = (0..100_000u32).map(|number| (number % 251) as u8).collect();
     let bytes = wheel(name, vec![ZipItem::new(&format!("{name}/data.bin"), &content)]);
     LockedWheel {

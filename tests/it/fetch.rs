@@ -590,3 +590,122 @@ fn progress_adds_up_over_retries_and_mirrors() {
     assert_eq!(sum.advanced.into_inner() - sum.lost.into_inner(), 600_000);
     assert_eq!(sum.open.into_inner(), 0);
 }
+
+/// A part of `bytes` that a killed process left.
+fn leave_part(bench: &Bench, wanted: &Wanted, part: &[u8]) {
+    let folder = bench.folder.path().join("store/partial");
+    fs::write(folder.join(wanted.digest.hex()), part).unwrap();
+}
+
+fn parts_left(bench: &Bench) -> usize {
+    fs::read_dir(bench.folder.path().join("store/partial")).unwrap().count()
+}
+
+/// Answers as a server that resumes.
+fn ranged(request: &Request, bytes: &[u8]) -> Reply {
+    let Some(range) = request.headers.get("range") else { return Reply::ok(bytes) };
+    let from: usize = range.trim_start_matches("bytes=").trim_end_matches('-').parse().unwrap();
+    let content = format!("bytes {from}-{}/{}", bytes.len() - 1, bytes.len());
+    Reply { status: 206, ..Reply::ok(&bytes[from..]) }.with("content-range", content)
+}
+
+#[test]
+fn what_a_killed_process_left_is_not_asked_for_again() {
+    let bytes: Vec<u8> = (0..200_000u32).map(|number| number as u8).collect();
+    let torch = wheel("torch", &bytes);
+    let body = bytes.clone();
+    let (server, target) = index_of(&torch, move |request| ranged(request, &body));
+    let bench = Bench::with_index(&server);
+    leave_part(&bench, &torch, &bytes[..150_000]);
+    bench.fetch(std::slice::from_ref(&torch)).unwrap();
+    bench.assert_brought(&torch, &bytes);
+    let asked = server.asked();
+    let asked: Vec<_> = asked.iter().filter(|request| request.target == target).collect();
+    assert_eq!(asked.len(), 1);
+    assert_eq!(asked[0].headers["range"], "bytes=150000-");
+    assert_eq!(parts_left(&bench), 0);
+}
+
+#[test]
+fn a_download_that_breaks_off_for_good_leaves_its_part_and_its_version() {
+    let bytes: Vec<u8> = (0..200_000u32).map(|number| number as u8).collect();
+    let torch = wheel("torch", &bytes);
+    let body = bytes.clone();
+    let (server, target) = index_of(&torch, move |request| match request.earlier {
+        0 => Reply { cut_after: Some(120_000), ..Reply::ok(body.clone()) }.with("etag", "\"one\""),
+        1 => Reply::status(403),
+        _ => ranged(request, &body),
+    });
+    let bench = Bench::with_index(&server);
+    assert!(bench.fetch(std::slice::from_ref(&torch)).is_err());
+    assert_eq!(parts_left(&bench), 2);
+    bench.fetch(std::slice::from_ref(&torch)).unwrap();
+    bench.assert_brought(&torch, &bytes);
+    let asked = server.asked();
+    let last = asked.iter().rfind(|request| request.target == target).unwrap();
+    assert_eq!(last.headers["range"], "bytes=120000-");
+    assert_eq!(last.headers["if-range"], "\"one\"");
+    assert_eq!(parts_left(&bench), 0);
+}
+
+#[test]
+fn a_part_of_another_file_ends_in_one_whole_download_and_never_in_wrong_bytes() {
+    let bytes: Vec<u8> = (0..50_000u32).map(|number| number as u8).collect();
+    let torch = wheel("torch", &bytes);
+    let body = bytes.clone();
+    let (server, target) = index_of(&torch, move |request| ranged(request, &body));
+    for part in [&vec![9; 20_000], &vec![9; 50_000], &vec![9; 70_000]] {
+        let bench = Bench::with_index(&server);
+        leave_part(&bench, &torch, part);
+        let before = server.count(&target);
+        bench.fetch(std::slice::from_ref(&torch)).unwrap();
+        bench.assert_brought(&torch, &bytes);
+        assert!(server.count(&target) - before <= 2);
+        assert_eq!(parts_left(&bench), 0);
+    }
+}
+
+#[test]
+fn a_server_that_does_not_resume_sends_all_of_it_again() {
+    let bytes: Vec<u8> = (0..50_000u32).map(|number| number as u8).collect();
+    let torch = wheel("torch", &bytes);
+    let body = bytes.clone();
+    let (server, target) = index_of(&torch, move |_| Reply::ok(body.clone()));
+    let bench = Bench::with_index(&server);
+    leave_part(&bench, &torch, &bytes[..30_000]);
+    bench.fetch(std::slice::from_ref(&torch)).unwrap();
+    bench.assert_brought(&torch, &bytes);
+    assert_eq!(server.count(&target), 1);
+}
+
+#[test]
+fn a_wrong_file_leaves_no_part() {
+    let torch = wheel("torch", b"right");
+    let (server, _) = index_of(&torch, |_| Reply::ok("wrong"));
+    let bench = Bench::with_index(&server);
+    bench.refusal(std::slice::from_ref(&torch));
+    assert_eq!(parts_left(&bench), 0);
+}
+
+#[test]
+fn progress_adds_up_where_a_part_was_there() {
+    let bytes: Vec<u8> = (0..200_000u32).map(|number| number as u8).collect();
+    let torch = wheel("torch", &bytes);
+    let body = bytes.clone();
+    let (server, _) = index_of(&torch, move |request| ranged(request, &body));
+    let links = tempfile::tempdir().unwrap();
+    let links = links.path().display().to_string();
+    for part in [&bytes[..150_000], &[9; 20_000], &[9; 200_000]] {
+        // The folder has no such file, and is asked first.
+        let bench = Bench::with_index(&server).with("PIP_FIND_LINKS", &links);
+        leave_part(&bench, &torch, part);
+        let (sum, stop) = (Sum::default(), AtomicBool::new(false));
+        let wanted = std::slice::from_ref(&torch);
+        fetch(&bench.settings(false), &bench.store, wanted, &sum, &stop).unwrap();
+        let (advanced, lost) = (sum.advanced.into_inner(), sum.lost.into_inner());
+        assert_eq!(advanced - lost, 200_000, "{advanced} {lost}");
+        if part[0] == bytes[0] {
+            assert_eq!(lost, 0);
+        }
+    }
+}

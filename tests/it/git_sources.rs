@@ -67,8 +67,8 @@ impl World {
             previous: Some(&previous),
             update: Some("git:net"),
         };
-        let lock = pin(&self.settings(false), &self.store, request, &|_| {})?;
-        Ok(lock.lock.git[0].clone())
+        let lock = pin(&self.settings(false), &self.store, request, &|_| {})?.lock;
+        Ok(lock.git[0].clone())
     }
 
     fn fetch(&self, git: &LockedGit, offline: bool) -> Result<usize, FetchError> {

@@ -4,9 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The order of `ARCHITECTURE.md`.
-const ORDER: [&str; 16] = [
+const ORDER: [&str; 19] = [
     "digest", "store", "git", "recipe", "dataset", "lock", "settings", "fetch", "layer", "image",
-    "registry", "engine", "build", "bench", "report", "cli",
+    "registry", "engine", "build", "bench", "carry", "gc", "diff", "report", "cli",
 ];
 
 fn rust_files(path: &Path, files: &mut Vec<PathBuf>) {

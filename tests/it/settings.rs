@@ -312,3 +312,21 @@ fn offline_is_said_by_command_line_variable_or_file() {
     assert!(world.load_with(options).unwrap().offline());
     assert!(World::new().with("REPRO_OFFLINE", "maybe").refusal().contains("expected  `1` or `0`"));
 }
+
+#[test]
+fn mirrors_of_everything_are_named_nearest_first() {
+    let world = World::new();
+    let places = |world: &World, options: Options| -> Vec<String> {
+        let mirrors = world.load_with(options).unwrap().mirrors().unwrap();
+        mirrors.iter().map(ToString::to_string).collect()
+    };
+    assert!(places(&world, Options::default()).is_empty());
+    let world =
+        world.with_file("project/repro.toml", "mirror = [\"stick\", \"http://m.test/a\"]\n");
+    let stick = format!("file://{}/", world.path("project/stick").display());
+    assert_eq!(places(&world, Options::default()), [stick.as_str(), "http://m.test/a/"]);
+    let world = world.with("REPRO_MIRROR", "/srv/mirror");
+    assert_eq!(places(&world, Options::default()), ["file:///srv/mirror/"]);
+    let named = Options { mirror: vec!["/one".into(), "/two".into()], ..Options::default() };
+    assert_eq!(places(&world, named), ["file:///one/", "file:///two/"]);
+}

@@ -17,7 +17,8 @@ pub(super) fn of(settings: &Settings, file: &IndexFile) -> Result<u64, PinError>
     let unknown = || PinError::Unknown { what: "size", file: file.name.clone() };
     let mut url = Url::parse(&file.url).map_err(|_| unknown())?;
     settings.credentials().add_to(&mut url);
-    let request = Request { publisher: Publisher::Python, url, accept: None, from: 0 };
+    let publisher = Publisher::Python;
+    let request = Request { publisher, url, accept: None, from: 0, of_version: None };
     // The body is never read: dropping the answer ends the transfer.
     let answer = Client::new(settings)?.ask(&request, &AtomicBool::new(false));
     let answer = answer.ok().flatten().ok_or_else(unknown)?;

@@ -181,7 +181,8 @@ impl Bench {
         keep_going: bool,
         events: &mut dyn FnMut(Event),
     ) -> RunSummary {
-        let options = Options { results: self.results.clone(), keep_going, strict: false };
+        let options =
+            Options { results: self.results.clone(), keep_going, strict: false, resume: None };
         let player = Player::new(plays);
         let stop = Stop::new();
         let summary =

@@ -112,7 +112,8 @@ fn a_stop_before_the_first_case_runs_nothing() {
     let bench = Bench::new();
     let stop = Stop::new();
     stop.request();
-    let options = Options { results: bench.results.clone(), keep_going: true, strict: false };
+    let options =
+        Options { results: bench.results.clone(), keep_going: true, strict: false, resume: None };
     let run = repro::bench::run(
         &Player::new(&[]),
         &bench.store,
@@ -160,7 +161,8 @@ fn a_machine_with_one_gpu_runs_what_needs_one() {
 #[test]
 fn a_strict_run_refuses_before_anything_runs() {
     let bench = Bench::of(recipe("seg"), "full");
-    let options = Options { results: bench.results.clone(), keep_going: true, strict: true };
+    let options =
+        Options { results: bench.results.clone(), keep_going: true, strict: true, resume: None };
     let player = Player::new(&[]);
     let run = repro::bench::run(
         &player,
@@ -220,4 +222,63 @@ fn the_log_is_kept_to_the_last_byte_while_the_job_still_writes() {
     assert_eq!(on_disk[0], 100);
     let kept = summary.records[0].log.as_ref().unwrap();
     assert_eq!((kept.size, kept.digest), (log.len() as u64, repro::digest::Digest::of(&log)));
+}
+
+/// What `bench` says to going on with its newest run.
+fn go_on(bench: &Bench, plays: &[Play]) -> Result<repro::bench::RunSummary, BenchError> {
+    let resume = Some("latest".to_owned());
+    let options =
+        Options { results: bench.results.clone(), keep_going: true, strict: false, resume };
+    let player = Player::new(plays);
+    repro::bench::run(&player, &bench.store, &bench.setup(), &options, &Stop::new(), &mut |_| {})
+}
+
+#[test]
+fn a_run_goes_on_with_what_is_not_finished() {
+    let bench = Bench::new();
+    let plays = [Play::log(good_log()), Play::log("").exit(Exit::Status(1))];
+    let first = bench.run_with(&plays, false, &mut |_| {});
+    assert_eq!((first.records.len(), first.not_run.len()), (2, 1));
+    // The failed case and the one that was not reached; the finished one is not played.
+    let second = go_on(&bench, &[Play::log(good_log()), Play::log(good_log())]).unwrap();
+    assert_eq!((second.id.clone(), second.folder.clone()), (first.id, first.folder));
+    assert!(second.all_ok() && second.records.len() == 3);
+    assert_eq!(second.records[0], first.records[0]);
+    assert_eq!(read_records(&second.folder).unwrap(), second.records);
+    // What the failed attempt left is still there under another name.
+    let failed = &second.records[1];
+    let folder = second.folder.join(&failed.case);
+    assert!(folder.join("record.json.1").is_file());
+    assert!(go_on(&bench, &[]).unwrap().all_ok(), "a finished run has nothing to do");
+}
+
+#[test]
+fn a_case_that_was_killed_has_a_log_but_no_record_and_runs_again() {
+    let bench = Bench::new().cases(&["*fastscnn*"]);
+    let first = bench.run(&[Play::log(good_log())]);
+    let folder = first.folder.join("seg/fastscnn/sp/bs2/fp32");
+    fs::remove_file(folder.join("record.json")).unwrap();
+    let second = go_on(&bench, &[Play::log(good_log())]).unwrap();
+    assert!(second.all_ok());
+    assert!(folder.join("fastscnn_sp_bs2_fp32_1.1").is_file());
+}
+
+#[test]
+fn a_run_of_other_inputs_is_not_gone_on_with() {
+    let bench = Bench::new();
+    bench.run(&[Play::log(good_log()), Play::log(good_log()), Play::log(good_log())]);
+    let other = bench.set(&["iterations=30"]);
+    let error = go_on(&other, &[]).unwrap_err().to_string();
+    assert!(error.contains("was run with other inputs"), "{error}");
+    assert!(error.contains("deviations") && error.contains("iterations"), "{error}");
+    let mut other = other.set(&[]);
+    other.data.insert("cityscapes-tiny".to_owned(), ("/x".into(), repro::digest::Digest::of(b"x")));
+    let error = go_on(&other, &[]).unwrap_err().to_string();
+    assert!(error.contains("data\n") && !error.contains("image\n"), "{error}");
+}
+
+#[test]
+fn without_a_run_there_is_nothing_to_go_on_with() {
+    let bench = Bench::new();
+    assert!(matches!(go_on(&bench, &[]), Err(BenchError::NoRun { name, .. }) if name == "latest"));
 }

@@ -1,0 +1,89 @@
+//! Goes on with a run that was broken off: what is finished is not run again.
+//!
+//! Records of one run must all tell of the same inputs. So a record whose image, recipe, profile
+//! files, data or settings are other than those of now ends the attempt, with what differs.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::BenchError;
+use super::blank;
+use super::files::RunFolder;
+use super::plan::{PlannedCase, Setup};
+use super::record::{RunRecord, Status, read_records};
+
+/// What an earlier attempt left.
+#[derive(Debug, Default)]
+pub(super) struct Earlier {
+    /// Records of planned cases that need not be run again.
+    pub finished: BTreeMap<String, RunRecord>,
+    /// Records of cases that are not planned now.
+    pub others: Vec<RunRecord>,
+}
+
+/// Reads the records in `folder` and compares them with what is planned now.
+///
+/// Failed cases are run again; so are skipped ones that this machine can run.
+pub(super) fn earlier(
+    folder: &RunFolder,
+    setup: &Setup,
+    planned: &[PlannedCase],
+) -> Result<Earlier, BenchError> {
+    let mut earlier = Earlier::default();
+    for record in read_records(&folder.path)? {
+        let case = planned.iter().find(|planned| planned.case.name == record.case);
+        let differences = differences(&record, setup, case, planned);
+        if !differences.is_empty() {
+            let (run, case) = (folder.id.clone(), record.case);
+            return Err(BenchError::OtherInputs { run, case, differences });
+        }
+        let Some(case) = case else {
+            earlier.others.push(record);
+            continue;
+        };
+        let is_finished = match record.status {
+            Status::Ok => true,
+            Status::Skipped(_) => case.lacks.is_some(),
+            Status::Failed(_) => false,
+        };
+        if is_finished {
+            earlier.finished.insert(record.case.clone(), record);
+        }
+    }
+    Ok(earlier)
+}
+
+/// What of a record is other than it would be now, one line each.
+fn differences(
+    record: &RunRecord,
+    setup: &Setup,
+    case: Option<&PlannedCase>,
+    planned: &[PlannedCase],
+) -> Vec<String> {
+    // What does not depend on the case can be told by any of them.
+    let Some(any) = case.or(planned.first()) else { return Vec::new() };
+    let now = blank::record(setup, any, "", &record.run, 0, String::new());
+    let mut lines = Vec::new();
+    let mut compare = |what: &str, before: String, now: String| {
+        if before != now {
+            lines.push(format!("{what}\n    before  {before}\n    now     {now}"));
+        }
+    };
+    compare("image", record.image.seal.to_string(), now.image.seal.to_string());
+    compare("lock", record.image.lock.to_string(), now.image.lock.to_string());
+    compare("recipe", record.image.recipe.to_string(), now.image.recipe.to_string());
+    compare("profile", record.profile.name.clone(), now.profile.name.clone());
+    compare("profile files", text(&record.profile.files), text(&now.profile.files));
+    compare("data", text(&record.data), text(&now.data));
+    compare("deviations", text(&record.deviations), text(&now.deviations));
+    if case.is_some() {
+        compare("command", text(&record.job.command), text(&now.job.command));
+        compare("timeout", record.job.timeout.to_string(), now.job.timeout.to_string());
+    }
+    lines
+}
+
+fn text(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("parts of a record always serialise")
+}

@@ -1,0 +1,68 @@
+//! An image with everything that a command needs to build, run or carry it.
+
+use std::path::PathBuf;
+
+use super::build;
+use super::context::Context;
+use super::error::CliError;
+use super::reference::{self, Reference};
+use crate::dataset;
+use crate::digest::Digest;
+use crate::lock::Lock;
+use crate::recipe::Recipe;
+use crate::store::Store;
+
+/// What a command is about.
+pub struct Subject {
+    pub recipe: Recipe,
+    pub lock: Lock,
+    /// The folder that local files are relative to.
+    pub folder: PathBuf,
+    /// Whether it is the project's, so that its lock may be completed there.
+    pub is_of_project: bool,
+}
+
+impl Subject {
+    /// The folder that data sets are described in: the image's own project where it still is.
+    pub fn project(&self, context: &Context) -> Result<PathBuf, CliError> {
+        let own = self.folder.parent().filter(|own| own.join(dataset::FILE).is_file());
+        match own {
+            Some(own) => Ok(own.to_owned()),
+            None => Ok(context.settings.project()?.to_owned()),
+        }
+    }
+}
+
+/// Recipe and lock of a reference: the project's own, or those kept under a seal.
+pub fn resolve(context: &Context, store: &Store, text: &str) -> Result<Subject, CliError> {
+    match reference::resolve(context, store, text)? {
+        Reference::Recipe(name) => Ok(Subject {
+            lock: build::current_lock(context, &name)?,
+            recipe: context.recipe(&name)?,
+            folder: context.images()?,
+            is_of_project: true,
+        }),
+        Reference::Sealed { name, seal } => sealed(store, name, &seal, None),
+    }
+}
+
+/// Recipe and lock as they are kept under a seal; another text of the recipe, if the store has it.
+pub fn sealed(
+    store: &Store,
+    name: String,
+    seal: &Digest,
+    recipe: Option<Digest>,
+) -> Result<Subject, CliError> {
+    let source = crate::build::source_of(store, seal)?;
+    let lock = reference::lock_of(store, seal)?;
+    let text = recipe.filter(|text| store.has(text)).or(source.recipe);
+    let text = text.ok_or_else(|| CliError::NoRecipe { name: name.clone() })?;
+    let text = store.read_blob(&text)?;
+    let text = String::from_utf8_lossy(&text);
+    let system = name.split('-').next().unwrap_or(&name);
+    let file = source.folder.join(format!("{system}.toml"));
+    let recipes = Recipe::parse(&source.folder, &file, &text)?;
+    let recipe = recipes.into_iter().find(|recipe| recipe.name == name);
+    let recipe = recipe.ok_or(CliError::NoRecipe { name })?;
+    Ok(Subject { recipe, lock, folder: source.folder, is_of_project: false })
+}
