@@ -22,6 +22,9 @@ pub struct Planned<R> {
     pub repository: R,
 }
 
+/// Gives the content of a blob of a repository.
+type Contents<'a, R, E> = dyn FnMut(R, &[u8; 20]) -> Result<Vec<u8>, E> + 'a;
+
 /// Writes the archive of `planned`, in whatever order they are, into the store.
 ///
 /// `content` gives the content of a blob, checked against its name.
@@ -32,7 +35,7 @@ pub struct Planned<R> {
 pub fn write_archive<R: Copy, E: From<GitError>>(
     store: &Store,
     mut planned: Vec<Planned<R>>,
-    content: &mut dyn FnMut(R, &[u8; 20]) -> Result<Vec<u8>, E>,
+    content: &mut Contents<'_, R, E>,
 ) -> Result<(Digest, u64), E> {
     planned.sort_by(|one, other| one.path.cmp(&other.path));
     let mut entries = Vec::with_capacity(planned.len());

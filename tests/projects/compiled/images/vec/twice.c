@@ -1,0 +1,1 @@
+/* This file of the recipe lies over the one of the source tree. */

@@ -1,0 +1,4 @@
+long twice(long number)
+{
+    return 2 * number;
+}
