@@ -44,7 +44,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliErro
         return dry_run(context, &store, &lock);
     }
     let engine = context.engine()?;
-    let builder = context.builder(&store, &engine, &folder, recipe.as_ref());
+    let builder = context.builder(&store, &*engine, &folder, recipe.as_ref());
     if arguments.fetch_only {
         builder.fetch(&lock)?;
         return Ok(ExitCode::SUCCESS);

@@ -8,11 +8,12 @@ use super::Global;
 use super::error::CliError;
 use super::progress::Display;
 use crate::build::Builder;
-use crate::engine::Stop;
+use crate::engine::docker::Docker;
 use crate::engine::embedded::{self, Embedded};
+use crate::engine::{Engine, Stop};
 use crate::lock::Lock;
 use crate::recipe::Recipe;
-use crate::settings::Settings;
+use crate::settings::{DaemonAddress, EngineChoice, Settings};
 use crate::store::Store;
 
 /// What a command works with; the store is opened only by commands that use it.
@@ -84,20 +85,38 @@ impl Context {
     }
 
     /// The engine that jobs run in.
-    pub fn engine(&self) -> Result<Embedded, CliError> {
+    pub fn engine(&self) -> Result<Box<dyn Engine>, CliError> {
         let program = std::env::current_exe().map_err(|source| CliError::Io {
             action: "find",
             path: "/proc/self/exe".into(),
             source,
         })?;
-        Ok(Embedded::new(program))
+        match self.settings.engine()? {
+            EngineChoice::Embedded => Ok(Box::new(Embedded::new(program))),
+            EngineChoice::Docker => Ok(Box::new(Docker::find(program, &self.settings.daemons()?)?)),
+            EngineChoice::Auto => Ok(self.automatic(program)),
+        }
+    }
+
+    /// Docker where a daemon of this machine answers. A daemon elsewhere sees none of our files and has
+    /// to be asked for, and a setting that names none must not stop who never wanted one.
+    fn automatic(&self, program: PathBuf) -> Box<dyn Engine> {
+        let mut places = self.settings.daemons().unwrap_or_default();
+        places.retain(|place| matches!(place.address, DaemonAddress::Socket(_)));
+        match Docker::find(program.clone(), &places) {
+            Ok(docker) => Box::new(docker),
+            Err(error) => {
+                tracing::debug!(%error, "the embedded engine is used");
+                Box::new(Embedded::new(program))
+            }
+        }
     }
 
     /// A builder over this context's parts.
     pub fn builder<'a>(
         &'a self,
         store: &'a Store,
-        engine: &'a Embedded,
+        engine: &'a dyn Engine,
         folder: &Path,
         recipe: Option<&Recipe>,
     ) -> Builder<'a> {

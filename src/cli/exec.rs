@@ -10,7 +10,7 @@ use clap::Args;
 use super::context::Context;
 use super::error::CliError;
 use super::{output, reference};
-use crate::engine::{Engine, Exit, Job, Mount};
+use crate::engine::{Exit, Job, Mount};
 use crate::lock::Lock;
 
 /// Run one command in a sealed image

@@ -81,6 +81,10 @@ struct Global {
     /// Debian security archive [default: as apt is set up]
     #[arg(long, global = true, value_name = "URL", help_heading = "Locations")]
     debian_security_mirror: Vec<String>,
+    /// What jobs run in: `auto` (a Docker daemon of this machine if one answers, else embedded),
+    /// `docker` or `embedded` [default: $REPRO_ENGINE, `engine` in the settings, `auto`]
+    #[arg(long, global = true, value_name = "ENGINE", help_heading = "Global options")]
+    engine: Option<String>,
     /// Ask nothing from a network
     #[arg(long, global = true, help_heading = "Global options")]
     offline: bool,
@@ -132,6 +136,7 @@ impl Global {
             debian_mirror: self.debian_mirror.clone(),
             debian_security_mirror: self.debian_security_mirror.clone(),
             offline: self.offline,
+            engine: self.engine.clone(),
             ..settings::Options::default()
         }
     }

@@ -13,7 +13,7 @@ use super::reference::{self, Reference};
 use super::{build, output, watch};
 use crate::bench::{self, Host, Options, PlannedCase, ProfileFile, RunSummary, Setting, Setup};
 use crate::digest::Digest;
-use crate::engine::{Engine, Mount, embedded};
+use crate::engine::{Engine, Mount};
 use crate::fetch;
 use crate::image::Image;
 use crate::lock::Lock;
@@ -78,14 +78,14 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliErro
     if arguments.dry_run {
         return dry_run(context, &store, &subject.lock, &planned);
     }
+    let engine = context.engine()?;
     // Where this machine can run none of the cases, nothing is downloaded, built or hashed to say so.
     let idle = planned.iter().all(|case| case.lacks.is_some());
     let image = if idle {
         unbuilt(&subject.lock)
     } else {
-        embedded::check_user()?;
-        let engine = context.engine()?;
-        let builder = context.builder(&store, &engine, &subject.folder, Some(&subject.recipe));
+        engine.check()?;
+        let builder = context.builder(&store, &*engine, &subject.folder, Some(&subject.recipe));
         let built = builder.build(&subject.lock)?;
         build::seal_lock(context, &subject.lock, &built)?;
         subject.lock = built.lock;
@@ -94,7 +94,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliErro
     let files = profile_files(&store, &subject, &arguments.profile)?;
     let data = request.data(context, &store, &subject, !idle)?;
     let setup = request.setup(&subject, &image, &files, &data);
-    measure(context, &store, &setup, arguments)
+    measure(context, &store, &*engine, &setup, arguments)
 }
 
 /// What the user asks for, on what machine.
@@ -209,6 +209,7 @@ fn profile_files(
 fn measure(
     context: &Context,
     store: &Store,
+    engine: &dyn Engine,
     setup: &Setup,
     arguments: &Arguments,
 ) -> Result<ExitCode, CliError> {
@@ -217,8 +218,6 @@ fn measure(
         keep_going: arguments.keep_going,
         strict: arguments.strict,
     };
-    let engine = context.engine()?;
-    let engine: &dyn Engine = &engine;
     let mut watch = watch::Watch::new(&context.display);
     let summary = bench::run(engine, store, setup, &options, &context.stop, &mut |event| {
         watch.tell(&event);

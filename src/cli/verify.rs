@@ -36,8 +36,8 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliErro
         }
     };
     let engine = context.engine()?;
-    context.builder(&store, &engine, &folder, None).fetch(&lock)?;
-    let verdict = second_build(context, &store, &lock, &folder)?;
+    context.builder(&store, &*engine, &folder, None).fetch(&lock)?;
+    let verdict = second_build(context, &store, &lock, &folder, engine.name())?;
     show(context, &lock, &verdict);
     Ok(match verdict {
         Verdict::Good(_) => ExitCode::SUCCESS,
@@ -51,6 +51,7 @@ fn second_build(
     store: &Store,
     lock: &Lock,
     folder: &Path,
+    engine: &str,
 ) -> Result<Verdict, CliError> {
     let elsewhere = store.scratch("verify")?;
     let lock_path = elsewhere.join("stripped.lock");
@@ -63,7 +64,7 @@ fn second_build(
         source,
     })?;
     let output = Command::new(program)
-        .args(["--offline", "--quiet", "__rebuild"])
+        .args(["--offline", "--quiet", "--engine", engine, "__rebuild"])
         .args([lock_path.as_os_str(), folder.as_os_str(), store.root().as_os_str()])
         .current_dir(&elsewhere)
         .env("REPRO_HOME", elsewhere.join("store"))

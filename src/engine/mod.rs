@@ -123,6 +123,11 @@ pub trait Engine {
     /// Its name in records: `embedded`, `docker`, `fake`.
     fn name(&self) -> &'static str;
 
+    /// Whether it may run jobs at all; asked before anything is downloaded for one.
+    fn check(&self) -> Result<(), EngineError> {
+        Ok(())
+    }
+
     /// Runs `job` in `image` until it ends, times out or is asked to stop.
     ///
     /// Standard output and standard error come to `output` as one stream, in the order

@@ -47,15 +47,14 @@ impl Embedded {
     }
 }
 
-/// Whether this process may run jobs at all; asked before anything is downloaded for one.
-pub fn check_user() -> Result<(), EngineError> {
-    let uid = rustix::process::geteuid();
-    if uid.is_root() { Ok(()) } else { Err(EngineError::NotRoot { uid: uid.as_raw() }) }
-}
-
 impl Engine for Embedded {
     fn name(&self) -> &'static str {
         "embedded"
+    }
+
+    fn check(&self) -> Result<(), EngineError> {
+        let uid = rustix::process::geteuid();
+        if uid.is_root() { Ok(()) } else { Err(EngineError::NotRoot { uid: uid.as_raw() }) }
     }
 
     fn run(
@@ -66,7 +65,7 @@ impl Engine for Embedded {
         output: &mut dyn FnMut(&[u8]),
         stop: &Stop,
     ) -> Result<Outcome, EngineError> {
-        check_user()?;
+        self.check()?;
         sealed::check(job)?;
         let layers = unpacked_layers(store, image)?;
         if stop.is_requested() {
