@@ -41,6 +41,7 @@ pub(super) fn record(
         profile: profile(setup),
         data: data(setup),
         deviations: planned.case.deviations.clone(),
+        not_taken_over: setup.recipe.guide.docker.not_taken_over(),
         variables: planned.case.variables.clone(),
         job: job(&planned.job),
         engine: engine.to_owned(),

@@ -69,6 +69,9 @@ pub struct RunRecord {
     pub data: Vec<DataRecord>,
     /// What a user set otherwise than the recipe.
     pub deviations: Vec<Deviation>,
+    /// What the guide's own container start does and a sealed run does not (`--net=host`).
+    #[serde(default)]
+    pub not_taken_over: Vec<String>,
     /// What templates and formulas could name.
     pub variables: Variables,
     /// What was run.

@@ -47,7 +47,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliErro
         return dry_run(context, &store, &lock);
     }
     let engine = context.engine()?;
-    let builder = context.builder(&store, &engine, &folder, recipe.as_ref());
+    let builder = context.builder(&store, &*engine, &folder, recipe.as_ref());
     if arguments.fetch_only {
         builder.fetch(&lock)?;
         return Ok(ExitCode::SUCCESS);
@@ -61,7 +61,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliErro
 /// Builds what a command is about, so that it can run; completes the project's lock if it has no seal yet.
 pub fn ensure(context: &Context, store: &Store, subject: &Subject) -> Result<Built, CliError> {
     let engine = context.engine()?;
-    let builder = context.builder(store, &engine, &subject.folder, Some(&subject.recipe));
+    let builder = context.builder(store, &*engine, &subject.folder, Some(&subject.recipe));
     let built = builder.build(&subject.lock)?;
     builder.fetch_layers(&built.lock)?;
     if subject.is_of_project {

@@ -8,13 +8,14 @@ use super::Global;
 use super::error::CliError;
 use super::progress::Display;
 use crate::build::Builder;
-use crate::engine::Stop;
+use crate::engine::docker::Docker;
 use crate::engine::embedded::{self, Embedded};
+use crate::engine::{Engine, Stop};
 use crate::image::Image;
 use crate::lock::Lock;
 use crate::recipe::Recipe;
 use crate::registry;
-use crate::settings::Settings;
+use crate::settings::{DaemonAddress, EngineChoice, Settings};
 use crate::store::{Store, write_whole};
 
 /// What a command works with; the store is opened only by commands that use it.
@@ -97,17 +98,39 @@ impl Context {
     }
 
     /// The engine that jobs run in.
-    pub fn engine(&self) -> Result<Embedded, CliError> {
+    pub fn engine(&self) -> Result<Box<dyn Engine>, CliError> {
         let program = std::env::current_exe().map_err(|source| CliError::Io {
             action: "find",
             path: "/proc/self/exe".into(),
             source,
         })?;
+        match self.settings.engine()? {
+            EngineChoice::Embedded => Ok(Box::new(self.embedded(program))),
+            EngineChoice::Docker => Ok(Box::new(Docker::find(program, &self.settings.daemons()?)?)),
+            EngineChoice::Auto => Ok(self.automatic(program)),
+        }
+    }
+
+    /// Docker where a daemon of this machine answers. A daemon elsewhere sees none of our files and has
+    /// to be asked for, and a setting that names none must not stop who never wanted one.
+    fn automatic(&self, program: PathBuf) -> Box<dyn Engine> {
+        let mut places = self.settings.daemons().unwrap_or_default();
+        places.retain(|place| matches!(place.address, DaemonAddress::Socket(_)));
+        match Docker::find(program.clone(), &places) {
+            Ok(docker) => Box::new(docker),
+            Err(error) => {
+                tracing::debug!(%error, "the embedded engine is used");
+                Box::new(self.embedded(program))
+            }
+        }
+    }
+
+    fn embedded(&self, program: PathBuf) -> Embedded {
         let engine = Embedded::new(program);
-        Ok(match self.settings.cdi_folders() {
+        match self.settings.cdi_folders() {
             Some(folders) => engine.with_cdi_folders(folders),
             None => engine,
-        })
+        }
     }
 
     /// Brings the layers of the image's base that nobody needed before.
@@ -125,7 +148,7 @@ impl Context {
     pub fn builder<'a>(
         &'a self,
         store: &'a Store,
-        engine: &'a Embedded,
+        engine: &'a dyn Engine,
         folder: &Path,
         recipe: Option<&Recipe>,
     ) -> Builder<'a> {

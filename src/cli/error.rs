@@ -360,6 +360,20 @@ fn build_hint(error: &BuildError) -> Option<String> {
 fn engine_hint(error: &EngineError) -> Option<String> {
     match error {
         EngineError::Store(error) => store_hint(error),
+        EngineError::NoDaemon { .. } => Some(
+            "start one, name it by `DOCKER_HOST`, or use `--engine embedded`, which needs none"
+                .to_owned(),
+        ),
+        EngineError::Unseen { .. } => Some(
+            "run `repro` on the daemon's machine, or use `--engine embedded`".to_owned(),
+        ),
+        EngineError::Daemon { reason, .. } if reason.contains("capabilities: [[gpu") => Some(
+            "the daemon needs NVIDIA's container toolkit to hand out GPUs; `--engine embedded` needs only the driver"
+                .to_owned(),
+        ),
+        EngineError::Daemon { .. } | EngineError::NotTransferred { .. } => {
+            Some("`--engine embedded` runs the same image without a daemon".to_owned())
+        }
         _ => None,
     }
 }
@@ -502,9 +516,11 @@ fn engine_code(error: &EngineError) -> u8 {
     match error {
         EngineError::Store(error) => store_code(error),
         EngineError::Job { .. } | EngineError::Mount { .. } => INPUT,
-        EngineError::Stream { .. } | EngineError::Unpack { .. } | EngineError::Differs { .. } => {
-            CONTENT
-        }
+        EngineError::Stream { .. }
+        | EngineError::Unpack { .. }
+        | EngineError::Differs { .. }
+        | EngineError::OtherLayers { .. } => CONTENT,
+        EngineError::Image(error) => image_code(error),
         _ => NOT_THERE,
     }
 }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::context::Context;
 use super::error::CliError;
 use super::{output, reference};
-use crate::engine::{Engine, Exit, Job, Mount, Outcome};
+use crate::engine::{Exit, Job, Mount, Outcome};
 use crate::image::Image;
 use crate::lock::Lock;
 

@@ -78,7 +78,7 @@ fn build(context: &Context, store: &Store, name: &str, target: &Target) -> Resul
     let lock = super::build::current_lock(context, name)?;
     let recipe = context.recipe(name)?;
     let engine = context.engine()?;
-    let builder = context.builder(store, &engine, &context.images()?, Some(&recipe));
+    let builder = context.builder(store, &*engine, &context.images()?, Some(&recipe));
     builder.fetch_layers(&lock)?;
     let built = builder.build_streaming(&lock, |image| write(context, store, image, target))?;
     super::build::seal_lock(context, &lock, &built)?;

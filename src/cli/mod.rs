@@ -93,6 +93,10 @@ struct Global {
     /// A folder or URL that `repro mirror` filled; looked at before anything else
     #[arg(long, global = true, value_name = "DIR|URL", help_heading = "Locations")]
     mirror: Vec<String>,
+    /// What jobs run in: `auto` (a Docker daemon of this machine if one answers, else embedded),
+    /// `docker` or `embedded` [default: $REPRO_ENGINE, `engine` in the settings, `auto`]
+    #[arg(long, global = true, value_name = "ENGINE", help_heading = "Global options")]
+    engine: Option<String>,
     /// Ask nothing from a network
     #[arg(long, global = true, help_heading = "Global options")]
     offline: bool,
@@ -161,6 +165,7 @@ impl Global {
             debian_security_mirror: self.debian_security_mirror.clone(),
             mirror: self.mirror.clone(),
             offline: self.offline,
+            engine: self.engine.clone(),
             ..settings::Options::default()
         }
     }

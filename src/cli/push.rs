@@ -63,7 +63,7 @@ fn build(
     let lock = super::build::current_lock(context, name)?;
     let recipe = context.recipe(name)?;
     let engine = context.engine()?;
-    let builder = context.builder(store, &engine, &context.images()?, Some(&recipe));
+    let builder = context.builder(store, &*engine, &context.images()?, Some(&recipe));
     builder.fetch_layers(&lock)?;
     let mut done = None;
     let built = builder.build_streaming(&lock, |image| {

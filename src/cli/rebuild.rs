@@ -42,7 +42,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliErro
     let store = context.store()?;
     let from = Store::open(&arguments.from)?;
     let engine = context.engine()?;
-    let builder = context.builder(&store, &engine, &arguments.folder, None);
+    let builder = context.builder(&store, &*engine, &arguments.folder, None);
     output::json(&build::rebuild(&builder, &from, &lock)?);
     Ok(ExitCode::SUCCESS)
 }

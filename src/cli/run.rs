@@ -74,6 +74,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliErro
     if arguments.dry_run {
         return dry_run(context, &store, &subject.lock, &planned);
     }
+    let engine = context.engine()?;
     // Where this machine can run none of the cases, nothing is downloaded, built or hashed to say so.
     let idle = planned.iter().all(|case| case.lacks.is_some());
     let image = if idle {
@@ -86,7 +87,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliErro
     let files = profile_files(&store, &subject, &arguments.profile)?;
     let data = request.data(context, &store, &subject, !idle)?;
     let setup = request.setup(&subject, &image, &files, &data);
-    measure(context, &store, &setup, arguments)
+    measure(context, &store, &*engine, &setup, arguments)
 }
 
 /// What the user asks for, on what machine.
@@ -177,6 +178,7 @@ fn profile_files(
 fn measure(
     context: &Context,
     store: &Store,
+    engine: &dyn Engine,
     setup: &Setup,
     arguments: &Arguments,
 ) -> Result<ExitCode, CliError> {
@@ -186,8 +188,6 @@ fn measure(
         strict: arguments.strict,
         resume: arguments.resume.clone(),
     };
-    let engine = context.engine()?;
-    let engine: &dyn Engine = &engine;
     let mut watch = watch::Watch::new(&context.display);
     let summary = bench::run(engine, store, setup, &options, &context.stop, &mut |event| {
         watch.tell(&event);

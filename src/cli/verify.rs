@@ -37,10 +37,10 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliErro
         }
     };
     let engine = context.engine()?;
-    let fetched = context.builder(&store, &engine, &folder, None).fetch(&lock);
+    let fetched = context.builder(&store, &*engine, &folder, None).fetch(&lock);
     let (verdict, code) = match fetched {
         Ok(()) => {
-            let verdict = second_build(context, &store, &lock, &folder)?;
+            let verdict = second_build(context, &store, &lock, &folder, engine.name())?;
             let is_good = matches!(verdict, Verdict::Good(_));
             (verdict, if is_good { ExitCode::SUCCESS } else { ExitCode::from(3) })
         }
@@ -60,6 +60,7 @@ fn second_build(
     store: &Store,
     lock: &Lock,
     folder: &Path,
+    engine: &str,
 ) -> Result<Verdict, CliError> {
     let elsewhere = store.scratch("verify")?;
     let lock_path = elsewhere.join("stripped.lock");
@@ -72,7 +73,7 @@ fn second_build(
         source,
     })?;
     let output = Command::new(program)
-        .args(["--offline", "--quiet", "__rebuild"])
+        .args(["--offline", "--quiet", "--engine", engine, "__rebuild"])
         .args([lock_path.as_os_str(), folder.as_os_str(), store.root().as_os_str()])
         .current_dir(&elsewhere)
         .env("REPRO_HOME", elsewhere.join("store"))

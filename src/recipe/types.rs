@@ -45,6 +45,34 @@ pub struct Guide {
     pub commit: String,
     /// Path inside the repository.
     pub path: String,
+    /// How it starts its container.
+    #[serde(default, skip_serializing_if = "GuideDocker::is_empty")]
+    pub docker: GuideDocker,
+}
+
+/// The guide's own `docker run`; a sealed run is the same for every guide.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct GuideDocker {
+    /// Its options, each as one word: `--net=host`, `-it`.
+    pub options: Vec<String>,
+}
+
+/// Options whose purpose a sealed run serves: the recipe and the command line say how.
+const TAKEN_OVER: [&str; 7] =
+    ["--gpus", "--name", "--rm", "--runtime", "--shm-size", "--volume", "--workdir"];
+
+impl GuideDocker {
+    fn is_empty(&self) -> bool {
+        self.options.is_empty()
+    }
+
+    /// What the guide does and a sealed run does not, in the guide's order.
+    pub fn not_taken_over(&self) -> Vec<String> {
+        let name = |option: &str| option.split('=').next().unwrap_or_default().to_owned();
+        let left_out = |option: &&String| !TAKEN_OVER.contains(&name(option).as_str());
+        self.options.iter().filter(left_out).cloned().collect()
+    }
 }
 
 /// The half of a recipe that decides bytes.

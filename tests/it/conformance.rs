@@ -4,6 +4,7 @@
 //! `tests/probe.c`, and a second layer over it.
 
 mod killed;
+mod killed_docker;
 pub mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,7 +18,7 @@ use std::time::Duration;
 use repro::engine::{EngineError, Exit, Failure, HOST_NAME, Job, Mount, Stop};
 use repro::store::is_root;
 
-use world::{SHM_SIZE, World, embedded};
+use world::{SHM_SIZE, World, docker, embedded};
 
 /// The value of a line `key:<white space>value`.
 fn field<'a>(text: &'a str, key: &str) -> &'a str {
@@ -73,9 +74,11 @@ fn the_root_is_read_only(world: &World) {
 
 fn writable_folders_begin_as_in_the_image_and_are_forgotten(world: &World) {
     let script = "cat /space/prefilled && echo changed > /space/prefilled && mkdir -p /space/a/b \
-        && echo x > /tmp/x && stat -c %a /tmp && df /space | tail -1 | cut -c 1-7";
+        && echo x > /tmp/x && stat -c %a /tmp && df /space | tail -1 | cut -c 1-5";
     for _ in 0..2 {
-        assert_eq!(world.run(script).good(), "from the image\n1777\noverlay\n");
+        let text = world.run(script).good();
+        let place = text.strip_prefix("from the image\n1777\n");
+        assert!(place.is_some_and(|place| place != "tmpfs\n"), "{text}");
     }
     let session = world.store.root().join("tmp").join(world.store.session().unwrap());
     let names = fs::read_dir(session).unwrap().map(|entry| entry.unwrap().file_name());
@@ -99,9 +102,11 @@ fn there_are_no_capabilities_and_no_new_privileges(world: &World) {
     assert_eq!(field(&text, "Umask"), "0022");
     assert_eq!(field(&text, "Uid"), "0\t0\t0\t0");
     assert_eq!(field(&text, "Gid"), "0\t0\t0\t0");
-    // An ordinary user cannot leave a group; the job sees its user's as root's or nobody's.
+    // Docker repeats the user's own group. An ordinary user cannot leave a group; the job sees its
+    // user's as root's or nobody's.
     let groups: BTreeSet<_> = field(&text, "Groups").split_whitespace().collect();
-    assert!(groups.is_empty() || !is_root() && groups.is_subset(&["0", "65534"].into()), "{text}");
+    let known = if is_root() { BTreeSet::from(["0"]) } else { BTreeSet::from(["0", "65534"]) };
+    assert!(groups.is_subset(&known), "{text}");
 }
 
 fn the_filter_refuses_what_needs_no_capability(world: &World) {
@@ -174,14 +179,19 @@ fn nothing_of_this_process_is_inherited(world: &World) {
     let text = world.run(&format!("({script}) 2>&1")).good();
     assert!(text.starts_with(&"hidden\n".repeat(5)), "{text}");
     assert!(text.contains("Permission denied"), "{text}");
-    assert!(text.ends_with("/space\nrepro __job "), "{text}");
+    let command = text.rsplit_once("/space\n").unwrap().1;
+    assert!(
+        command.contains("repro __") && !command.contains(env!("CARGO_MANIFEST_DIR")),
+        "{text}"
+    );
 }
 
 fn no_process_of_the_machine_is_visible(world: &World) {
     let text = world.run("ls -d /proc/[0-9]*; echo $$").good();
     let pids: Vec<_> = text.lines().collect();
     assert!(pids.len() <= 4, "{text}");
-    assert_eq!(pids.last(), Some(&"2"), "{text}");
+    // Docker's own start takes numbers before the job does.
+    assert!(pids.last().unwrap().parse::<u32>().unwrap() < 20, "{text}");
 }
 
 fn limits_are_the_same_everywhere(world: &World) {
@@ -191,7 +201,7 @@ fn limits_are_the_same_everywhere(world: &World) {
 
 fn the_usual_devices_are_there(world: &World) {
     let script = "head -c 3 /dev/zero | wc -c; echo x > /dev/null; test -r /dev/urandom; \
-        ls /dev | tr '\\n' ' '; ls -l /dev/fd | grep -o '/proc.*'; test -c /dev/pts/ptmx; mknod /space/n c 1 3 2>&1; true";
+        ls /dev | grep -v -x -e core -e mqueue | tr '\\n' ' '; ls -l /dev/fd | grep -o '/proc.*'; test -c /dev/pts/ptmx; mknod /space/n c 1 3 2>&1; true";
     let text = world.run(script).good();
     assert!(text.starts_with("3\n"), "{text}");
     let devices = "fd full null ptmx pts random shm stderr stdin stdout tty urandom zero ";
@@ -331,12 +341,17 @@ fn two_jobs_run_at_once(world: &World) {
     });
 }
 
+/// Every behaviour once for each engine. `core` and `mqueue` are devices that Docker adds.
 macro_rules! conformance {
-    ($engine:ident: $($behaviour:ident,)+) => {
+    ($($behaviour:ident,)+) => {
+        conformance! { embedded "needs root, a static busybox and a C compiler; .ci/run runs it": $($behaviour,)+ }
+        conformance! { docker "needs a Docker daemon, a static busybox and a C compiler; .ci/run runs it": $($behaviour,)+ }
+    };
+    ($engine:ident $needs:literal: $($behaviour:ident,)+) => {
         mod $engine {
             $(
                 #[test]
-                #[ignore = "needs root, a static busybox and a C compiler; .ci/run runs it"]
+                #[ignore = $needs]
                 fn $behaviour() {
                     super::$behaviour(&super::World::new(super::$engine()));
                 }
@@ -345,7 +360,7 @@ macro_rules! conformance {
     };
 }
 
-conformance! { embedded:
+conformance! {
     the_layers_are_stacked_in_order,
     the_only_network_is_a_loopback_that_is_up,
     the_host_has_a_fixed_name_that_resolves,

@@ -41,6 +41,8 @@ use daemon::{Daemon, is_missing};
 use follow::Streams;
 use parts::Parts;
 
+pub use transfer::{Sent, Transfer};
+
 /// The engine that asks a daemon.
 #[derive(Debug)]
 pub struct Docker {
@@ -85,6 +87,22 @@ impl Docker {
     /// The daemon that is used.
     pub fn address(&self) -> &DaemonAddress {
         &self.address
+    }
+
+    /// Brings an image to the daemon; nothing travels that is there.
+    pub fn send(&self, store: &Store, image: &Image) -> Result<Transfer, EngineError> {
+        runtime()?.block_on(async {
+            let daemon = Daemon::connect(&self.address).await?;
+            transfer::ensure(&daemon, store, image).await
+        })
+    }
+
+    /// Names of the containers that jobs of this store have at the daemon, running or not.
+    pub fn containers(&self, store: &Store) -> Result<Vec<String>, EngineError> {
+        runtime()?.block_on(async {
+            let daemon = Daemon::connect(&self.address).await?;
+            containers(&daemon, store).await
+        })
     }
 
     fn parts(&self) -> Result<&Parts, EngineError> {
@@ -143,7 +161,7 @@ impl Run<'_> {
     ) -> Result<Outcome, EngineError> {
         self.refuse_submounts(daemon)?;
         let image = tokio::select! {
-            image = transfer::ensure(daemon, self.store, self.image) => image?,
+            transfer = transfer::ensure(daemon, self.store, self.image) => transfer?.id,
             () = asked(self.stop) => return Ok(never_started()),
         };
         if self.stop.is_requested() {
@@ -290,17 +308,24 @@ async fn remove(daemon: &Daemon, name: &str) {
     }
 }
 
+async fn containers(daemon: &Daemon, store: &Store) -> Result<Vec<String>, EngineError> {
+    let prefix = cgroup::prefix(store.root());
+    let options = ListContainersOptionsBuilder::new().all(true).build();
+    let listed = daemon.client.list_containers(Some(options)).await;
+    let listed = listed.map_err(daemon.failed("list the containers"))?;
+    let names = listed.into_iter().flat_map(|container| container.names.unwrap_or_default());
+    let names = names.map(|name| name.trim_start_matches('/').to_owned());
+    Ok(names.filter(|name| name.starts_with(&prefix)).collect())
+}
+
 /// Removes the containers that killed processes of this store left behind.
 async fn sweep(daemon: &Daemon, store: &Store) {
     let prefix = cgroup::prefix(store.root());
-    let options = ListContainersOptionsBuilder::new().all(true).build();
-    let Ok(containers) = daemon.client.list_containers(Some(options)).await else { return };
-    for name in containers.into_iter().flat_map(|container| container.names.unwrap_or_default()) {
-        let name = name.trim_start_matches('/');
-        let Some(rest) = name.strip_prefix(&prefix) else { continue };
-        let session = rest.split('.').next().unwrap_or_default();
+    // Whether the daemon can be asked at all shows in a moment.
+    for name in containers(daemon, store).await.unwrap_or_default() {
+        let session = name[prefix.len()..].split('.').next().unwrap_or_default();
         if !store.session_is_live(session) {
-            remove(daemon, name).await;
+            remove(daemon, &name).await;
         }
     }
 }

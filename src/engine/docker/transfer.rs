@@ -5,6 +5,7 @@
 //! an archive has no digest of its own there, so what arrived is compared: configuration
 //! and diff IDs. Either way the image runs by its ID, never by a name.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::ops::ControlFlow;
 use std::thread;
@@ -32,19 +33,39 @@ const WAITING: usize = 16;
 /// Bytes of an archive sent at once.
 const PIECE: usize = 1 << 20;
 
-/// Makes sure that the daemon has `image`; returns the ID to run it by.
+/// How an image came to a daemon.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transfer {
+    /// The ID that the daemon runs it by.
+    pub id: String,
+    /// What was sent for it.
+    pub sent: Sent,
+}
+
+/// What a daemon was sent of an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sent {
+    /// Nothing: it had the image.
+    Nothing,
+    /// It pulled from our loopback: bytes of each blob and manifest.
+    Pulled(BTreeMap<Digest, u64>),
+    /// The whole image as an archive, because it could not pull.
+    Archive,
+}
+
+/// Makes sure that the daemon has `image`.
 pub(super) async fn ensure(
     daemon: &Daemon,
     store: &Store,
     image: &Image,
-) -> Result<String, EngineError> {
+) -> Result<Transfer, EngineError> {
     let sealed = Sealed::of(store, image)?;
     if let Some(id) = sealed.find(daemon).await? {
-        return Ok(id);
+        return Ok(Transfer { id, sent: Sent::Nothing });
     }
     let not_pulled = match sealed.pull(daemon, store, image).await {
-        Ok(()) => match sealed.find(daemon).await? {
-            Some(id) => return Ok(id),
+        Ok(served) => match sealed.find(daemon).await? {
+            Some(id) => return Ok(Transfer { id, sent: Sent::Pulled(served) }),
             None => "what it pulled is not there".to_owned(),
         },
         Err(reason) => reason,
@@ -52,6 +73,7 @@ pub(super) async fn ensure(
     tracing::debug!(%not_pulled, "the daemon gets an archive instead");
     let loaded = sealed.load(daemon, store, image).await;
     let found = sealed.find(daemon).await?;
+    let found = found.map(|id| Transfer { id, sent: Sent::Archive });
     found.ok_or_else(|| EngineError::NotTransferred {
         image: image.name.clone(),
         seal: image.seal,
@@ -113,23 +135,26 @@ impl Sealed {
         })
     }
 
-    async fn pull(&self, daemon: &Daemon, store: &Store, image: &Image) -> Result<(), String> {
-        let server = Server::start(store, std::slice::from_ref(image));
-        let server = server.map_err(|error| error.to_string())?;
-        let reference = server.reference(image);
+    async fn pull(
+        &self,
+        daemon: &Daemon,
+        store: &Store,
+        image: &Image,
+    ) -> Result<BTreeMap<Digest, u64>, String> {
+        let server = Apart::start(store, image)?;
+        let reference = server.0.as_ref().map_or(String::new(), |server| server.reference(image));
         let options = CreateImageOptionsBuilder::new().from_image(&reference).build();
         let mut progress = daemon.client.create_image(Some(options), None, None);
         while let Some(step) = progress.next().await {
             step.map_err(|error| words(&error))?;
         }
-        tracing::debug!(served = ?server.served(), "the daemon pulled from the loopback");
         // The port is free again in a moment: a name that no prune removes takes its place.
         self.name(daemon, &reference).await.map_err(|error| words(&error))?;
         let keep = RemoveImageOptionsBuilder::new().noprune(true).build();
         if let Err(error) = daemon.client.remove_image(&reference, Some(keep), None).await {
             tracing::debug!(%error, "the loopback's name stays at the daemon");
         }
-        Ok(())
+        Ok(server.0.as_ref().map_or(BTreeMap::new(), Server::served))
     }
 
     async fn name(&self, daemon: &Daemon, reference: &str) -> Result<(), Error> {
@@ -168,6 +193,26 @@ impl Sealed {
         drop(progress);
         let written = writer.join().unwrap_or_else(|_| Err("the archive broke off".to_owned()));
         loaded.and(written)
+    }
+}
+
+/// A server that is started and ended on threads of their own: it has a runtime, and none may
+/// begin or end inside another one.
+struct Apart(Option<Server>);
+
+impl Apart {
+    fn start(store: &Store, image: &Image) -> Result<Self, String> {
+        let start = || Server::start(store, std::slice::from_ref(image));
+        let started = thread::scope(|scope| scope.spawn(start).join());
+        let started = started.map_err(|_| "the loopback registry broke off".to_owned())?;
+        started.map(|server| Self(Some(server))).map_err(|error| chain(&error))
+    }
+}
+
+impl Drop for Apart {
+    fn drop(&mut self) {
+        let server = self.0.take();
+        thread::scope(|scope| drop(scope.spawn(move || drop(server))));
     }
 }
 

@@ -117,6 +117,13 @@ fn a_failed_or_damaged_record_is_nothing_to_compare_with() {
 }
 
 #[test]
+fn what_the_guide_does_to_its_container_and_we_do_not_is_listed() {
+    let record = run(&fastscnn(), &good_log());
+    assert_eq!(record.not_taken_over, ["--net=host", "--privileged", "-it"]);
+    assert!(record.deviations.is_empty());
+}
+
+#[test]
 fn published_figures_stand_only_beside_the_guides_own_runs() {
     let mut bench = Bench::of(recipe("seg"), "full").cases(&["fastscnn/sp"]);
     bench.host.gpus = vec!["V100".to_owned()];

@@ -17,7 +17,7 @@ use super::world::{World, embedded};
 /// Tells the killed process's store to the test binary started again.
 const STORE_VARIABLE: &str = "REPRO_TEST_STORE";
 
-fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
+pub fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
     let start = Instant::now();
     while !done() {
         assert!(start.elapsed() < Duration::from_secs(30), "still waiting: {what}");
@@ -76,7 +76,7 @@ fn nothing_is_left_when_repro_is_killed() {
 }
 
 /// Processes of the machine that run the killed test's last command.
-fn sleepers() -> Vec<PathBuf> {
+pub fn sleepers() -> Vec<PathBuf> {
     let processes = fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap().path());
     let sleeps =
         |path: &PathBuf| fs::read(path.join("cmdline")).is_ok_and(|it| it == b"sleep\x00987654\0");

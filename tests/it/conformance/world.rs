@@ -8,10 +8,12 @@ use std::process::Command;
 use std::time::Duration;
 
 use repro::digest::Digest;
+use repro::engine::docker::Docker;
 use repro::engine::embedded::Embedded;
 use repro::engine::{Engine, EngineError, Exit, Job, Outcome, Stop};
-use repro::image::{Content, Image, ImageLayer};
+use repro::image::{Configuration, Content, Image, ImageLayer};
 use repro::layer::{self, Directories, FileInput, LayerPlan};
+use repro::settings::{Options, Settings};
 use repro::store::Store;
 
 pub const SHM_SIZE: u64 = 48 << 20;
@@ -47,6 +49,18 @@ impl Run {
 
 pub fn embedded() -> Box<dyn Engine + Sync> {
     Box::new(Embedded::new(env!("CARGO_BIN_EXE_repro").into()))
+}
+
+/// The daemon that answers where Docker's own settings say.
+pub fn docker() -> Box<dyn Engine + Sync> {
+    Box::new(find_docker())
+}
+
+pub fn find_docker() -> Docker {
+    let settings = Settings::load(Options::default()).unwrap();
+    let places = settings.daemons().unwrap();
+    let found = Docker::find(env!("CARGO_BIN_EXE_repro").into(), &places);
+    found.unwrap_or_else(|error| panic!("{error}"))
 }
 
 impl World {
@@ -100,14 +114,39 @@ fn image(store: &Store) -> Image {
     let lower = layer::packages(store, &[], &links, &texts, &Directories::new()).unwrap();
     let below = lower.directories(&Directories::new());
     let upper = layer::files(store, &files(store), &below).unwrap();
-    Image {
-        name: "probe".to_owned(),
-        seal: Digest::of(b"probe"),
-        lock: Digest::of(b"lock"),
-        layers: [lower, upper].map(|plan| measured(store, plan)).into(),
+    // What an image says of a process counts for nothing: the job decides.
+    let configuration = Configuration {
+        architecture: "amd64".to_owned(),
+        env: BTreeMap::from([("FROM_IMAGE".to_owned(), "wrong".to_owned())]),
+        workdir: "/lower".to_owned(),
+        entrypoint: vec!["/bin/false".to_owned()],
+        labels: BTreeMap::new(),
+        history: Vec::new(),
+    };
+    let layers = [lower, upper].map(|plan| measured(store, plan)).into();
+    Image::save(store, "probe", Digest::of(b"lock"), &configuration, layers).unwrap()
+}
+
+/// The same layers with one more on top, which no daemon has seen yet.
+pub fn second_image(store: &Store, first: &Image, folder: &Path) -> Image {
+    let text = folder.display().to_string();
+    let file = FileInput {
+        path: "/third/file".to_owned(),
+        digest: store.put(text.as_bytes()).unwrap(),
+        executable: false,
+    };
+    let plan = layer::files(store, &[file], &Directories::new()).unwrap();
+    let mut layers = first.layers.clone();
+    layers.push(measured(store, plan));
+    let configuration = Configuration {
+        architecture: "amd64".to_owned(),
         env: BTreeMap::new(),
         workdir: "/".to_owned(),
-    }
+        entrypoint: Vec::new(),
+        labels: BTreeMap::new(),
+        history: Vec::new(),
+    };
+    Image::save(store, "second", Digest::of(b"second"), &configuration, layers).unwrap()
 }
 
 fn measured(store: &Store, plan: LayerPlan) -> ImageLayer {
