@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use seccompiler::BpfProgram;
 
+use super::filter;
 use crate::engine::Failure;
 
 /// The job's program, ready for the kernel.
@@ -109,7 +110,7 @@ fn prepare_job(programs: &[BpfProgram]) -> Result<(), Box<dyn std::error::Error>
         libc::sigprocmask(libc::SIG_SETMASK, &none, std::ptr::null_mut());
     }
     for program in programs {
-        seccompiler::apply_filter(program)?;
+        filter::install(program)?;
     }
     Ok(())
 }
