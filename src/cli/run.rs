@@ -18,6 +18,7 @@ use crate::fetch;
 use crate::image::Image;
 use crate::lock::Lock;
 use crate::recipe::Recipe;
+use crate::registry;
 use crate::report;
 use crate::store::Store;
 
@@ -260,7 +261,10 @@ fn dry_run(
         output::json(&cases);
         return Ok(ExitCode::SUCCESS);
     }
-    let missing = fetch::plan(store, &fetch::wanted(lock));
+    let mut wanted = fetch::wanted(lock);
+    wanted.extend(registry::documents(lock));
+    wanted.extend(registry::layers(lock));
+    let missing = fetch::plan(store, &wanted);
     let missing = missing.iter().filter(|item| !item.present).map(|item| item.wanted.size).sum();
     output::print(&format!("to download: {}\n", output::size(missing)));
     for case in planned {

@@ -36,7 +36,11 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliErro
         }
     };
     let engine = context.engine()?;
-    context.builder(&store, &engine, &folder, None).fetch(&lock)?;
+    let builder = context.builder(&store, &engine, &folder, None);
+    builder.fetch(&lock)?;
+    if !lock.builds.is_empty() {
+        builder.fetch_layers(&lock)?;
+    }
     let verdict = second_build(context, &store, &lock, &folder)?;
     show(context, &lock, &verdict);
     Ok(match verdict {
