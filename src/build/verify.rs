@@ -65,6 +65,11 @@ pub fn rebuild(builder: &Builder<'_>, from: &Store, lock: &Lock) -> Result<Rebui
     for (_, digest) in inputs.iter().rev().filter(|(_, digest)| !outputs.contains(digest)) {
         link(from, builder.store, digest)?;
     }
+    // Build jobs run on the base; an image without any is built from the base's documents alone.
+    let base = lock.base.iter().filter(|_| !lock.builds.is_empty());
+    for layer in base.flat_map(|base| &base.layers).filter(|layer| from.has(&layer.digest)) {
+        link(from, builder.store, &layer.digest)?;
+    }
     import_local_files(builder.store, &builder.folder, &lock)?;
     let built = builder.build(&lock)?;
     let layers = built.image.layers.into_iter();

@@ -13,6 +13,7 @@ use super::reference::{self, Reference};
 use crate::build::source_of;
 use crate::fetch::Progress;
 use crate::image::Image;
+use crate::lock::Lock;
 use crate::registry::{self, Attached, Pushed};
 use crate::store::Store;
 
@@ -39,8 +40,8 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliErro
         Reference::Recipe(name) => build(context, &store, &name, &arguments.reference)?,
         Reference::Sealed { seal, .. } => {
             let image = Image::load(&store, &seal)?;
-            context.fetch_layers(&store, &image)?;
-            let pushed = push(context, &store, &image, &arguments.reference)?;
+            let lock = reference::lock_of(&store, &seal)?;
+            let pushed = push(context, &store, &image, &lock, &arguments.reference)?;
             (image, pushed)
         }
     };
@@ -64,10 +65,9 @@ fn build(
     let recipe = context.recipe(name)?;
     let engine = context.engine()?;
     let builder = context.builder(store, &*engine, &context.images()?, Some(&recipe));
-    builder.fetch_layers(&lock)?;
     let mut done = None;
     let built = builder.build_streaming(&lock, |image| {
-        let pushed = push(context, store, image, target)?;
+        let pushed = push(context, store, image, &lock, target)?;
         if Image::load(store, &image.seal).is_err() {
             registry::prove_unsent(store, image, &pushed)?;
         }
@@ -83,11 +83,13 @@ fn push(
     context: &Context,
     store: &Store,
     image: &Image,
+    lock: &Lock,
     target: &registry::Reference,
 ) -> Result<Pushed, CliError> {
     let (settings, stop) = (&context.settings, context.stop.flag());
+    let base = registry::layers(lock);
     let progress = Uploading { display: &context.display, name: &image.name };
-    Ok(registry::push(settings, store, image, target, &progress, &stop)?)
+    Ok(registry::push(settings, store, image, &base, target, &progress, &stop)?)
 }
 
 /// Shows what is sent as what it is: the display's own words are for downloads.

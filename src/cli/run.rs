@@ -17,6 +17,7 @@ use crate::engine::{Engine, Mount};
 use crate::fetch;
 use crate::image::Image;
 use crate::lock::Lock;
+use crate::registry;
 use crate::report;
 use crate::store::Store;
 
@@ -228,7 +229,10 @@ fn dry_run(
         output::json(&cases);
         return Ok(ExitCode::SUCCESS);
     }
-    let missing = fetch::plan(store, &fetch::wanted(lock));
+    let mut wanted = fetch::wanted(lock);
+    wanted.extend(registry::documents(lock));
+    wanted.extend(registry::layers(lock));
+    let missing = fetch::plan(store, &wanted);
     let missing = missing.iter().filter(|item| !item.present).map(|item| item.wanted.size).sum();
     output::print(&format!("to download: {}\n", output::size(missing)));
     for case in planned {

@@ -37,7 +37,12 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliErro
         }
     };
     let engine = context.engine()?;
-    let fetched = context.builder(&store, &*engine, &folder, None).fetch(&lock);
+    let builder = context.builder(&store, &*engine, &folder, None);
+    // A base's bytes are needed only where something is compiled on it.
+    let fetched = builder.fetch(&lock).and_then(|()| match lock.builds.is_empty() {
+        true => Ok(()),
+        false => builder.fetch_layers(&lock),
+    });
     let (verdict, code) = match fetched {
         Ok(()) => {
             let verdict = second_build(context, &store, &lock, &folder, engine.name())?;

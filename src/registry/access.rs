@@ -188,7 +188,7 @@ fn challenge(headers: &HeaderMap) -> Option<Challenge> {
                 let found = parameters.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
                 found.map(|(_, value)| value.clone())
             };
-            if let Some(realm) = get("realm") {
+            if let Some(realm) = get("realm").filter(|realm| !realm.is_empty()) {
                 return Some(Challenge::Bearer { realm, service: get("service") });
             }
         } else if scheme.eq_ignore_ascii_case("basic") {

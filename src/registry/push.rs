@@ -18,10 +18,11 @@ use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
 use super::RegistryError;
 use super::attach::{Artifact, Attached};
 use super::client::{Action, Client, NotDone, below, blob_url, expected, manifest_url};
+use super::download::fetch_with;
 use super::reference::Reference;
 use super::upload::{self, Upload};
 use crate::digest::{Digest, Hasher};
-use crate::fetch::{Ending, Progress, Quiet, Trouble};
+use crate::fetch::{Ending, Place, Progress, Quiet, Trouble, Wanted};
 use crate::image::{self, Image, ImageLayer, MANIFEST_TYPE};
 use crate::settings::{RegistryPlace, Settings};
 use crate::store::{Store, StoreError};
@@ -54,6 +55,9 @@ enum Outcome {
 
 /// Pushes `image` to a repository, under the reference's tag if it has one.
 ///
+/// Of `base`, the layers of the image's base where they come from, only those are brought that
+/// neither the store nor the registry has.
+///
 /// # Errors
 ///
 /// [`RegistryError::Push`] with what could not be sent; what was sent stays at the registry and is
@@ -62,6 +66,7 @@ pub fn push(
     settings: &Settings,
     store: &Store,
     image: &Image,
+    base: &[Wanted],
     target: &Reference,
     progress: &dyn Progress,
     stop: &AtomicBool,
@@ -83,7 +88,8 @@ pub fn push(
     }
     let config = Digest::of(&documents.config);
     blobs.insert(config, Content::Small("configuration", documents.config.into()));
-    let pusher = Pusher { client, place, store, progress };
+    let pusher = Pusher { client, place, store, base, progress };
+    pusher.bring(image)?;
     let mut pushed =
         Pushed { reference, sent: 0, present: BTreeSet::new(), mounted: BTreeSet::new() };
     progress.begin(blobs.len(), blobs.values().map(Content::size).sum());
@@ -114,7 +120,7 @@ pub fn attach(
     let place = settings.registry(&target.host, &target.repository)?;
     let size = store.size_of(seal).unwrap_or(0);
     let Artifact { blobs, manifest } = Artifact::new(seal, size, attached);
-    let pusher = Pusher { client, place, store, progress: &Quiet };
+    let pusher = Pusher { client, place, store, base: &[], progress: &Quiet };
     for bytes in blobs {
         pusher.blob(&Digest::of(&bytes), &Content::Small("the image's source", bytes.into()))?;
     }
@@ -172,10 +178,41 @@ struct Pusher<'a> {
     client: Client<'a>,
     place: RegistryPlace,
     store: &'a Store,
+    base: &'a [Wanted],
     progress: &'a dyn Progress,
 }
 
 impl Pusher<'_> {
+    /// Brings the layers of the base that have to be sent and are not in the store.
+    fn bring(&self, image: &Image) -> Result<(), RegistryError> {
+        let mut needed = Vec::new();
+        for layer in image.layers.iter().filter(|layer| !layer.is_present(self.store)) {
+            let digest = &layer.digest;
+            let is_there =
+                self.client.persist(|| Ok(self.has(digest)? || self.begin(digest)?.is_none()));
+            if !is_there.map_err(|not_done| self.failed(&layer.origin, not_done))? {
+                needed.extend(self.base.iter().find(|wanted| wanted.digest == *digest).cloned());
+            }
+        }
+        fetch_with(&self.client, self.store, &needed, self.progress)?;
+        Ok(())
+    }
+
+    /// A repository of the same registry that is known to have a blob: one that it was pushed to, or
+    /// the base's own.
+    fn known_at(&self, digest: &Digest) -> Option<String> {
+        let key = format!("{} {digest}", self.place.host());
+        // Without what was remembered, the blob is sent: that is only slower.
+        let pushed = self.store.recall(PUSHED, &key).ok().flatten();
+        let of_base = || {
+            let wanted = self.base.iter().find(|wanted| wanted.digest == *digest)?;
+            let Place::Registry { image, .. } = &wanted.place else { return None };
+            let reference: Reference = image.parse().ok()?;
+            (reference.host == self.place.host()).then_some(reference.repository)
+        };
+        pushed.or_else(of_base).filter(|from| *from != self.place.repository)
+    }
+
     fn all(
         &self,
         blobs: &BTreeMap<Digest, Content>,
@@ -240,10 +277,7 @@ impl Pusher<'_> {
     /// Begins an upload; `None` if the registry took the blob from another repository instead.
     fn begin(&self, digest: &Digest) -> Result<Option<Url>, Ending> {
         let mut url = below(&self.place, "blobs/uploads/");
-        let key = format!("{} {digest}", self.place.host());
-        // Without what was remembered, the blob is sent: that is only slower.
-        let known = self.store.recall(PUSHED, &key).ok().flatten();
-        if let Some(from) = known.filter(|from| *from != self.place.repository) {
+        if let Some(from) = self.known_at(digest) {
             url.query_pairs_mut()
                 .append_pair("mount", &digest.to_string())
                 .append_pair("from", &from);

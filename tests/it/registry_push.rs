@@ -59,7 +59,7 @@ impl Registry {
 
     fn push(&self, store: &Store, image: &Image, rest: &str) -> Result<Pushed, RegistryError> {
         let stop = AtomicBool::new(false);
-        registry::push(&settings(), store, image, &self.reference(rest), &Quiet, &stop)
+        registry::push(&settings(), store, image, &[], &self.reference(rest), &Quiet, &stop)
     }
 }
 
@@ -196,6 +196,19 @@ fn what_the_registry_has_is_not_sent_again_and_is_mounted_where_it_can_be() {
     let other = registry.push(&store, &image, "team/two:1").unwrap();
     assert_eq!((other.sent, other.mounted.len()), (manifest, image.layers.len() + 1));
     assert_eq!(registry.state.lock().unwrap().mounts, image.layers.len() + 1);
+}
+
+#[test]
+fn layers_of_a_base_that_the_registry_has_are_not_fetched_for_a_push() {
+    let (_folder, store) = store();
+    let image = image(&store, "tracker");
+    let registry = Registry::new(State::default());
+    registry.push(&store, &image, "team/one:1").unwrap();
+    std::fs::remove_file(store.blob_path(&image.layers[0].digest)).unwrap();
+    let pushed = registry.push(&store, &image, "team/two:1").unwrap();
+    assert_eq!(pushed.sent, store.size_of(&image.seal).unwrap());
+    let elsewhere = Registry::new(State::default());
+    assert!(elsewhere.push(&store, &image, "team/two:1").is_err());
 }
 
 #[test]

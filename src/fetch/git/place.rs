@@ -56,7 +56,9 @@ pub(super) fn resolve(parent: &str, url: &str) -> String {
         } else if let Some(after) = rest.strip_prefix("./") {
             rest = after;
         } else {
-            return format!("{}/{}", base.trim_end_matches('/'), rest.trim_end_matches('/'));
+            // Too many steps up leave no host; the address then says so itself.
+            let base = if base.ends_with("://") { &base } else { base.trim_end_matches('/') };
+            return format!("{base}/{}", rest.trim_end_matches('/'));
         }
     }
 }
