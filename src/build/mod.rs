@@ -308,6 +308,8 @@ impl Builder<'_> {
     pub fn fetch_layers(&self, lock: &Lock) -> Result<(), BuildError> {
         let layers = registry::layers(lock);
         let stop: &AtomicBool = &self.stop.flag();
+        let mirrored = fetch::base_layers_of_mirrors(lock);
+        fetch::fetch_from_mirrors(self.settings, self.store, &mirrored, self.progress, stop)?;
         registry::fetch(self.settings, self.store, &layers, self.progress, stop)?;
         Ok(())
     }

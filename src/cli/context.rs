@@ -11,6 +11,7 @@ use crate::build::Builder;
 use crate::engine::docker::Docker;
 use crate::engine::embedded::{self, Embedded};
 use crate::engine::{Engine, Stop};
+use crate::fetch;
 use crate::image::Image;
 use crate::lock::Lock;
 use crate::recipe::Recipe;
@@ -140,6 +141,8 @@ impl Context {
         }
         let lock = super::reference::lock_of(store, &image.seal)?;
         let (layers, stop) = (registry::layers(&lock), self.stop.flag());
+        let mirrored = fetch::base_layers_of_mirrors(&lock);
+        fetch::fetch_from_mirrors(&self.settings, store, &mirrored, &self.display, &stop)?;
         registry::fetch(&self.settings, store, &layers, &self.display, &stop)?;
         Ok(())
     }

@@ -28,6 +28,6 @@ pub(crate) use download::{Downloader, NotBrought};
 pub use error::{FetchError, InputError, InputFailure, Refusal, Tried, Trouble, size_text};
 pub use progress::{Progress, Quiet};
 pub(crate) use retry::{Attempts, Ending, Stopped, wait};
-pub use wanted::{Place, Planned, Wanted, plan, wanted, wanted_of_mirrors};
+pub use wanted::{Place, Planned, Wanted, base_layers_of_mirrors, plan, wanted, wanted_of_mirrors};
 pub(crate) use workers::{check_space, missing};
 pub use workers::{fetch, fetch_from_mirrors, free_space};

@@ -96,7 +96,16 @@ pub fn wanted_of_mirrors(lock: &Lock) -> Vec<Wanted> {
         | PinnedKind::LocalFile
         | PinnedKind::ProfileFile => true,
     };
-    let pinned = lock.pinned().into_iter().filter(elsewhere);
+    of_mirrors(lock, elsewhere)
+}
+
+/// The layers of the base, as a mirror may have them; `registry` asks everybody else.
+pub fn base_layers_of_mirrors(lock: &Lock) -> Vec<Wanted> {
+    of_mirrors(lock, |pinned| pinned.kind == PinnedKind::BaseLayer)
+}
+
+fn of_mirrors(lock: &Lock, is_meant: impl Fn(&Pinned) -> bool) -> Vec<Wanted> {
+    let pinned = lock.pinned().into_iter().filter(is_meant);
     let wanted = pinned.map(|Pinned { name, digest, size, .. }| Wanted {
         name,
         digest,

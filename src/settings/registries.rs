@@ -32,6 +32,9 @@ impl RegistryPlace {
     }
 }
 
+/// What a setting says: its name, and by registry or repository the places to ask first.
+type MirrorTable = (String, BTreeMap<String, Vec<String>>);
+
 impl Settings {
     /// The places to ask for a repository of a registry, mirrors first, the registry itself last.
     ///
@@ -111,7 +114,7 @@ impl Settings {
     }
 
     /// What the environment and the files say, nearest first.
-    fn mirror_tables(&self) -> Result<Vec<(String, BTreeMap<String, Vec<String>>)>, SettingsError> {
+    fn mirror_tables(&self) -> Result<Vec<MirrorTable>, SettingsError> {
         let mut tables = Vec::new();
         const VARIABLE: &str = "REPRO_REGISTRY_MIRRORS";
         if let Some(text) = self.environment.variable(VARIABLE) {
