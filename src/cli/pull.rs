@@ -20,8 +20,8 @@ use crate::store::Store;
 #[derive(Debug, Args)]
 #[command(
     after_help = "What other images of the store share with it is not downloaded. It can be run, \
-    exported and verified as if it had been built here.\n\nExample:\n  \
-    repro pull registry.test/team/seg@sha256:…"
+    exported and verified as if it had been built here.\n\nExamples:\n  \
+    repro pull registry.test/team/seg@sha256:…     then: repro run --image seg@…"
 )]
 pub struct Arguments {
     /// The image by its digest: `registry.test/team/image@sha256:…`

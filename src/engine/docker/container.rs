@@ -1,5 +1,6 @@
 //! Describes a sealed run in Docker's words.
 
+use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -12,6 +13,8 @@ use crate::engine::sealed::{
     GENERATED, LOCKED_MEMORY, MASKED, OOM_SCORE, OPEN_FILES, OPTIONAL, READ_ONLY, STACK,
 };
 use crate::engine::{EngineError, HOST_NAME, Job, Mount};
+use crate::image::{Image, ImageLayer};
+use crate::layer::{EntryKind, LayerPlan};
 use crate::store::{Store, StoreError};
 
 /// Label of every container of ours; for people, since ours are found by their names.
@@ -174,6 +177,18 @@ fn below(mounts: &str, source: &Path) -> Option<PathBuf> {
 fn unescaped(text: &str) -> PathBuf {
     let plain = [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")];
     plain.iter().fold(text.to_owned(), |text, (code, plain)| text.replace(code, plain)).into()
+}
+
+/// Permission bits of the writable folders that layers of ours have, topmost layer first.
+pub(super) fn modes(image: &Image, job: &Job) -> BTreeMap<String, u32> {
+    let mode = |folder: &String| {
+        let path = folder.trim_start_matches('/');
+        let plans = image.layers.iter().rev().filter_map(ImageLayer::plan);
+        let found = plans.flat_map(LayerPlan::entries).find(|entry| entry.path == path);
+        let found = found.filter(|entry| entry.kind == EntryKind::Directory);
+        found.map(|entry| (folder.clone(), entry.mode))
+    };
+    job.writable.iter().filter_map(mode).collect()
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Talks to the process inside a container until the job has ended.
 
+use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::time::{Duration, Instant};
 
@@ -60,13 +61,14 @@ impl Streams {
         &mut self,
         daemon: &Daemon,
         job: &Job,
+        modes: &BTreeMap<String, u32>,
         output: &mut dyn FnMut(&[u8]),
         stop: &Stop,
     ) -> Result<Outcome, EngineError> {
         let start = Instant::now();
         // A timeout beyond the clock's range is none.
         let deadline = start.checked_add(job.timeout);
-        self.give(job).await;
+        self.give(job, modes).await;
         let mut phase = Phase::Running;
         let mut messages = Vec::new();
         loop {
@@ -90,8 +92,9 @@ impl Streams {
         outcome(phase, &messages, start.elapsed())
     }
 
-    async fn give(&mut self, job: &Job) {
-        let order = Order { command: job.command.clone(), env: job.env.clone() };
+    async fn give(&mut self, job: &Job, modes: &BTreeMap<String, u32>) {
+        let (command, env) = (job.command.clone(), job.env.clone());
+        let order = Order { command, env, modes: modes.clone() };
         let mut bytes = Vec::new();
         let _ = protocol::send(&order, &mut bytes);
         // The process's end says more than this error.

@@ -8,9 +8,10 @@
 //! job ends with it.
 
 use std::ffi::c_int;
-use std::fs::File;
+use std::fs::{self, File, Permissions};
 use std::io::{self, Read};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::fs::PermissionsExt;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -36,6 +37,9 @@ pub(super) struct Order {
     pub command: Vec<String>,
     /// The whole environment.
     pub env: BTreeMap<String, String>,
+    /// Permission bits of writable folders. A layer has no entry for a folder of the layers below
+    /// it, and a daemon that unpacks a file into such a folder gives the folder bits of its own.
+    pub modes: BTreeMap<String, u32>,
 }
 
 /// What that process answers, one line each.
@@ -80,6 +84,10 @@ fn run(reports: &Reports) -> Result<Report, Failure> {
     let requests = prepare().map_err(|error| Failure::step("prepare the job", error))?;
     let order: Order =
         receive(&mut &requests).map_err(|error| Failure::step("read the job", error))?;
+    for (folder, mode) in &order.modes {
+        fs::set_permissions(folder, Permissions::from_mode(*mode))
+            .map_err(|error| Failure::step("give a writable folder its permissions", error))?;
+    }
     let program = Program::new(&order.command, &order.env)
         .map_err(|error| Failure::step("read the job", error))?;
     let filters = filter::programs()?;

@@ -274,7 +274,8 @@ impl Run<'_> {
         let mut streams = Streams::attach(daemon, name).await?;
         let started = daemon.client.start_container(name, None::<StartContainerOptions>).await;
         started.map_err(daemon.failed("start the container"))?;
-        let ended = streams.follow(daemon, self.job, output, self.stop).await;
+        let modes = container::modes(self.image, self.job);
+        let ended = streams.follow(daemon, self.job, &modes, output, self.stop).await;
         match ended {
             Err(EngineError::Failed(Failure::Step { action, reason })) => {
                 let reason = format!("{reason}\n  {}", follow::last_words(daemon, name).await);

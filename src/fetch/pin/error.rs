@@ -135,7 +135,7 @@ pub enum PinError {
         nearest: Option<String>,
     },
     /// Several things in the lock have this name.
-    #[error("`{name}` is {} things in the lock\n  one of  {}", names.len(), names.join(", "))]
+    #[error("`{name}` is {} things in the lock\n  either  {}", names.len(), names.join("\n  or      "))]
     Ambiguous {
         /// What should be updated.
         name: String,
