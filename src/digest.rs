@@ -6,7 +6,10 @@
 //! sent, a [`DiffId`] names a layer's tar stream before compression (OCI image
 //! specification, "Layer DiffID").
 //!
-//! Invariant: a value of either type is always 32 bytes; the text form is
+//! A [`CommitId`] and a [`TreeId`] are git's own names, of 20 bytes; nothing is
+//! trusted for them alone, what git gave is kept under its SHA-256.
+//!
+//! Invariant: a digest or diff ID is always 32 bytes; the text form is
 //! `sha256:` and 64 lower-case hexadecimal digits. Other algorithms are refused
 //! at the edge. Where content comes from and where it is kept is left to
 //! `fetch` and `store`.

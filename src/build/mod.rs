@@ -7,6 +7,9 @@
 //!   and the layer was never proven on this machine;
 //! - inflating everything once, where the lock has no seal yet.
 //!
+//! That one pass may be an export or a push: whoever takes the bytes proves them
+//! ([`Builder::build_streaming`]).
+//!
 //! Invariants: a build whose seal differs from the lock's fails with both and
 //! leaves the store as it was but for fetched inputs; a lock with unpinned inputs
 //! is refused. Which files the lock and the recipe are read from is left to `cli`.

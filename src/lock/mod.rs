@@ -1,8 +1,9 @@
 //! Reads and writes a lock as one canonical text, and compares it with a recipe.
 //!
 //! A lock holds everything an image is made of, so an image is a function of
-//! one file. It says *what* (names, sizes, SHA-256), never *where*: no host and
-//! no URL stands in it, so it works behind any mirror.
+//! one file. It says *what* (names, sizes, SHA-256), never *where*: a package has no
+//! URL in it, and the names that a base image and a git repository have are kept only as
+//! names. Digests and object names decide, so a lock works behind any mirror.
 //!
 //! Invariants: lists are sorted, one item stands on one line, writing a parsed
 //! lock gives the same text, and [`Lock::digest`] is over the text without its
