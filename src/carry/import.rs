@@ -15,6 +15,7 @@ use crate::digest::{Digest, Hasher};
 use crate::engine::Stop;
 use crate::layer;
 use crate::lock::Lock;
+use crate::recipe::Recipe;
 use crate::store::{Store, StoreError};
 
 /// What a bundle brought.
@@ -264,12 +265,22 @@ fn registrations(project: &Path) -> Result<Vec<Registration>, CarryError> {
     for path in paths.iter().filter(|path| path.extension().is_some_and(|end| end == "lock")) {
         let text = fs::read_to_string(path).map_err(at("read", path))?;
         let lock = Lock::parse(&text, path)?;
-        let system = lock.name.split('-').next().unwrap_or(&lock.name);
-        let recipe = project.join("images").join(format!("{system}.toml"));
-        let recipe = fs::read_to_string(recipe).ok();
+        let recipe = recipe_of(&project.join("images"), &lock.name);
         found.push(Registration { lock, recipe });
     }
     Ok(found)
+}
+
+/// The text of an image's recipe. Files of its other variants need not be there, so it is not loaded.
+fn recipe_of(folder: &Path, image_name: &str) -> Option<String> {
+    let mut paths: Vec<_> =
+        fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path()).collect();
+    paths.sort();
+    paths.into_iter().find_map(|path| {
+        let text = fs::read_to_string(&path).ok()?;
+        let recipes = Recipe::parse(folder, &path, &text).ok()?;
+        recipes.iter().any(|recipe| recipe.name == image_name).then_some(text)
+    })
 }
 
 /// Moves runs into the store; one that is there already stays as it is.

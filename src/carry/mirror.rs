@@ -22,6 +22,7 @@ use super::simple;
 use crate::digest::{CheckedReader, Digest};
 use crate::engine::Stop;
 use crate::lock::{Lock, Pinned};
+use crate::recipe::Recipe;
 use crate::store::Store;
 
 /// Says what the folder is.
@@ -158,8 +159,10 @@ fn keep_documents(lock: &Lock, recipe: Option<&str>, folder: &Path) -> Result<()
     let place = folder.join("images").join(&lock.name).join(lock.digest().hex());
     fs::create_dir_all(&place).map_err(at("create", &place))?;
     write(&place.join(format!("{}.lock", lock.name)), lock.to_text().as_bytes())?;
-    let system = lock.name.split('-').next().unwrap_or(&lock.name);
-    recipe.map_or(Ok(()), |text| write(&place.join(format!("{system}.toml")), text.as_bytes()))
+    let Some(text) = recipe else { return Ok(()) };
+    let known = Recipe::of_image(folder, &lock.name, text).ok().flatten();
+    let system = known.as_ref().map_or(lock.name.as_str(), |recipe| recipe.system.as_str());
+    write(&place.join(format!("{system}.toml")), text.as_bytes())
 }
 
 /// Writes a small file in one step, unless it is there with this content.

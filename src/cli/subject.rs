@@ -1,6 +1,6 @@
 //! An image with everything that a command needs to build, run or carry it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::build;
 use super::context::Context;
@@ -23,12 +23,14 @@ pub struct Subject {
 }
 
 impl Subject {
-    /// The folder that data sets are described in: the image's own project where it still is.
+    /// The folder that data sets are described in: the image's own project where it still is. An image
+    /// without data needs none: what was imported runs outside any project.
     pub fn project(&self, context: &Context) -> Result<PathBuf, CliError> {
-        let own = self.folder.parent().filter(|own| own.join(dataset::FILE).is_file());
-        match own {
-            Some(own) => Ok(own.to_owned()),
-            None => Ok(context.settings.project()?.to_owned()),
+        let own = self.folder.parent();
+        match (own.filter(|own| own.join(dataset::FILE).is_file()), context.settings.project()) {
+            (Some(own), _) => Ok(own.to_owned()),
+            (None, Ok(project)) => Ok(project.to_owned()),
+            (None, Err(error)) => own.map(Path::to_owned).ok_or(error.into()),
         }
     }
 }
@@ -59,10 +61,7 @@ pub fn sealed(
     let text = text.ok_or_else(|| CliError::NoRecipe { name: name.clone() })?;
     let text = store.read_blob(&text)?;
     let text = String::from_utf8_lossy(&text);
-    let system = name.split('-').next().unwrap_or(&name);
-    let file = source.folder.join(format!("{system}.toml"));
-    let recipes = Recipe::parse(&source.folder, &file, &text)?;
-    let recipe = recipes.into_iter().find(|recipe| recipe.name == name);
+    let recipe = Recipe::of_image(&source.folder, &name, &text)?;
     let recipe = recipe.ok_or(CliError::NoRecipe { name })?;
     Ok(Subject { recipe, lock, folder: source.folder, is_of_project: false })
 }

@@ -163,6 +163,25 @@ impl Recipe {
         Err(RecipeError::Invalid { problems: document::problems(path, text, faults) })
     }
 
+    /// The recipe of an image in a text whose file's name is not kept; `None` if the text has no such image.
+    ///
+    /// Names of systems and of variants may both hold a hyphen, so `SYSTEM-VARIANT` is cut at each of them.
+    pub fn of_image(
+        folder: &Path,
+        image_name: &str,
+        text: &str,
+    ) -> Result<Option<Self>, RecipeError> {
+        let cuts = image_name.match_indices('-').map(|(at, _)| &image_name[..at]);
+        for system in cuts.chain([image_name]) {
+            let path = folder.join(format!("{system}.toml"));
+            let recipes = Self::parse(folder, &path, text)?;
+            if let Some(recipe) = recipes.into_iter().find(|recipe| recipe.name == image_name) {
+                return Ok(Some(recipe));
+            }
+        }
+        Ok(None)
+    }
+
     /// The file this recipe was read from.
     pub fn file(&self) -> PathBuf {
         self.folder.join(format!("{}.toml", self.system))

@@ -53,6 +53,18 @@ fn a_variant_is_laid_over_the_recipe() {
 }
 
 #[test]
+fn a_text_of_the_store_is_found_by_the_image_s_name_whatever_hyphens_that_has() {
+    let folder = Path::new("images");
+    for (image, system) in
+        [("tracker-debian", "tracker"), ("multi-object-tracker-debian", "multi-object-tracker")]
+    {
+        let recipe = Recipe::of_image(folder, image, TRACKER).unwrap().unwrap();
+        assert_eq!((recipe.name.as_str(), recipe.system.as_str()), (image, system));
+    }
+    assert!(Recipe::of_image(folder, "tracker-alpine", TRACKER).unwrap().is_none());
+}
+
+#[test]
 fn a_recipe_without_a_base_is_no_image_but_its_variants_are() {
     let folder = folder(TRACKER);
     let all = Recipe::load_all(folder.path()).unwrap();
