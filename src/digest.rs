@@ -7,13 +7,15 @@
 //! specification, "Layer DiffID").
 //!
 //! A [`CommitId`] and a [`TreeId`] are git's own names, of 20 bytes; nothing is
-//! trusted for them alone, what git gave is kept under its SHA-256.
+//! trusted for them alone, what git gave is kept under its SHA-256. Nor is anything for [`Checks`]:
+//! MD5, SHA-1 and prefixes can refute content, and never pin it.
 //!
 //! Invariant: a digest or diff ID is always 32 bytes; the text form is
 //! `sha256:` and 64 lower-case hexadecimal digits. Other algorithms are refused
 //! at the edge. Where content comes from and where it is kept is left to
 //! `fetch` and `store`.
 
+mod checks;
 mod git;
 
 use std::fmt;
@@ -23,6 +25,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
+pub use checks::{CheckDifference, CheckHasher, Checks, Contradiction};
 pub use git::{CommitId, ParseObjectError, TreeId};
 
 /// The SHA-256 of a blob's bytes, written `sha256:<64 hex>`.
