@@ -18,6 +18,7 @@ use crate::engine::EngineError;
 use crate::fetch::pin::PinError;
 use crate::fetch::{FetchError, InputError};
 use crate::gc::GcError;
+use crate::git::GitError;
 use crate::image::ImageError;
 use crate::layer::LayerError;
 use crate::lock::LockError;
@@ -464,6 +465,7 @@ fn fetch_code(error: &FetchError) -> u8 {
         FetchError::Store(error) => store_code(error),
         FetchError::NoSpace { .. } => INTERNAL,
         FetchError::Settings(_) => INPUT,
+        FetchError::Tree { source: GitError::Pattern { .. }, .. } => INPUT,
         error if error.is_about_content() => CONTENT,
         _ => NOT_THERE,
     }

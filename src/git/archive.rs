@@ -8,8 +8,18 @@ use std::os::unix::fs::FileExt;
 use super::GitError;
 use crate::digest::CommitId;
 
-/// The first line of an archive.
-pub(super) const MAGIC: &[u8] = b"repro-tree 1\n";
+/// The first line of an archive that has the whole tree.
+const WHOLE: &[u8] = b"repro-tree 1\n";
+/// The first line of an archive without content for a part of its tree.
+const PART: &[u8] = b"repro-tree 2\n";
+
+/// The first line of an archive; both have the same length.
+pub(super) fn magic(is_whole: bool) -> &'static [u8] {
+    if is_whole { WHOLE } else { PART }
+}
+
+/// What stands in the list for the size of an entry that is left out.
+pub(super) const LEFT_OUT: &str = "-";
 
 /// No list of entries is longer (bytes); guards against a damaged archive.
 const LIST_LIMIT: u64 = 256 << 20;
@@ -55,6 +65,11 @@ impl ArchiveEntry {
             _ => EntryKind::File { executable: self.mode & 0o111 != 0 },
         }
     }
+
+    /// Whether an entry of this kind has content in an archive.
+    pub(super) fn has_content(&self) -> bool {
+        matches!(self.kind(), EntryKind::File { .. } | EntryKind::Symlink)
+    }
 }
 
 /// An opened archive.
@@ -62,6 +77,7 @@ impl ArchiveEntry {
 pub struct TreeArchive {
     file: File,
     entries: Vec<ArchiveEntry>,
+    left_out: Vec<ArchiveEntry>,
 }
 
 impl TreeArchive {
@@ -74,35 +90,38 @@ impl TreeArchive {
         let damaged = |reason| GitError::Damaged { reason };
         let length = file.metadata().map_err(GitError::Read)?.len();
         let mut reader = BufReader::with_capacity(1 << 16, (&file).take(LIST_LIMIT));
-        let mut magic = [0; MAGIC.len()];
-        reader.read_exact(&mut magic).map_err(|_| damaged("it is too short"))?;
-        if magic != MAGIC {
+        let mut first = [0; WHOLE.len()];
+        reader.read_exact(&mut first).map_err(|_| damaged("it is too short"))?;
+        if first != WHOLE && first != PART {
             return Err(damaged("it has another format"));
         }
-        let mut entries = Vec::new();
-        let mut start = MAGIC.len() as u64;
-        loop {
-            let mut line = Vec::new();
-            reader.read_until(0, &mut line).map_err(GitError::Read)?;
-            if line.first() == Some(&b'\n') {
-                start += 1;
-                break;
-            }
-            start += line.len() as u64 + 1;
-            let mut end = [0];
-            reader.read_exact(&mut end).map_err(|_| damaged("its list is cut off"))?;
-            let entry = parse(&line).filter(|_| end == *b"\n");
-            entries.push(entry.ok_or(damaged("an entry cannot be read"))?);
-        }
+        let (listed, size) = read_list(&mut reader)?;
         drop(reader);
-        if place(&mut entries, start) != Some(length) {
+        check_paths(listed.iter().map(|listed| &listed.entry))?;
+        let (mut entries, mut left_out) = (Vec::new(), Vec::new());
+        for Listed { entry, is_there } in listed {
+            if is_there { entries.push(entry) } else { left_out.push(entry) }
+        }
+        if first != magic(left_out.is_empty()) {
+            return Err(damaged("its first line is not what its list says"));
+        }
+        if place(&mut entries, first.len() as u64 + size) != Some(length) {
             return Err(damaged("its size is not what its list says"));
         }
-        check_paths(&entries)?;
-        Ok(Self { file, entries })
+        Ok(Self { file, entries, left_out })
     }
 
-    /// The entries, sorted by the bytes of their paths.
+    /// What is left out of the tree, sorted by the bytes of the paths: names without content.
+    pub fn left_out(&self) -> &[ArchiveEntry] {
+        &self.left_out
+    }
+
+    /// Everything that the tree records, there or left out.
+    pub(super) fn recorded(&self) -> impl Iterator<Item = &ArchiveEntry> {
+        self.entries.iter().chain(&self.left_out)
+    }
+
+    /// The entries that are there, sorted by the bytes of their paths.
     pub fn entries(&self) -> &[ArchiveEntry] {
         &self.entries
     }
@@ -142,18 +161,44 @@ impl TreeArchive {
     }
 }
 
+/// An entry of the list, and whether its content is in the archive.
+struct Listed {
+    entry: ArchiveEntry,
+    is_there: bool,
+}
+
+/// The list up to the empty line that ends it, and its bytes.
+fn read_list(reader: &mut impl BufRead) -> Result<(Vec<Listed>, u64), GitError> {
+    let damaged = |reason| GitError::Damaged { reason };
+    let (mut listed, mut size) = (Vec::new(), 0);
+    loop {
+        let mut line = Vec::new();
+        reader.read_until(0, &mut line).map_err(GitError::Read)?;
+        if line.first() == Some(&b'\n') {
+            return Ok((listed, size + 1));
+        }
+        size += line.len() as u64 + 1;
+        let mut end = [0];
+        reader.read_exact(&mut end).map_err(|_| damaged("its list is cut off"))?;
+        let entry = parse(&line).filter(|_| end == *b"\n");
+        listed.push(entry.ok_or(damaged("an entry cannot be read"))?);
+    }
+}
+
 /// One line of the list, up to and with its NUL.
-fn parse(line: &[u8]) -> Option<ArchiveEntry> {
+fn parse(line: &[u8]) -> Option<Listed> {
     let text = str::from_utf8(line.strip_suffix(b"\0")?).ok()?;
     let mut fields = text.splitn(4, ' ');
     let mode = u32::from_str_radix(fields.next()?, 8).ok()?;
     let object: CommitId = fields.next()?.parse().ok()?;
-    let size = fields.next()?.parse().ok()?;
+    let size = match fields.next()? {
+        LEFT_OUT => None,
+        size => Some(size.parse().ok()?),
+    };
     let path = fields.next()?.to_owned();
     let object = *object.as_bytes();
-    let entry = ArchiveEntry { path, mode, object, size, offset: 0 };
-    let has_content = matches!(entry.kind(), EntryKind::File { .. } | EntryKind::Symlink);
-    (has_content || size == 0).then_some(entry)
+    let entry = ArchiveEntry { path, mode, object, size: size.unwrap_or(0), offset: 0 };
+    (entry.has_content() || entry.size == 0).then_some(Listed { entry, is_there: size.is_some() })
 }
 
 /// Gives each entry the place of its content; returns where the last one ends.
@@ -161,8 +206,7 @@ pub(super) fn place(entries: &mut [ArchiveEntry], start: u64) -> Option<u64> {
     let mut places: BTreeMap<[u8; 20], (u64, u64)> = BTreeMap::new();
     let mut end = start;
     for entry in entries {
-        let has_content = matches!(entry.kind(), EntryKind::File { .. } | EntryKind::Symlink);
-        if !has_content {
+        if !entry.has_content() {
             continue;
         }
         let (offset, size) = *places.entry(entry.object).or_insert((end, entry.size));
@@ -178,13 +222,15 @@ pub(super) fn place(entries: &mut [ArchiveEntry], start: u64) -> Option<u64> {
 }
 
 /// Sorted, unique and harmless; nothing lies below a file or a link.
-pub(super) fn check_paths(entries: &[ArchiveEntry]) -> Result<(), GitError> {
+pub(super) fn check_paths<'e>(
+    entries: impl Iterator<Item = &'e ArchiveEntry> + Clone,
+) -> Result<(), GitError> {
     let refuse = |path: &str, reason| GitError::Path { path: path.to_owned(), reason };
-    if !entries.is_sorted_by(|one, next| one.path < next.path) {
+    if !entries.clone().is_sorted_by(|one, next| one.path < next.path) {
         return Err(GitError::Damaged { reason: "its entries are not sorted" });
     }
     let kinds: BTreeMap<&str, EntryKind> =
-        entries.iter().map(|entry| (entry.path.as_str(), entry.kind())).collect();
+        entries.clone().map(|entry| (entry.path.as_str(), entry.kind())).collect();
     for ArchiveEntry { path, .. } in entries {
         if let Some(reason) = path.split('/').find_map(hostile) {
             return Err(refuse(path, reason));

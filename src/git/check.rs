@@ -54,11 +54,10 @@ impl TreeArchive {
         let is_known =
             |entry: &ArchiveEntry| submodules.iter().any(|(path, _)| *path == entry.path);
         let is_filled = |entry: &ArchiveEntry| {
-            self.entries().iter().any(|other| below(&entry.path, &other.path).is_some())
+            self.recorded().any(|other| below(&entry.path, &other.path).is_some())
         };
         let mut modules = self
-            .entries()
-            .iter()
+            .recorded()
             .filter(|entry| matches!(entry.kind(), EntryKind::Submodule(_)) && !is_known(entry));
         if modules.any(is_filled) {
             return Err(GitError::Damaged { reason: "a submodule has files and no tree" });
@@ -68,7 +67,7 @@ impl TreeArchive {
 
     fn check_contents(&self) -> Result<(), GitError> {
         for entry in self.entries() {
-            if !matches!(entry.kind(), EntryKind::File { .. } | EntryKind::Symlink) {
+            if !entry.has_content() {
                 continue;
             }
             let mut content = Vec::new();
@@ -96,7 +95,7 @@ impl TreeArchive {
         let mut folders: BTreeMap<String, Folder> =
             BTreeMap::from([(String::new(), Folder::new())]);
         let inner: Vec<String> = self.submodules_below(root);
-        for entry in self.entries() {
+        for entry in self.recorded() {
             let Some(path) = below(root, &entry.path) else { continue };
             if inner.iter().any(|module| below(module, path).is_some()) {
                 continue;
@@ -113,7 +112,7 @@ impl TreeArchive {
 
     /// Paths of submodules, relative to `root`.
     fn submodules_below(&self, root: &str) -> Vec<String> {
-        let modules = self.entries().iter();
+        let modules = self.recorded();
         let modules = modules.filter(|entry| matches!(entry.kind(), EntryKind::Submodule(_)));
         modules.filter_map(|entry| below(root, &entry.path)).map(str::to_owned).collect()
     }

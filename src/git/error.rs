@@ -34,6 +34,14 @@ pub enum GitError {
         /// Why not.
         reason: &'static str,
     },
+    /// A pattern of paths is none, or matches nothing.
+    #[error("pattern `{pattern}`: {reason}")]
+    Pattern {
+        /// The pattern.
+        pattern: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
     /// An archive holds another tree than was locked.
     #[error(
         "the tree of `{place}` is not the one that was locked\n  locked  {expected}\n  found   {found}"

@@ -17,14 +17,20 @@
 //! tree's entries follow below PATH (none, where `.gitmodules` does not know it); `40000` is
 //! an empty folder. Both have size 0 and no content.
 //!
+//! Where a recipe leaves out a part of the tree ([`Selection`]), the first line is `repro-tree 2`, and what is left
+//! out stands in the list with `-` for SIZE and without content: it is not laid out, but the tree's
+//! name can be computed all the same. Of a submodule that is left out nothing else is known.
+//!
 //! Invariants: paths are sorted, unique, Unicode and relative; no part of one is `..`, `.git`
 //! or the name of a whiteout (`.wh.…`); no file lies below a file. Where repositories are is left to `fetch`.
 
 mod archive;
 mod check;
 mod error;
+mod select;
 mod write;
 
 pub use archive::{ArchiveEntry, EntryKind, TreeArchive};
 pub use error::GitError;
+pub use select::{Selection, check_pattern};
 pub use write::{Planned, write_archive};

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::archive::{ArchiveEntry, MAGIC, check_paths, place};
-use super::{EntryKind, GitError};
+use super::GitError;
+use super::archive::{ArchiveEntry, LEFT_OUT, check_paths, magic, place};
 use crate::digest::Digest;
 use crate::store::Store;
 
@@ -16,8 +16,8 @@ pub struct Planned<R> {
     pub mode: u32,
     /// Name of the blob, of the submodule's commit or of the empty tree.
     pub object: [u8; 20],
-    /// Bytes of content; 0 for what has none.
-    pub size: u64,
+    /// Bytes of content, 0 for what has none; `None` for what is left out.
+    pub size: Option<u64>,
     /// Which repository has the content.
     pub repository: R,
 }
@@ -38,22 +38,22 @@ pub fn write_archive<R: Copy, E: From<GitError>>(
     content: &mut Contents<'_, R, E>,
 ) -> Result<(Digest, u64), E> {
     planned.sort_by(|one, other| one.path.cmp(&other.path));
-    let mut entries = Vec::with_capacity(planned.len());
-    for planned in &planned {
-        entries.push(entry(planned)?);
+    let entries = planned.iter().map(entry).collect::<Result<Vec<_>, _>>()?;
+    check_paths(entries.iter())?;
+    let mut list = magic(planned.iter().all(|planned| planned.size.is_some())).to_vec();
+    for (entry, planned) in entries.iter().zip(&planned) {
+        write_line(&mut list, entry, planned.size);
     }
-    check_paths(&entries)?;
-    let mut writer = store.writer().map_err(GitError::from)?;
-    let mut list = MAGIC.to_vec();
-    entries.iter().for_each(|entry| write_line(&mut list, entry));
     list.push(b'\n');
+    let there = entries.into_iter().zip(&planned).filter(|(_, planned)| planned.size.is_some());
+    let (mut entries, planned): (Vec<_>, Vec<_>) = there.unzip();
     place(&mut entries, list.len() as u64)
         .ok_or(GitError::Damaged { reason: "it is too large" })?;
+    let mut writer = store.writer().map_err(GitError::from)?;
     writer.write(&list).map_err(GitError::from)?;
     let mut written = BTreeSet::new();
-    for (entry, planned) in entries.iter().zip(&planned) {
-        let has_content = matches!(entry.kind(), EntryKind::File { .. } | EntryKind::Symlink);
-        if has_content && written.insert(entry.object) {
+    for (entry, planned) in entries.iter().zip(planned) {
+        if entry.has_content() && written.insert(entry.object) {
             let bytes = content(planned.repository, &entry.object)?;
             writer.write(&bytes).map_err(GitError::from)?;
         }
@@ -67,10 +67,11 @@ fn entry<R>(planned: &Planned<R>) -> Result<ArchiveEntry, GitError> {
         reason: "it is no Unicode text",
     })?;
     let Planned { mode, object, size, .. } = *planned;
-    Ok(ArchiveEntry { path, mode, object, size, offset: 0 })
+    Ok(ArchiveEntry { path, mode, object, size: size.unwrap_or(0), offset: 0 })
 }
 
-fn write_line(list: &mut Vec<u8>, entry: &ArchiveEntry) {
+fn write_line(list: &mut Vec<u8>, entry: &ArchiveEntry, size: Option<u64>) {
     let object = crate::digest::CommitId::from_bytes(entry.object);
-    list.extend(format!("{:o} {object} {} {}\0\n", entry.mode, entry.size, entry.path).bytes());
+    let size = size.map_or(LEFT_OUT.to_owned(), |size| size.to_string());
+    list.extend(format!("{:o} {object} {size} {}\0\n", entry.mode, entry.path).bytes());
 }

@@ -59,7 +59,17 @@ pub fn source_tree(
     }
     let entries = layer.finish()?;
     let (origin, coding) = (tree.origin.clone(), Coding::Compressed);
-    Ok(LayerPlan { origin, coding, inputs, entries, notes: Vec::new(), unpacked: None })
+    let notes = left_out(&archive, &tree.origin).into_iter().collect();
+    Ok(LayerPlan { origin, coding, inputs, entries, notes, unpacked: None })
+}
+
+/// What a reader should know of a tree that is not there as a whole.
+fn left_out(archive: &TreeArchive, origin: &str) -> Option<String> {
+    let count = archive.left_out().len();
+    let there = archive.entries().len();
+    (count > 0).then(|| {
+        format!("`{origin}`: {count} of {} entries of the tree are left out", count + there)
+    })
 }
 
 /// The range of the archive that an entry's content is.

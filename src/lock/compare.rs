@@ -11,7 +11,7 @@ use super::{
     LockedBuild, LockedFile, LockedGit, LockedPackage, LockedProfileFile, LockedWheel,
     PythonTarget, Unpinned,
 };
-use crate::digest::{CommitId, Digest};
+use crate::digest::Digest;
 use crate::recipe::{GitRecipe, Recipe, names};
 
 /// One thing that is not the same on both sides.
@@ -179,21 +179,15 @@ impl Differences {
 
     /// What a recipe says of git sources; trees are what a commit has, whoever says so.
     fn git_asked(&mut self, before: &[LockedGit], after: &[GitRecipe]) {
-        let locked = before.iter().map(|git| {
-            let text = git_text(&git.urls, git.commit, git.path.as_deref());
-            (git.name.clone(), text)
-        });
-        let asked = after.iter().map(|git| {
-            let text = git_text(&git.urls, git.commit, git.path.as_deref());
-            (git.name.clone(), text)
-        });
+        let locked = before.iter().map(|git| (git.name.clone(), git_text(&git.asked())));
+        let asked = after.iter().map(|git| (git.name.clone(), git_text(&git.ordered())));
         self.map("git source", &locked.collect(), &asked.collect());
     }
 
     fn git(&mut self, before: &[LockedGit], after: &[LockedGit]) {
         let table = |list: &[LockedGit]| -> BTreeMap<_, _> {
             let entry = |git: &LockedGit| {
-                let text = git_text(&git.urls, git.commit, git.path.as_deref());
+                let text = git_text(&git.asked());
                 (git.name.clone(), format!("{text}, tree {}", git.tree))
             };
             list.iter().map(entry).collect()
@@ -371,9 +365,14 @@ impl Differences {
     }
 }
 
-fn git_text(urls: &[String], commit: CommitId, path: Option<&str>) -> String {
-    let place = path.map_or(String::new(), |path| format!(" at `{path}`"));
-    format!("{commit} of {}{place}", urls.join(", "))
+fn git_text(git: &GitRecipe) -> String {
+    let place = git.path.as_ref().map_or(String::new(), |path| format!(" at `{path}`"));
+    let patterns = |word: &str, patterns: &[String]| match patterns {
+        [] => String::new(),
+        patterns => format!(", {word} `{}`", patterns.join("`, `")),
+    };
+    let (only, without) = (patterns("only", &git.include), patterns("without", &git.exclude));
+    format!("{} of {}{place}{only}{without}", git.commit, git.urls.join(", "))
 }
 
 fn files(files: &[LockedFile]) -> BTreeMap<String, String> {

@@ -121,7 +121,11 @@ impl Lock {
             base.directories.values_mut().for_each(|names| names.sort());
         }
         self.git.sort_by(|left, right| left.name.cmp(&right.name));
-        self.git.iter_mut().for_each(|git| git.submodules.sort());
+        for git in &mut self.git {
+            git.submodules.sort();
+            git.include.sort();
+            git.exclude.sort();
+        }
         self.builds.sort_by(|left, right| left.name.cmp(&right.name));
         for build in &mut self.builds {
             build.packages.sort();

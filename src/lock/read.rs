@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::*;
 use crate::digest::{CommitId, TreeId};
+use crate::git::check_pattern;
 use crate::recipe::document::{Document, Fault, problems};
 use crate::recipe::names::{
     self, ABSOLUTE_PATH, FILE_NAME, IMAGE_REFERENCE, PLAIN_NAME, RELATIVE_PATH,
@@ -71,6 +72,10 @@ struct GitText {
     commit: CommitId,
     tree: TreeId,
     path: Option<String>,
+    #[serde(default)]
+    include: Vec<String>,
+    #[serde(default)]
+    exclude: Vec<String>,
     #[serde(default)]
     submodules: Vec<LockedSubmodule>,
     archive: LockedBlob,
@@ -237,8 +242,8 @@ impl BaseText {
 
 impl GitText {
     fn into_git(self) -> LockedGit {
-        let Self { name, urls, commit, tree, path, submodules, archive } = self;
-        LockedGit { name, urls, commit, tree, path, submodules, archive }
+        let Self { name, urls, commit, tree, path, include, exclude, submodules, archive } = self;
+        LockedGit { name, urls, commit, tree, path, include, exclude, submodules, archive }
     }
 }
 
@@ -360,6 +365,11 @@ impl Check<'_, '_> {
             self.rule(names::plain_name(&tree.name), &["git", &at], &tree.name, PLAIN_NAME);
             if let Some(place) = &tree.path {
                 self.rule(names::absolute_path(place), &["git", &at], place, ABSOLUTE_PATH);
+            }
+            for pattern in tree.include.iter().chain(&tree.exclude) {
+                if let Err(error) = check_pattern(pattern) {
+                    self.rule(false, &["git", &at], pattern, &error.to_string());
+                }
             }
             for module in &tree.submodules {
                 let path = ["git", &at, "submodules"];

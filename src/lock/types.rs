@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::digest::{CommitId, DiffId, Digest, TreeId};
+use crate::recipe::GitRecipe;
 
 /// Everything one image is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -218,10 +219,22 @@ pub struct LockedGit {
     pub tree: TreeId,
     /// The folder of the image that the tree lies in; `None` if it is only compiled.
     pub path: Option<String>,
-    /// Submodules at the commits that the trees record, sorted by path.
+    /// Globs of what is taken of the tree, sorted; everything if there are none.
+    pub include: Vec<String>,
+    /// Globs of what is left out again, sorted.
+    pub exclude: Vec<String>,
+    /// Submodules that are taken, at the commits that the trees record, sorted by path.
     pub submodules: Vec<LockedSubmodule>,
     /// The tree with its submodules as one blob of the store.
     pub archive: LockedBlob,
+}
+
+impl LockedGit {
+    /// What a recipe asked for.
+    pub fn asked(&self) -> GitRecipe {
+        let Self { name, urls, commit, path, include, exclude, .. } = self.clone();
+        GitRecipe { name, urls, commit, path, include, exclude }
+    }
 }
 
 /// A submodule of a git tree.

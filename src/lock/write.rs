@@ -76,6 +76,11 @@ impl Text {
         if let Some(path) = &git.path {
             self.pair("path", path);
         }
+        for (key, patterns) in [("include", &git.include), ("exclude", &git.exclude)] {
+            if !patterns.is_empty() {
+                self.list(key, patterns);
+            }
+        }
         if !git.submodules.is_empty() {
             self.list("submodules", &git.submodules);
         }

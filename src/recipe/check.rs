@@ -8,6 +8,7 @@ use super::types::{
     BaseRecipe, Benchmark, BuildRecipe, GitRecipe, Gone, ImageRecipe, LogRule, Profile, Recipe,
     RecordRule,
 };
+use crate::git::check_pattern;
 
 /// Reports everything in `recipe` that no build or run could make sense of.
 pub(super) fn recipe(recipe: &Recipe, document: &Document<'_>, faults: &mut Vec<Fault>) {
@@ -142,6 +143,12 @@ impl Check<'_, '_> {
             self.rule(names::repository_url(url), &path("urls"), url, words);
         }
         git.path.iter().for_each(|place| self.absolute(&path("path"), place));
+        for (key, patterns) in [("include", &git.include), ("exclude", &git.exclude)] {
+            for error in patterns.iter().filter_map(|pattern| check_pattern(pattern).err()) {
+                self.fault(&path(key), format!("`git.{key}`: {error}"));
+            }
+            self.unique(&path(key), patterns.iter().map(String::as_str));
+        }
     }
 
     /// What a build job compiles, and what comes out of it.

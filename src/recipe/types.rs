@@ -168,6 +168,22 @@ pub struct GitRecipe {
     pub commit: CommitId,
     /// The folder of the image that the tree lies in; without one it is only compiled.
     pub path: Option<String>,
+    /// Globs of what is taken of the tree (see [`crate::git::Selection`]); without any, everything.
+    #[serde(default)]
+    pub include: Vec<String>,
+    /// Globs of what is left out again.
+    #[serde(default)]
+    pub exclude: Vec<String>,
+}
+
+impl GitRecipe {
+    /// With its patterns in order, as a lock has them.
+    pub fn ordered(&self) -> Self {
+        let mut git = self.clone();
+        git.include.sort();
+        git.exclude.sort();
+        git
+    }
 }
 
 /// Debian packages by name; apt finds the closure when the lock is written.

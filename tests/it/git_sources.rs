@@ -17,6 +17,7 @@ use repro::store::Store;
 
 mod compiling;
 mod repositories;
+mod selecting;
 
 use crate::layers::python;
 use crate::recipe_reading::{TRACKER, folder};
@@ -37,7 +38,14 @@ impl World {
 
     /// `url.BASE.insteadOf = PREFIX` in the user's configuration.
     fn instead_of(&self, base: &str, prefix: &str) {
-        let text = format!("[url \"{base}\"]\n\tinsteadOf = {prefix}\n");
+        self.instead_of_both(&[(base, prefix)]);
+    }
+
+    /// As [`World::instead_of`] for several; git takes the longest prefix.
+    fn instead_of_both(&self, pairs: &[(&str, &str)]) {
+        let entry =
+            |(base, prefix): &(&str, &str)| format!("[url \"{base}\"]\n\tinsteadOf = {prefix}\n");
+        let text: String = pairs.iter().map(entry).collect();
         fs::write(self.folder.path().join(".gitconfig"), text).unwrap();
     }
 
@@ -52,9 +60,19 @@ impl World {
 
     /// What `repro lock --update git:net` makes of these urls and this commit.
     fn lock(&self, urls: &[&str], commit: CommitId) -> Result<LockedGit, PinError> {
+        self.lock_part(urls, commit, "")
+    }
+
+    /// As [`World::lock`], with further lines of the recipe's table.
+    fn lock_part(
+        &self,
+        urls: &[&str],
+        commit: CommitId,
+        lines: &str,
+    ) -> Result<LockedGit, PinError> {
         let quoted: Vec<_> = urls.iter().map(|url| format!("\"{url}\"")).collect();
         let source = format!(
-            "[[git]]\nname = \"net\"\nurls = [{}]\ncommit = \"{commit}\"\npath = \"/net\"\n\n[benchmark]\n",
+            "[[git]]\nname = \"net\"\nurls = [{}]\ncommit = \"{commit}\"\npath = \"/net\"\n{lines}\n[benchmark]\n",
             quoted.join(", ")
         );
         let images = folder(&TRACKER.replacen("[benchmark]\n", &source, 1));
@@ -103,6 +121,8 @@ fn unknown(commit: CommitId) -> LockedGit {
         commit,
         tree: TreeId::from_bytes([0; 20]),
         path: None,
+        include: Vec::new(),
+        exclude: Vec::new(),
         submodules: Vec::new(),
         archive: LockedBlob { digest: Digest::of(b""), size: 0 },
     }

@@ -404,6 +404,8 @@ fn on_a_base(lock: &Lock) -> Lock {
         commit: CommitId::from_bytes([7; 20]),
         tree: TreeId::from_bytes([9; 20]),
         path: Some("/opt/tracker".to_owned()),
+        include: Vec::new(),
+        exclude: Vec::new(),
         submodules: vec![LockedSubmodule {
             path: "third/party".to_owned(),
             url: "https://git.test/third/party".to_owned(),

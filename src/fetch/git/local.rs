@@ -7,19 +7,18 @@ use std::path::{Path, PathBuf};
 
 use git2::Repository;
 
-use super::holding;
-use crate::digest::CommitId;
+use super::{Wish, holding};
 use crate::fetch::error::Refusal;
 
 /// The repository at `path`, if it holds the commit, on a branch or not.
-pub(super) fn open(path: &Path, commit: CommitId) -> Result<Repository, Refusal> {
+pub(super) fn open(path: &Path, wish: Wish<'_>) -> Result<Repository, Refusal> {
     let Some(objects) = objects(path) else {
         return Err(Refusal::git("there is no git repository"));
     };
     let mut folders = vec![objects.clone()];
     folders.extend(alternates(&objects));
     let folders: Vec<&Path> = folders.iter().map(PathBuf::as_path).collect();
-    holding(&folders, commit)
+    holding(&folders, wish)
 }
 
 /// The object folder of a bare repository, of one with a work tree, or of a linked work tree.

@@ -26,7 +26,7 @@ use super::client::http_client_through;
 use super::error::{FetchError, Refusal, Tried};
 use super::progress::Progress;
 use crate::digest::{CommitId, TreeId};
-use crate::git::GitError;
+use crate::git::{GitError, Selection};
 use crate::lock::{LockedBlob, LockedGit, LockedSubmodule};
 use crate::settings::{GitSettings, Settings, masked};
 use crate::store::{Store, StoreError};
@@ -55,6 +55,8 @@ pub(super) struct Wish<'a> {
     pub(super) name: &'a str,
     pub(super) urls: &'a [String],
     pub(super) commit: CommitId,
+    /// What of its tree is taken; `None` for all of it.
+    pub(super) selection: Option<&'a Selection>,
 }
 
 /// Why a tree is not in the store.
@@ -102,8 +104,9 @@ impl<'a> Fetcher<'a> {
 
     /// Puts the tree of a locked commit into the store; it must be the one that was locked.
     pub(super) fn locked(&self, git: &LockedGit) -> Result<(), NoTree> {
-        let wish = Wish { name: &git.name, urls: &git.urls, commit: git.commit };
-        let found = self.tree(wish)?;
+        let selection = Selection::new(&git.include, &git.exclude)?;
+        let (name, urls, commit) = (&git.name, &git.urls, git.commit);
+        let found = self.tree(Wish { name, urls, commit, selection: Some(&selection) })?;
         let refused = |refusal| {
             let url = git.urls.first().map_or_else(String::new, |url| masked(url));
             let tried = Tried { url, setting: RECIPE.to_owned(), refusal };
@@ -129,17 +132,17 @@ impl<'a> Fetcher<'a> {
         Ok(())
     }
 
-    /// A repository that holds the commit with everything below its tree.
+    /// A repository that holds the commit with what is taken of its tree.
     fn repository(&self, wish: Wish<'_>) -> Result<Repository, NoTree> {
         let mirror = self.store.git_objects();
-        if let Ok(repository) = holding(&[mirror.as_path()], wish.commit) {
+        if let Ok(repository) = holding(&[mirror.as_path()], wish) {
             return Ok(repository);
         }
         let mut tried = Vec::new();
         for url in wish.urls {
             let place = self.git.place(url);
             let refusal = match place::target(&place.url, &self.settings_folder()) {
-                Target::Local(path) => match local::open(&path, wish.commit) {
+                Target::Local(path) => match local::open(&path, wish) {
                     Ok(repository) => return Ok(repository),
                     Err(refusal) => refusal,
                 },
@@ -147,7 +150,7 @@ impl<'a> Fetcher<'a> {
                     Refusal::git("no network may be asked, and the store does not have the commit")
                 }
                 Target::Http(url) => match self.bring(&url, wish)? {
-                    None => match holding(&[mirror.as_path()], wish.commit) {
+                    None => match holding(&[mirror.as_path()], wish) {
                         Ok(repository) => return Ok(repository),
                         Err(refusal) => refusal,
                     },
@@ -188,12 +191,12 @@ impl<'a> Fetcher<'a> {
 /// Where a repository's place stands unless git's configuration names another one.
 const RECIPE: &str = "the recipe";
 
-/// A repository over these object folders, if they hold the commit and everything below its tree.
+/// A repository over these object folders, if they hold the commit and what is taken of its tree.
 ///
 /// # Errors
 ///
 /// What is missing, as a refusal.
-fn holding(folders: &[&Path], commit: CommitId) -> Result<Repository, Refusal> {
+fn holding(folders: &[&Path], wish: Wish<'_>) -> Result<Repository, Refusal> {
     let failed = |error: git2::Error| Refusal::git(error.message());
     let odb = Odb::new().map_err(failed)?;
     for folder in folders {
@@ -201,11 +204,11 @@ fn holding(folders: &[&Path], commit: CommitId) -> Result<Repository, Refusal> {
         odb.add_disk_alternate(folder).map_err(failed)?;
     }
     let repository = Repository::from_odb(odb).map_err(failed)?;
-    let Ok(found) = repository.find_commit(oid(commit)) else {
+    let Ok(found) = repository.find_commit(oid(wish.commit)) else {
         return Err(Refusal::git("it has no such commit"));
     };
     let tree = found.tree().map_err(|_| Refusal::git("it has the commit without its tree"))?;
-    let lacking = lacking(&repository, &tree);
+    let lacking = lacking(&repository, &tree, wish.selection);
     drop((tree, found));
     match lacking {
         None => Ok(repository),
@@ -213,15 +216,28 @@ fn holding(folders: &[&Path], commit: CommitId) -> Result<Repository, Refusal> {
     }
 }
 
-/// The first path of a tree whose object is not there: a partial or damaged repository.
-fn lacking(repository: &Repository, tree: &git2::Tree<'_>) -> Option<String> {
+/// The first path that is taken of a tree and whose object is not there: a partial or damaged
+/// repository. All folders are needed, to find out which paths there are.
+fn lacking(
+    repository: &Repository,
+    tree: &git2::Tree<'_>,
+    selection: Option<&Selection>,
+) -> Option<String> {
+    let is_taken = |path: &[u8]| selection.is_none_or(|selection| selection.takes(path));
     let odb = repository.odb().ok()?;
     let (mut missing, mut count) = (None, 0);
     let walked = tree.walk(TreeWalkMode::PreOrder, |folder, entry| {
         count += 1;
-        let is_there = entry.kind() == Some(ObjectType::Commit) || odb.exists(entry.id());
+        let path = [folder.as_bytes(), entry.name_bytes()].concat();
+        let is_needed = match entry.kind() {
+            Some(ObjectType::Commit) => false,
+            // Which submodules there are is asked of it even where it is left out.
+            Some(ObjectType::Blob) => path == b".gitmodules" || is_taken(&path),
+            _ => true,
+        };
+        let is_there = !is_needed || odb.exists(entry.id());
         if !is_there {
-            missing = Some(format!("{folder}{}", String::from_utf8_lossy(entry.name_bytes())));
+            missing = Some(String::from_utf8_lossy(&path).into_owned());
         }
         // A tree that holds itself many times over is refused later, by its number of entries.
         match is_there && count < tree::ENTRY_LIMIT {

@@ -132,7 +132,7 @@ impl<'a> Server<'a> {
             return Err(Failed::NotThere("the repository is empty".to_owned()));
         }
         self.pack(&greeting, &references, false, folder)?;
-        match holding(&[folder], self.wish.commit) {
+        match holding(&[folder], self.wish) {
             Ok(_) => Ok(()),
             Err(_) => Err(Failed::NotThere(format!(
                 "no such commit, neither by its name nor behind any of {} references (branches, tags, pull requests)",

@@ -1,13 +1,13 @@
 //! Walks a commit's tree and the trees of its submodules.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use git2::{ObjectType, Oid, Repository};
 
 use super::{FetchedTree, Fetcher, NoTree, Wish, oid, place};
 use crate::digest::{CommitId, TreeId};
-use crate::git::{GitError, Planned, TreeArchive, write_archive};
+use crate::git::{GitError, Planned, Selection, TreeArchive, write_archive};
 use crate::lock::{LockedBlob, LockedSubmodule};
 use crate::store::at;
 
@@ -24,6 +24,8 @@ pub(super) struct Walk<'f, 's> {
     repositories: Vec<Repository>,
     planned: Vec<Planned<usize>>,
     submodules: Vec<LockedSubmodule>,
+    /// Patterns of the selection that matched something.
+    used: BTreeSet<usize>,
 }
 
 /// A repository in the walk, and where it lies.
@@ -34,18 +36,27 @@ struct Here<'a> {
     root: &'a [u8],
     /// Its places, for submodules that are given relative to it.
     urls: &'a [String],
+    /// What of its tree is taken; `None` for all of it.
+    selection: Option<&'a Selection>,
     depth: usize,
 }
 
 impl<'f, 's> Walk<'f, 's> {
     pub(super) fn new(fetcher: &'f Fetcher<'s>) -> Self {
-        Self { fetcher, repositories: Vec::new(), planned: Vec::new(), submodules: Vec::new() }
+        Self {
+            fetcher,
+            repositories: Vec::new(),
+            planned: Vec::new(),
+            submodules: Vec::new(),
+            used: BTreeSet::new(),
+        }
     }
 
     /// Puts the archive of the commit's tree into the store.
     pub(super) fn archive(mut self, wish: Wish<'_>) -> Result<FetchedTree, NoTree> {
         let tree = self.commit(wish, b"", 0)?;
-        let Self { fetcher, repositories, planned, mut submodules } = self;
+        let Self { fetcher, repositories, planned, mut submodules, used } = self;
+        wish.selection.map_or(Ok(()), |selection| selection.require_all(&used))?;
         let (digest, size) = write_archive(fetcher.store, planned, &mut |repository, object| {
             let repository: &Repository = &repositories[repository];
             let blob = Oid::from_bytes(object).and_then(|oid| repository.find_blob(oid));
@@ -65,7 +76,8 @@ impl<'f, 's> Walk<'f, 's> {
         let tree = commit.tree_id();
         drop(commit);
         self.repositories.push(repository);
-        let here = Here { repository: self.repositories.len() - 1, root, urls: wish.urls, depth };
+        let Wish { urls, selection, .. } = wish;
+        let here = Here { repository: self.repositories.len() - 1, root, urls, selection, depth };
         let modules = self.modules(&here, tree)?;
         self.folder(&here, tree, &mut root.to_vec(), &modules)?;
         Ok(TreeId::from_bytes(bytes_of(tree)))
@@ -82,7 +94,8 @@ impl<'f, 's> Walk<'f, 's> {
         let entries = self.entries(here, tree)?;
         if entries.is_empty() && path.len() > here.root.len() {
             let folder = path[..path.len() - 1].to_vec();
-            return self.add(here, folder, 0o040_000, tree, 0);
+            let size = self.takes(here, &folder).then_some(0);
+            return self.add(here, folder, 0o040_000, tree, size);
         }
         if path.len() > PATH_LIMIT {
             return Err(unusable(path, "it is longer than 4096 bytes"));
@@ -99,13 +112,16 @@ impl<'f, 's> Walk<'f, 's> {
                     self.folder(here, object, path, modules)?;
                 }
                 0o160_000 => {
-                    self.add(here, path.clone(), 0o160_000, object, 0)?;
-                    if let Some(url) = modules.get(&path[here.root.len()..]) {
+                    let is_taken = self.takes(here, path);
+                    self.add(here, path.clone(), 0o160_000, object, is_taken.then_some(0))?;
+                    let url = modules.get(&path[here.root.len()..]).filter(|_| is_taken);
+                    if let Some(url) = url {
                         self.submodule(here, path, object, url)?;
                     }
                 }
                 0o100_000 | 0o120_000 => {
-                    let size = self.size(here, object)?;
+                    let is_taken = self.takes(here, path);
+                    let size = is_taken.then(|| self.size(here, object)).transpose()?;
                     self.add(here, path.clone(), mode, object, size)?;
                 }
                 _ => return Err(unusable(path, "it is neither file, link nor folder")),
@@ -131,20 +147,26 @@ impl<'f, 's> Walk<'f, 's> {
         urls.dedup();
         let name = String::from_utf8_lossy(path).into_owned();
         let root = [path, b"/"].concat();
-        let wish = Wish { name: &name, urls: &urls, commit };
+        let wish = Wish { name: &name, urls: &urls, commit, selection: None };
         let tree = self.commit(wish, &root, here.depth + 1)?;
         let url = urls.first().cloned().unwrap_or_default();
         self.submodules.push(LockedSubmodule { path: name, url, commit, tree });
         Ok(())
     }
 
+    /// Whether a path is part of what is asked for.
+    fn takes(&mut self, here: &Here<'_>, path: &[u8]) -> bool {
+        here.selection.is_none_or(|selection| selection.judge(path, &mut self.used))
+    }
+
+    /// Adds an entry; without a size it is left out.
     fn add(
         &mut self,
         here: &Here<'_>,
         path: Vec<u8>,
         mode: u32,
         object: Oid,
-        size: u64,
+        size: Option<u64>,
     ) -> Result<(), NoTree> {
         if self.planned.len() >= ENTRY_LIMIT {
             return Err(unusable(&path, "the tree has more than two million entries"));

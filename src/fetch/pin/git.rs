@@ -6,6 +6,7 @@ use super::error::Problems;
 use super::{Context, PinError, Scope};
 use crate::fetch::git::{Fetcher, NoTree, Wish};
 use crate::fetch::{FetchError, Quiet};
+use crate::git::Selection;
 use crate::lock::{Lock, LockedGit};
 use crate::recipe::GitRecipe;
 
@@ -43,19 +44,21 @@ fn everything(context: &Context<'_>) -> Result<Vec<LockedGit>, PinError> {
 }
 
 fn kept(lock: &Lock, asked: &GitRecipe) -> Option<LockedGit> {
-    let mut known = lock.git.iter();
-    let known = known.find(|known| {
-        known.name == asked.name && known.urls == asked.urls && known.commit == asked.commit
-    })?;
-    Some(LockedGit { path: asked.path.clone(), ..known.clone() })
+    let known = lock.git.iter().find(|known| known.name == asked.name)?;
+    // Where the tree lies is no matter of the repository.
+    let known = LockedGit { path: asked.path.clone(), ..known.clone() };
+    (known.asked() == asked.ordered()).then_some(known)
 }
 
 fn resolve(context: &Context<'_>, asked: &GitRecipe) -> Result<LockedGit, PinError> {
-    let GitRecipe { name, urls, commit, path } = asked;
+    let GitRecipe { name, urls, commit, path, include, exclude } = &asked.ordered();
     (context.progress)(&format!("fetching {name} at {}", commit.short()));
     let never = AtomicBool::new(false);
     let fetcher = Fetcher::new(context.settings, context.store, &Quiet, &never)?;
-    let found = fetcher.tree(Wish { name, urls, commit: *commit });
+    let unusable = |source| FetchError::Tree { name: name.clone(), source };
+    let selection = Selection::new(include, exclude).map_err(unusable)?;
+    let wish = Wish { name, urls, commit: *commit, selection: Some(&selection) };
+    let found = fetcher.tree(wish);
     let found = found.map_err(|error| not_there(name, error))?;
     Ok(LockedGit {
         name: name.clone(),
@@ -63,6 +66,8 @@ fn resolve(context: &Context<'_>, asked: &GitRecipe) -> Result<LockedGit, PinErr
         commit: *commit,
         tree: found.tree,
         path: path.clone(),
+        include: include.clone(),
+        exclude: exclude.clone(),
         submodules: found.submodules,
         archive: found.archive,
     })

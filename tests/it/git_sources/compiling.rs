@@ -121,6 +121,29 @@ fn the_tree_lies_below_what_is_compiled_and_local_files_lie_over_both() {
 }
 
 #[test]
+fn a_job_and_a_layer_see_only_the_part_of_a_tree_that_is_taken() {
+    let (world, repositories) = (World::new(), Repositories::new());
+    let whole = lock(&world, &repositories);
+    let urls = ["https://hub.test/net.git"];
+    let part = world.lock_part(&urls, repositories.main, "exclude = [\"data/*.txt\"]\n").unwrap();
+    let engine = Fake::with(|job| {
+        let data = seen(job, "/src").join("data");
+        assert!(!data.join("one.txt").exists() && data.join("latest").is_symlink());
+        fs::write(data.join("op.so"), "object").unwrap();
+        Answer::text("")
+    });
+    let lock = Lock { git: vec![part], ..whole };
+    let built = Build { world: &world, engine }.run(&lock).unwrap();
+    let layer = &built.image.layers[1];
+    let paths: Vec<_> = entries(layer).iter().map(|entry| entry.path.to_owned()).collect();
+    assert!(paths.contains(&"net/data/latest".to_owned()), "{paths:?}");
+    assert!(!paths.iter().any(|path| path.ends_with(".txt")), "{paths:?}");
+    let note =
+        format!("`net {}`: 2 of 7 entries of the tree are left out", repositories.main.short());
+    assert_eq!(layer.plan().unwrap().notes(), [note]);
+}
+
+#[test]
 fn declared_files_are_compiled_once_and_again_for_the_proof() {
     let (world, repositories) = (World::new(), Repositories::new());
     let first = Build { world: &world, engine: compiler("") };
