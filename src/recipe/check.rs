@@ -1,5 +1,7 @@
 //! What a recipe must keep beyond keys and types.
 
+mod exchange;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::document::{Document, Fault};
@@ -266,6 +268,7 @@ impl Check<'_, '_> {
         self.rule(timeout, &["benchmark", "timeout"], "0", "a case needs some time");
         for (name, mode) in &benchmark.mode {
             self.command(&["benchmark", "mode", name, "command"], &mode.command);
+            self.exchange(name, mode, benchmark);
         }
         let matrix = &benchmark.matrix;
         let path = ["benchmark", "matrix"];

@@ -17,6 +17,7 @@
 mod check;
 mod decode;
 pub(crate) mod document;
+mod exchange;
 mod layout;
 pub(crate) mod names;
 mod types;
@@ -29,6 +30,7 @@ use std::path::{Path, PathBuf};
 use crate::digest::Digest;
 
 pub use document::{Problem, nearest};
+pub use exchange::{InputRule, OutputRule};
 pub use types::*;
 
 /// What can go wrong with recipes.

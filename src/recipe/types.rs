@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::exchange::{InputRule, OutputRule};
 use super::units::{byte_size, duration_seconds, optional_duration_seconds};
 use crate::digest::CommitId;
 
@@ -378,6 +379,14 @@ pub struct Mode {
     /// Environment of this mode, as templates (`CUDA_VISIBLE_DEVICES`).
     #[serde(default)]
     pub env: BTreeMap<String, String>,
+    /// The mode whose case runs before the one of this mode, which takes what that leaves.
+    pub needs: Option<String>,
+    /// Files that a case takes in, by the name a user gives them by.
+    #[serde(default)]
+    pub inputs: BTreeMap<String, InputRule>,
+    /// Files that a case leaves behind, by name.
+    #[serde(default)]
+    pub outputs: BTreeMap<String, OutputRule>,
 }
 
 /// A variable's value: text or number, kept as written.

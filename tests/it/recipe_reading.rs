@@ -346,3 +346,50 @@ fn what_is_gone_has_input_evidence_and_date_and_is_not_inherited() {
     assert!(found[0].contains("`gone.0.evidence` is ` `: it must say something"), "{found:?}");
     assert!(found[1].contains("`gone.0.date` is `soon`: expected a date"), "{found:?}");
 }
+
+/// An evaluation that takes a training's checkpoint; the fixture's modes otherwise.
+const EXCHANGE: &str = r#"
+[benchmark.mode.mp]
+needs = "sp"
+
+[benchmark.mode.mp.inputs.checkpoint]
+path = "/repro/input/last.ckpt"
+about = "the trained weights"
+from = "sp:checkpoint"
+
+[benchmark.mode.sp.outputs.checkpoint]
+path = "/workspace/{model}/*.ckpt"
+"#;
+
+#[test]
+fn a_mode_may_take_what_another_leaves() {
+    let text = TRACKER.replacen("[benchmark.mode.mp]", EXCHANGE.trim(), 1);
+    let modes = load(&text).unwrap().benchmark.mode;
+    assert_eq!(modes["mp"].needs.as_deref(), Some("sp"));
+    assert_eq!(modes["mp"].inputs["checkpoint"].source(), Some(("sp", "checkpoint")));
+    assert_eq!(modes["sp"].outputs["checkpoint"].path, "/workspace/{model}/*.ckpt");
+    let other = "[variant.debian.benchmark.mode.sp.outputs.checkpoint]\npath = \"/tmp/x\"\n";
+    let text = text.replacen("[variant.debian]", &format!("{other}\n[variant.debian]"), 1);
+    let modes = load(&text).unwrap().benchmark.mode;
+    assert_eq!(modes["sp"].outputs["checkpoint"].path, "/tmp/x", "a variant lays its own over it");
+}
+
+#[test]
+fn what_no_case_could_take_or_leave_is_refused() {
+    let cases = [
+        ("needs = \"sp\"", "needs = \"train\"", "there is no `[benchmark.mode.train]`"),
+        ("needs = \"sp\"", "needs = \"mp\"", "a mode cannot need itself"),
+        ("needs = \"sp\"", "", "an input comes from the mode that this one `needs`"),
+        ("\"sp:checkpoint\"", "\"checkpoint\"", "expected `MODE:OUTPUT`"),
+        ("\"sp:checkpoint\"", "\"sp:log\"", "no such output; there are `checkpoint`"),
+        ("\"/repro/input", "\"repro/input", "a path in the image"),
+        ("\"/workspace/{model}", "\"/home/{model}", "below no writable folder; there are `/works"),
+        ("inputs.checkpoint]", "inputs.\"Check point\"]", "a name is lower-case"),
+    ];
+    for (from, to, expected) in cases {
+        let changed = EXCHANGE.replacen(from, to, 1);
+        assert_ne!(changed, EXCHANGE, "{from}");
+        let found = problems("[benchmark.mode.mp]", changed.trim());
+        assert!(found.iter().any(|line| line.contains(expected)), "{to}: {found:?}");
+    }
+}
