@@ -86,6 +86,12 @@ pub enum CliError {
     NoRecipe { name: String },
     #[error("the data folder `{}` is not there", path.display())]
     NoDataFolder { path: PathBuf },
+    #[error("`{name}` is no name of a system: {rule}")]
+    NoName { name: String, rule: String },
+    #[error("`{}` is there already", path.display())]
+    Exists { path: PathBuf },
+    #[error("`{}` is in no project and not empty\n  found  {}", folder.display(), entry.display())]
+    NotEmpty { folder: PathBuf, entry: PathBuf },
     #[error("stopped")]
     Stopped,
 }
@@ -152,7 +158,10 @@ impl CliError {
             | Self::Unknown { .. }
             | Self::Ambiguous { .. }
             | Self::NoRecipe { .. }
-            | Self::NoDataFolder { .. } => INPUT,
+            | Self::NoDataFolder { .. }
+            | Self::NoName { .. }
+            | Self::Exists { .. }
+            | Self::NotEmpty { .. } => INPUT,
             Self::Store(error) => store_code(error),
             Self::Image(error) => image_code(error),
             Self::Build(error) => build_code(error),
@@ -173,7 +182,7 @@ impl CliError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Settings(SettingsError::NoProject { .. }) => {
-                Some("go to the project's folder, or name it with `--project DIR`".to_owned())
+                Some("go to the project's folder, or name it with `--project DIR`; `repro init NAME` makes one in an empty folder".to_owned())
             }
             Self::NoLock { name } => Some(format!("`repro lock {name}` writes it")),
             Self::LockIsOld { name, .. } => Some(format!(
@@ -193,6 +202,12 @@ impl CliError {
             Self::NoDataFolder { .. } => {
                 Some("make it, or name another with `--data DIR` or `$REPRO_DATA`".to_owned())
             }
+            Self::Exists { .. } => {
+                Some("choose another name, or remove the file".to_owned())
+            }
+            Self::NotEmpty { .. } => Some(
+                "go to a project, or make an empty folder for a new one".to_owned(),
+            ),
             Self::Unknown { .. } => Some("`repro list` shows what there is".to_owned()),
             Self::Ambiguous { .. } => Some("give more of the name or of the digest".to_owned()),
             Self::Store(error) => store_hint(error),

@@ -18,6 +18,7 @@ mod export;
 mod fsck;
 mod gc;
 mod import;
+mod init;
 mod inspect;
 mod list;
 mod lock;
@@ -112,6 +113,8 @@ struct Global {
 enum Command {
     /// List images, their profiles and cases; what is sealed, unsealed or unpinned
     List(list::Arguments),
+    /// Write a commented recipe that works as it is, to be changed into a guide's
+    Init(init::Arguments),
     /// Resolve a recipe once and write its lock
     Lock(lock::Arguments),
     /// Build the image of a lock; compare it with its seal
@@ -186,6 +189,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, CliError> {
     let context = Context::open(&cli.global)?;
     match cli.command {
         Command::List(arguments) => list::run(&context, &arguments),
+        Command::Init(arguments) => init::run(&context, &arguments),
         Command::Lock(arguments) => lock::run(&context, &arguments),
         Command::Build(arguments) => build::run(&context, &arguments),
         Command::Inspect(arguments) => inspect::run(&context, &arguments),

@@ -18,6 +18,7 @@ mod check;
 mod decode;
 pub(crate) mod document;
 mod exchange;
+mod example;
 mod layout;
 pub(crate) mod names;
 mod types;
@@ -31,6 +32,7 @@ use crate::digest::Digest;
 
 pub use document::{Problem, nearest};
 pub use exchange::{InputRule, OutputRule};
+pub use example::CHOICE;
 pub use types::*;
 
 /// What can go wrong with recipes.

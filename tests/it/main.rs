@@ -31,4 +31,5 @@ mod registry_push;
 mod registry_serve;
 mod repository;
 mod settings;
+mod starting_a_recipe;
 mod unpack;
