@@ -213,10 +213,12 @@ fn new_archive(file: String, path: Option<String>) -> Archive {
         size: None,
         sha256: None,
         unpinned: None,
+        page: None,
         checks: Default::default(),
         evidence: String::new(),
         strip: None,
         unpack: None,
+        parts: Vec::new(),
     }
 }
 

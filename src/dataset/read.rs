@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::{Archive, Dataset, DatasetError, Datasets, TreeRule, at};
+use super::{ARCHIVES, Archive, Dataset, DatasetError, Datasets, ListRule, TreeRule, at};
 use crate::recipe::document::{Document, Fault, problems};
 use crate::recipe::names::{self, FILE_NAME, PLAIN_NAME, RELATIVE_PATH};
 use crate::recipe::nearest;
@@ -42,6 +42,9 @@ impl Datasets {
                 Check { document: &document, faults: &mut faults, set: &name }.dataset(&set);
                 sets.insert(name, set);
             }
+        }
+        for set in sets.values() {
+            Check { document: &document, faults: &mut faults, set: &set.name }.union(set, &sets);
         }
         if !faults.is_empty() {
             return Err(invalid(faults));
@@ -91,8 +94,14 @@ impl Check<'_, '_> {
     fn dataset(&mut self, set: &Dataset) {
         let name = &set.name;
         self.rule(names::plain_name(name), &[], format!("`{name}`: {PLAIN_NAME}"));
-        let something = !set.archives.is_empty() || set.tree.is_some();
+        let message =
+            format!("`{ARCHIVES}` is the folder of all archives, so no data set has this name");
+        self.rule(name != ARCHIVES, &[], message);
+        let own = !set.archives.is_empty() || set.tree.is_some();
+        let something = own || !set.of.is_empty();
         self.rule(something, &[], format!("`{name}` has no archive and no tree"));
+        let message = format!("`{name}` is made of others, so it has no archive and no tree");
+        self.rule(!own || set.of.is_empty(), &["of"], message);
         for (at, archive) in set.archives.iter().enumerate() {
             self.archive(&at.to_string(), archive);
             let twice = set.archives[..at].iter().any(|other| other.file == archive.file);
@@ -101,6 +110,20 @@ impl Check<'_, '_> {
         }
         if let Some(tree) = &set.tree {
             self.tree(tree);
+        }
+    }
+
+    /// What a union is made of: other data sets, each in a folder of its own.
+    fn union(&mut self, set: &Dataset, sets: &BTreeMap<String, Dataset>) {
+        for (folder, part) in &set.of {
+            let at = ["of", folder.as_str()];
+            self.rule(names::relative_path(folder), &at, format!("`{folder}`: {RELATIVE_PATH}"));
+            let known = sets.get(part).is_some_and(|part| part.of.is_empty());
+            let message = format!("`{part}` is no data set, or is made of others itself");
+            self.rule(known, &at, message);
+            let below = |other: &String| other.starts_with(&format!("{folder}/"));
+            let message = format!("another data set lies inside `{folder}`");
+            self.rule(!set.of.keys().any(below), &at, message);
         }
     }
 
@@ -122,17 +145,47 @@ impl Check<'_, '_> {
         self.rule(one, &["archive", at, "file"], message);
         let message = format!("`{file}` has a `sha256` and no `size`");
         self.rule(!pinned || archive.size.is_some(), &["archive", at, "file"], message);
+        for (place, part) in archive.parts.iter().enumerate() {
+            let path = ["archive", at, "part", &place.to_string(), "file"];
+            let fine = names::file_name(&part.file);
+            self.rule(fine, &path, format!("`{}`: {FILE_NAME}", part.file));
+            let twice = archive.parts[..place].iter().any(|other| other.file == part.file);
+            self.rule(!twice, &path, format!("`{}` stands twice in `{file}`", part.file));
+            let message = format!("`{}` has a `sha256` and no `size`", part.file);
+            self.rule(part.sha256.is_none() || part.size.is_some(), &path, message);
+        }
     }
 
     fn tree(&mut self, tree: &TreeRule) {
         let manifest = tree.manifest.is_some();
         let pinned = manifest == tree.sha256.is_some();
-        let message = "a tree has `manifest` and its `sha256`, or `counts`".to_owned();
-        self.rule(pinned && manifest == tree.counts.is_empty(), &["tree"], message);
+        let message = "a tree has `manifest` and its `sha256`, or `counts` and lists".to_owned();
+        let known = !tree.counts.is_empty() || !tree.lists.is_empty();
+        self.rule(pinned && manifest != known, &["tree"], message);
         let path = tree.manifest.iter().chain(tree.counts.keys().filter(|path| *path != "."));
         for path in path {
             let fine = names::relative_path(path);
             self.rule(fine, &["tree", "manifest"], format!("`{path}`: {RELATIVE_PATH}"));
+        }
+        for (place, list) in tree.lists.iter().enumerate() {
+            self.list(&place.to_string(), list);
+        }
+    }
+
+    fn list(&mut self, at: &str, list: &ListRule) {
+        let own = |key| ["tree", "list", at, key];
+        let message =
+            format!("list `{}` has either a `path` or a file of a commit in `git`", list.name);
+        self.rule(list.path.is_some() != list.git.is_some(), &own("name"), message);
+        let paths = [
+            ("path", list.path.as_ref()),
+            ("strip", list.strip.as_ref()),
+            ("git", list.git.as_ref().map(|git| &git.path)),
+        ];
+        for (key, path) in paths {
+            let Some(path) = path else { continue };
+            let fine = names::relative_path(path);
+            self.rule(fine, &own(key), format!("`{path}`: {RELATIVE_PATH}"));
         }
     }
 }

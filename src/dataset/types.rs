@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::digest::{self, Digest};
+use crate::digest::{self, Checks, CommitId, Digest};
+
+/// The folder of the data folder that archives are downloaded to.
+pub const ARCHIVES: &str = "archives";
 
 /// Every data set of a project.
 #[derive(Debug, Clone)]
@@ -30,9 +33,14 @@ pub struct Dataset {
     /// Whether its publisher asks for an account.
     #[serde(default)]
     pub login_required: bool,
+    /// Where a person gets what no program can download.
+    pub page: Option<String>,
     /// What a person should know.
     #[serde(default)]
     pub notes: String,
+    /// The data sets that it is made of, by the folder that each takes in it.
+    #[serde(default)]
+    pub of: BTreeMap<String, String>,
     /// The archives it comes in.
     #[serde(default, rename = "archive")]
     pub archives: Vec<Archive>,
@@ -58,9 +66,11 @@ pub struct Archive {
     pub sha256: Option<Digest>,
     /// Why there is no SHA-256.
     pub unpinned: Option<String>,
-    /// Further facts (`md5`, `sha1`, `etag`) from [`Archive::evidence`]; nothing is checked against them.
+    /// Where a person gets it if no program can.
+    pub page: Option<String>,
+    /// What must hold when it is first pinned.
     #[serde(default)]
-    pub checks: BTreeMap<String, String>,
+    pub checks: Checks,
     /// Where size and hashes were seen.
     #[serde(default)]
     pub evidence: String,
@@ -68,9 +78,30 @@ pub struct Archive {
     pub strip: Option<String>,
     /// The folder of the data set it unpacks to, if not the data set's own.
     pub unpack: Option<String>,
+    /// The files that it can also be joined from, in this order.
+    #[serde(default, rename = "part")]
+    pub parts: Vec<Part>,
 }
 
-/// What must lie in a data set's folder: a pinned manifest, or counts where only those are known.
+/// A file that is one part of an archive.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Part {
+    /// File name.
+    pub file: String,
+    /// Where its publisher offers it.
+    #[serde(default)]
+    pub urls: Vec<String>,
+    /// Where a person gets it if no program can.
+    pub page: Option<String>,
+    /// Bytes, if known.
+    pub size: Option<u64>,
+    /// SHA-256, if known.
+    #[serde(default, deserialize_with = "digest::hex::optional")]
+    pub sha256: Option<Digest>,
+}
+
+/// What must lie in a data set's folder: a pinned manifest, or counts and lists where only those are known.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct TreeRule {
@@ -82,6 +113,42 @@ pub struct TreeRule {
     /// Number of files below each folder, `.` for all.
     #[serde(default)]
     pub counts: BTreeMap<String, u64>,
+    /// Lists of files that must be there, whatever is in them.
+    #[serde(default, rename = "list")]
+    pub lists: Vec<ListRule>,
+}
+
+/// A published list of files, one path a line.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ListRule {
+    /// What a reader calls it.
+    pub name: String,
+    /// Number of its lines.
+    pub entries: u64,
+    /// Bytes.
+    pub size: u64,
+    /// SHA-256.
+    #[serde(with = "digest::hex")]
+    pub sha256: Digest,
+    /// The folder that its paths begin with and that is the data set's own.
+    pub strip: Option<String>,
+    /// Where it lies in the project, if it is part of it.
+    pub path: Option<String>,
+    /// The commit that it is a file of.
+    pub git: Option<GitFile>,
+}
+
+/// A file of a commit.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct GitFile {
+    /// The repository.
+    pub url: String,
+    /// The commit.
+    pub commit: CommitId,
+    /// The file's path in the commit's tree.
+    pub path: String,
 }
 
 impl Dataset {
