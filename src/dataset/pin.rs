@@ -60,13 +60,14 @@ pub fn pin(
     };
     let mut text = datasets.text.parse::<DocumentMut>().map_err(wrong)?;
     let tree = manifest.as_ref().map(|(path, manifest)| (path.as_str(), manifest.digest()));
+    let head = take_head(&mut text);
     place.write(&mut text, sha256, size, tree);
     let entry = entry_text(&text, &place.name);
     Ok(Pinned {
         name: place.name,
         sha256,
         size,
-        datasets: text.to_string(),
+        datasets: format!("{head}{text}"),
         entry,
         manifest: manifest.map(|(path, manifest)| (path, manifest.to_text())),
     })
@@ -189,6 +190,16 @@ fn archive_table(set: &mut dyn TableLike, index: usize) -> Option<&mut dyn Table
         }
         _ => None,
     }
+}
+
+/// The comments of a file without tables: its end to the parser, its head to a person.
+fn take_head(text: &mut DocumentMut) -> String {
+    if !text.is_empty() {
+        return String::new();
+    }
+    let head = text.trailing().as_str().map(str::trim_end).unwrap_or_default().to_owned();
+    text.set_trailing("");
+    if head.is_empty() { head } else { head + "\n\n" }
 }
 
 /// The text of one data set alone.

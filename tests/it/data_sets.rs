@@ -187,6 +187,15 @@ fn a_project_without_a_list_has_no_data_sets() {
 }
 
 #[test]
+fn the_first_set_of_a_file_stands_below_the_comments_of_its_head() {
+    let world = World::new();
+    fs::write(world.project().join("datasets.toml"), "# Ours.\n").unwrap();
+    world.tiny();
+    let text = fs::read_to_string(world.project().join("datasets.toml")).unwrap();
+    assert!(text.starts_with("# Ours.\n\n[tiny]\n"), "{text}");
+}
+
+#[test]
 fn pinning_writes_digest_size_and_manifest_and_keeps_the_rest_of_the_file() {
     let world = World::new();
     zip(&world.project().join("images/tiny.zip"), &FILES);
