@@ -49,7 +49,7 @@ pub(super) fn record(
         log: None,
         once: BTreeMap::new(),
         series: BTreeMap::new(),
-        progress: setup.recipe.benchmark.log.progress.clone(),
+        progress: setup.recipe.benchmark.of_mode(&planned.case.mode).log.progress,
         guide_record: None,
         published: published(setup, planned),
         errata: setup.recipe.errata.clone(),

@@ -186,6 +186,13 @@ fn exclude(cases: &mut Vec<Case>, globs: &[String], problems: &mut Vec<String>) 
     }
 }
 
+/// Why `profile` leaves out the case `name`, if it does.
+pub(super) fn left_out(profile: &Profile, name: &str) -> Option<String> {
+    let fits = |glob: &str| matcher(glob).is_ok_and(|matcher| matcher.is_match(name));
+    let skip = profile.skips.iter().find(|skip| fits(&skip.case))?;
+    Some(skip.reason.clone())
+}
+
 /// `*` crosses slashes: `seg/*/fp32` means what it seems to mean.
 fn matcher(glob: &str) -> Result<globset::GlobMatcher, String> {
     let glob = GlobBuilder::new(glob).literal_separator(false).backslash_escape(true).build();

@@ -55,8 +55,8 @@ impl Rules {
                 Err(error) => problems.push(in_formula(metric, &error)),
             }
         }
-        let keys =
-            guide::compile(&benchmark.record.keys).map_err(|more| problems.extend(more)).ok();
+        let keys = benchmark.record.as_ref().map_or(&[][..], |record| &record.keys);
+        let keys = guide::compile(keys).map_err(|more| problems.extend(more)).ok();
         match (patterns, keys) {
             (Some(patterns), Some(keys)) if problems.is_empty() => {
                 Ok(Self { patterns, keys, benchmark: benchmark.clone(), formulas })
@@ -100,8 +100,8 @@ impl Rules {
         let all_but_last = |name: &str| findings.series[name].len().saturating_sub(1);
         let mut scope = self.scope(variables, findings, all_but_last);
         let figures = self.evaluate_all(&mut scope, findings);
-        let throughput = &self.benchmark.record.throughput;
-        figures.into_iter().find(|figure| figure.name == *throughput && figure.value.is_some())
+        let throughput = self.benchmark.throughput();
+        figures.into_iter().find(|figure| figure.name == throughput && figure.value.is_some())
     }
 
     /// Records dropped from the front of series `name`.
@@ -218,7 +218,7 @@ fn in_formula(metric: &Metric, error: &FormulaError) -> String {
 
 /// Names have to be usable in formulas, given once, and there when something refers to them.
 fn check_names(benchmark: &Benchmark) -> Vec<String> {
-    let (log, record) = (&benchmark.log, &benchmark.record);
+    let log = &benchmark.log;
     let mut problems = Vec::new();
     let mut given = BTreeMap::new();
     let once = log.once.keys().map(|name| (name, "once"));
@@ -238,8 +238,8 @@ fn check_names(benchmark: &Benchmark) -> Vec<String> {
         problems.push(format!("no series is named `{name}`{}", nearest::hint(name, &series)));
     }
     let metrics: Vec<String> = benchmark.metrics.iter().map(|m| m.name.clone()).collect();
-    for name in [&record.final_result, &record.throughput] {
-        if !metrics.contains(name) {
+    for name in [benchmark.final_result(), benchmark.throughput()] {
+        if !metrics.iter().any(|metric| metric == name) {
             problems.push(format!("no metric is named `{name}`{}", nearest::hint(name, &metrics)));
         }
     }

@@ -269,6 +269,9 @@ mod tests {
             progress: String::new(),
             repeatable: Vec::new(),
             skip_of: BTreeMap::new(),
+            arrival: BTreeMap::new(),
+            total: BTreeMap::new(),
+            running_mean: Vec::new(),
         }
     }
 

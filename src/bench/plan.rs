@@ -1,6 +1,6 @@
 //! Says exactly what would be run: `run` runs it, a dry run prints it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -60,23 +60,31 @@ pub struct PlannedCase {
     pub job: Job,
     /// Name of the kept log.
     pub log_file: String,
-    /// Name of the guide's record.
-    pub record_file: String,
+    /// Name of the guide's record, if the guide has one.
+    pub record_file: Option<String>,
+    /// Why the profile leaves it out, if it does.
+    pub left_out: Option<String>,
     /// Why it would be skipped on this machine, if it would.
     pub lacks: Option<String>,
+}
+
+impl PlannedCase {
+    /// Why it would not be run, if so.
+    pub fn skipped(&self) -> Option<&str> {
+        self.left_out.as_deref().or(self.lacks.as_deref())
+    }
 }
 
 /// Every chosen case as it would be run, in the order of the matrix.
 pub fn plan(setup: &Setup) -> Result<Vec<PlannedCase>, BenchError> {
     let recipe = setup.recipe;
     let profile = find_profile(recipe, setup.profile)?;
-    let rules = Rules::compile(&recipe.benchmark)
-        .map_err(|problems| BenchError::recipe(recipe, problems))?;
+    let rules = rules(recipe)?;
     let cases = select(&expand(recipe, setup.profile, setup.settings)?, setup.cases)?;
     let mounts = mounts(setup, profile)?;
     let (mut planned, mut problems) = (Vec::new(), Vec::new());
     for case in cases {
-        let mut case_problems = rules.unknown_names(&case.variables);
+        let mut case_problems = rules[&case.mode].unknown_names(&case.variables);
         match planned_case(setup, profile, case, &mounts) {
             Ok(case) => planned.push(case),
             Err(more) => case_problems.extend(more),
@@ -86,6 +94,21 @@ pub fn plan(setup: &Setup) -> Result<Vec<PlannedCase>, BenchError> {
         problems.extend(case_problems);
     }
     if problems.is_empty() { Ok(planned) } else { Err(BenchError::recipe(recipe, problems)) }
+}
+
+/// The compiled rules of every mode.
+pub(super) fn rules(recipe: &Recipe) -> Result<BTreeMap<String, Rules>, BenchError> {
+    let (mut rules, mut problems) = (BTreeMap::new(), Vec::new());
+    for mode in recipe.benchmark.mode.keys() {
+        match Rules::compile(&recipe.benchmark.of_mode(mode)) {
+            Ok(compiled) => drop(rules.insert(mode.clone(), compiled)),
+            // Modes share most rules, and so their mistakes.
+            Err(more) => problems.extend(more),
+        }
+    }
+    let mut seen = BTreeSet::new();
+    problems.retain(|problem| seen.insert(problem.clone()));
+    if problems.is_empty() { Ok(rules) } else { Err(BenchError::recipe(recipe, problems)) }
 }
 
 /// Whether the benchmark part of `recipe` could be run under each of its profiles.
@@ -159,7 +182,7 @@ fn planned_case(
     case: Case,
     mounts: &[Mount],
 ) -> Result<PlannedCase, Vec<String>> {
-    let benchmark = &setup.recipe.benchmark;
+    let benchmark = setup.recipe.benchmark.of_mode(&case.mode);
     let mode = &benchmark.mode[&case.mode];
     let mut filler = Filler::new(&case);
     let template = mode.commands.get(&case.model).unwrap_or(&mode.command);
@@ -170,9 +193,11 @@ fn planned_case(
         env.insert(name.clone(), filler.text("environment", value));
     }
     let workdir = filler.text("`workdir`", &benchmark.workdir);
-    let log_file = filler.file_name("`log-file`", &benchmark.record.log_file);
-    let record_file = filler.file_name("`file`", &benchmark.record.file);
-    filler.check_names(&command, &log_file, &record_file);
+    let log_file = filler.file_name("`log-file`", benchmark.log_file());
+    let record = benchmark.record.as_ref();
+    let record_file = record.map(|record| filler.file_name("`file`", &record.file));
+    filler.check_names(&command, &log_file, record_file.as_deref());
+    let left_out = case::left_out(profile, &case.name);
     let problems = filler.problems;
     if !problems.is_empty() {
         return Err(problems);
@@ -191,7 +216,7 @@ fn planned_case(
         gpus: profile.gpus,
     };
     let lacks = if profile.gpus { setup.host.lacks_gpus(case.gpus) } else { None };
-    Ok(PlannedCase { case, job, log_file, record_file, lacks })
+    Ok(PlannedCase { case, job, log_file, record_file, left_out, lacks })
 }
 
 /// Fills in templates with the variables of one case and collects what goes wrong.
@@ -238,16 +263,18 @@ impl<'a> Filler<'a> {
         name
     }
 
-    fn check_names(&mut self, command: &[String], log_file: &str, record_file: &str) {
+    fn check_names(&mut self, command: &[String], log_file: &str, record_file: Option<&str>) {
         if command.first().is_none_or(String::is_empty) {
             self.problems.push(format!("the command of mode `{}` is empty", self.case.mode));
         }
-        let taken = [log_file, record_file, super::record::FILE];
-        let twice = taken[0] == taken[1] || taken[..2].contains(&taken[2]);
-        if self.problems.is_empty() && (twice || taken.contains(&"")) {
+        let own = super::record::FILE;
+        let wrong = |name: &str| name.is_empty() || name == own;
+        let twice = record_file == Some(log_file);
+        if self.problems.is_empty() && (twice || wrong(log_file) || record_file.is_some_and(wrong))
+        {
+            let record_file = record_file.unwrap_or("none");
             self.problems.push(format!(
-                "`file` and `log-file` have to be two names other than `{}`\n  file      {record_file}\n  log-file  {log_file}",
-                super::record::FILE
+                "`file` and `log-file` have to be two names other than `{own}`\n  file      {record_file}\n  log-file  {log_file}"
             ));
         }
     }

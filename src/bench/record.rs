@@ -88,7 +88,7 @@ pub struct RunRecord {
     pub series: BTreeMap<String, SeriesRecord>,
     /// Name of the series that counts steps, a key of `series`.
     pub progress: String,
-    /// Name of the guide's record beside this one; absent if the case was skipped.
+    /// Name of the guide's record beside this one; absent if the case was skipped or the guide has none.
     pub guide_record: Option<String>,
     /// Figures the guide publishes for this case; empty if this run may not be judged by them.
     pub published: Vec<Published>,

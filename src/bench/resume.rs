@@ -44,7 +44,7 @@ pub(super) fn earlier(
         };
         let is_finished = match record.status {
             Status::Ok => true,
-            Status::Skipped(_) => case.lacks.is_some(),
+            Status::Skipped(_) => case.skipped().is_some(),
             Status::Failed(_) => false,
         };
         if is_finished {

@@ -1,5 +1,6 @@
 //! Runs the planned cases one after the other and writes a record of each.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::blank;
@@ -11,7 +12,7 @@ use super::guide;
 use super::kept_log::{Ended, KeptLog};
 use super::log::Findings;
 use super::number::Number;
-use super::plan::{PlannedCase, Setup, plan};
+use super::plan::{PlannedCase, Setup, plan, rules};
 use super::previous;
 use super::record::{ExitRecord, FILE, RunRecord, SeriesRecord, Status};
 use super::resume;
@@ -103,7 +104,8 @@ struct Run<'a, 's> {
     engine: &'a dyn Engine,
     store: &'a Store,
     setup: &'a Setup<'s>,
-    rules: Rules,
+    /// By mode.
+    rules: BTreeMap<String, Rules>,
     folder: RunFolder,
     results: &'a Path,
     stop: &'a Stop,
@@ -123,8 +125,7 @@ pub fn run(
 ) -> Result<RunSummary, BenchError> {
     let planned = plan(setup)?;
     refuse_if_strict(&planned, options)?;
-    let rules = Rules::compile(&setup.recipe.benchmark)
-        .map_err(|problems| BenchError::recipe(setup.recipe, problems))?;
+    let rules = rules(setup.recipe)?;
     let folder = run_folder(setup, options)?;
     let mut earlier = match options.resume {
         Some(_) => resume::earlier(&folder, setup, &planned)?,
@@ -195,8 +196,8 @@ impl Run<'_, '_> {
         let start = now("%Y-%m-%dT%H:%M:%SZ");
         let engine = self.engine.name();
         let mut record = blank::record(self.setup, case, engine, &self.folder.id, index, start);
-        match &case.lacks {
-            Some(reason) => record.status = Status::Skipped(reason.clone()),
+        match case.skipped() {
+            Some(reason) => record.status = Status::Skipped(reason.to_owned()),
             None => {
                 let ended = self.execute(case, &folder, events)?;
                 self.fill_in(&mut record, case, ended);
@@ -204,7 +205,7 @@ impl Run<'_, '_> {
             }
         }
         let runs = self.store.runs();
-        let repeatable = &self.rules.benchmark.log.repeatable;
+        let repeatable = &self.rules[&case.case.mode].benchmark.log.repeatable;
         record.repeatable = previous::compare(&record, repeatable, &[self.results, &runs]);
         let bytes = record.to_bytes();
         self.folder.write_file(&folder.join(FILE), &bytes)?;
@@ -220,8 +221,9 @@ impl Run<'_, '_> {
         events: &mut dyn FnMut(Event),
     ) -> Result<Ended, BenchError> {
         let path = folder.join(&case.log_file);
-        let mut log = KeptLog::new(self.folder.create_file(&path)?, self.rules.patterns.reader());
-        let series = &self.rules.benchmark.log.progress;
+        let rules = &self.rules[&case.case.mode];
+        let mut log = KeptLog::new(self.folder.create_file(&path)?, rules.patterns.reader());
+        let series = &rules.benchmark.log.progress;
         let mut seen = 0;
         let mut output = |bytes: &[u8]| {
             log.push(bytes);
@@ -231,7 +233,7 @@ impl Run<'_, '_> {
             let step = findings.series[series].len();
             if step > seen {
                 seen = step;
-                let throughput = self.rules.current(&case.case.variables, findings);
+                let throughput = rules.current(&case.case.variables, findings);
                 events(Event::Progress { step, value, throughput: throughput.as_ref() });
             }
         };
@@ -242,15 +244,15 @@ impl Run<'_, '_> {
 
     /// Puts what a job did into its record.
     fn fill_in(&self, record: &mut RunRecord, case: &PlannedCase, ended: Ended) {
-        let figures = self.rules.figures(&case.case.variables, &ended.findings);
-        record.status = match verdict::failure(&self.rules, &case.job, &ended, &figures) {
+        let rules = &self.rules[&case.case.mode];
+        let figures = rules.figures(&case.case.variables, &ended.findings);
+        record.status = match verdict::failure(rules, &case.job, &ended, &figures) {
             None => Status::Ok,
             Some(reason) => Status::Failed(reason),
         };
-        let rule = &self.rules.benchmark.record;
         let named = |name: &str| figures.iter().find(|figure| figure.name == name).cloned();
-        record.final_result = named(&rule.final_result);
-        record.throughput = named(&rule.throughput);
+        record.final_result = named(rules.benchmark.final_result());
+        record.throughput = named(rules.benchmark.throughput());
         record.metrics = figures;
         record.log = Some(ended.log);
         if let Ok(outcome) = &ended.outcome {
@@ -263,26 +265,27 @@ impl Run<'_, '_> {
         let series = ended.findings.series.into_iter();
         record.series = series
             .map(|(name, values)| {
-                let series = SeriesRecord::new(values, self.rules.skip(&name));
+                let series = SeriesRecord::new(values, rules.skip(&name));
                 (name, series)
             })
             .collect();
     }
 
-    /// Writes the record that the guide asks for.
+    /// Writes the record that the guide asks for, if it asks for one.
     fn write_guide_record(
         &self,
         record: &mut RunRecord,
         case: &PlannedCase,
         folder: &Path,
     ) -> Result<(), BenchError> {
-        let variables = &case.case.variables;
+        let Some(record_file) = &case.record_file else { return Ok(()) };
+        let (rules, variables) = (&self.rules[&case.case.mode], &case.case.variables);
         let findings = Findings {
             once: record.once.clone(),
             series: record.series.keys().map(|name| (name.clone(), Vec::new())).collect(),
             ..Findings::default()
         };
-        let mut scope: Scope = self.rules.scope(variables, &findings, |_| 0);
+        let mut scope: Scope = rules.scope(variables, &findings, |_| 0);
         for figure in &record.metrics {
             let absent = || Binding::Unusable(figure.reason.clone().unwrap_or_default());
             let binding = figure.value.map_or_else(absent, Binding::Number);
@@ -297,9 +300,9 @@ impl Run<'_, '_> {
             record.final_result.as_ref().and_then(|figure| figure.value).filter(|_| ok);
         let outcome =
             guide::Outcome { scope: &scope, text: &text, final_result, log_file: &case.log_file };
-        let json = guide::render(&self.rules.keys, &outcome);
-        self.folder.write_file(&folder.join(&case.record_file), json.as_bytes())?;
-        record.guide_record = Some(case.record_file.clone());
+        let json = guide::render(&rules.keys, &outcome);
+        self.folder.write_file(&folder.join(record_file), json.as_bytes())?;
+        record.guide_record = Some(record_file.clone());
         Ok(())
     }
 }

@@ -77,7 +77,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliErro
     }
     let engine = context.engine()?;
     // Where this machine can run none of the cases, nothing is downloaded, built or hashed to say so.
-    let idle = planned.iter().all(|case| case.lacks.is_some());
+    let idle = planned.iter().all(|case| case.skipped().is_some());
     let image = if idle {
         unbuilt(&subject.lock)
     } else {
@@ -237,7 +237,7 @@ fn dry_run(
     output::print(&format!("to download: {}\n", output::size(missing)));
     for case in planned {
         output::print(&format!("\n{}\n", case.case.name));
-        if let Some(reason) = &case.lacks {
+        if let Some(reason) = case.skipped() {
             output::print(&format!("  skipped  {reason}\n"));
         }
         output::print(&format!("  folder   {}\n", case.job.workdir));
@@ -263,7 +263,7 @@ fn describe(case: &PlannedCase) -> serde_json::Value {
     json!({
         "case": case.case.name, "command": case.job.command, "env": case.job.env,
         "workdir": case.job.workdir, "mounts": mounts, "timeout": case.job.timeout.as_secs(),
-        "lacks": case.lacks, "deviations": case.case.deviations,
+        "lacks": case.lacks, "left_out": case.left_out, "deviations": case.case.deviations,
     })
 }
 

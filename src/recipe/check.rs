@@ -1,14 +1,14 @@
 //! What a recipe must keep beyond keys and types.
 
 mod exchange;
+mod reading;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::document::{Document, Fault};
 use super::names::{self, ABSOLUTE_PATH, IMAGE_REFERENCE, PLAIN_NAME, RELATIVE_PATH};
 use super::types::{
-    BaseRecipe, Benchmark, BuildRecipe, GitRecipe, Gone, ImageRecipe, LogRule, Profile, Recipe,
-    RecordRule,
+    BaseRecipe, Benchmark, BuildRecipe, GitRecipe, Gone, ImageRecipe, Profile, Recipe,
 };
 use crate::git::check_pattern;
 
@@ -20,6 +20,7 @@ pub(super) fn recipe(recipe: &Recipe, document: &Document<'_>, faults: &mut Vec<
     check.rule(full, &["guide", "commit"], &guide.commit, "a commit has 40 hexadecimal digits");
     check.image(&recipe.image);
     check.benchmark(&recipe.benchmark);
+    check.unavailable(recipe);
     for (name, profile) in &recipe.profiles {
         check.profile(name, profile, &recipe.benchmark);
     }
@@ -278,9 +279,7 @@ impl Check<'_, '_> {
         self.axis(&path, "precision", &matrix.precision);
         self.modes(&["benchmark", "matrix", "mode"], &matrix.mode, benchmark);
         self.models(&["benchmark", "model"], benchmark.model.keys(), benchmark);
-        self.log(&benchmark.log);
-        self.unique(&["benchmark", "metric"], benchmark.metrics.iter().map(|m| m.name.as_str()));
-        self.record(&benchmark.record, benchmark);
+        self.reading(benchmark);
     }
 
     /// An axis has a value at least, and each value once.
@@ -317,49 +316,6 @@ impl Check<'_, '_> {
         }
     }
 
-    fn log(&mut self, log: &LogRule) {
-        for (table, rules) in [("once", &log.once), ("step", &log.step)] {
-            for (name, pattern) in rules {
-                let path = ["benchmark", "log", table, name];
-                match regex::Regex::new(pattern) {
-                    Err(error) => {
-                        let error = error.to_string().replace('\n', " ");
-                        self.rule(false, &path, pattern, &format!("it is no pattern: {error}"));
-                    }
-                    Ok(regex) => {
-                        let groups = regex.captures_len() - 1;
-                        let words = format!("it has {groups} groups, one is needed");
-                        self.rule(groups == 1, &path, pattern, &words);
-                    }
-                }
-            }
-        }
-        let series: Vec<_> = log.step.keys().map(String::as_str).collect();
-        let shown = std::iter::once(("progress", &log.progress));
-        for (key, name) in shown.chain(log.repeatable.iter().map(|name| ("repeatable", name))) {
-            let known = series.contains(&name.as_str());
-            let words = format!("there is no such series; {}", listed(&series));
-            self.rule(known, &["benchmark", "log", key], name, &words);
-        }
-    }
-
-    fn record(&mut self, record: &RecordRule, benchmark: &Benchmark) {
-        let metrics: Vec<_> = benchmark.metrics.iter().map(|metric| metric.name.as_str()).collect();
-        let figures = [("final-result", &record.final_result), ("throughput", &record.throughput)];
-        for (key, name) in figures {
-            let known = metrics.contains(&name.as_str());
-            let words = format!("there is no such metric; {}", listed(&metrics));
-            self.rule(known, &["benchmark", "record", key], name, &words);
-        }
-        for (key, template) in [("file", &record.file), ("log-file", &record.log_file)] {
-            let path = ["benchmark", "record", key];
-            self.rule(names::file_name(template), &path, template, names::FILE_NAME);
-        }
-        // Keys with a condition are alternatives of each other.
-        let always = record.keys.iter().filter(|key| key.when.is_none());
-        self.unique(&["benchmark", "record", "keys"], always.map(|key| key.key.as_str()));
-    }
-
     fn profile(&mut self, name: &str, profile: &Profile, benchmark: &Benchmark) {
         self.rule(names::plain_name(name), &["profile", name], name, PLAIN_NAME);
         let matrix = &profile.matrix;
@@ -380,6 +336,7 @@ impl Check<'_, '_> {
         for (target, source) in &profile.files {
             self.local(&["profile", name, "files", target], source);
         }
+        self.skips(name, profile);
         let timeout = profile.timeout != Some(0);
         self.rule(timeout, &["profile", name, "timeout"], "0", "a case needs some time");
     }

@@ -7,7 +7,7 @@
 //! [python] [[git]] [[build]] [[gone]] [[file]] [symlinks] [files] [image]
 //! [benchmark]             # how the image is run and its logs are read
 //! [profile.smoke]
-//! [[erratum]] [[published]]
+//! [[erratum]] [[published]] [[unavailable]]
 //! [variant.debian.python] # any of the above but guide and figures, laid over it
 //! ```
 //!
@@ -45,7 +45,7 @@ const VARIANT_KEYS: [&str; 14] = [
     "erratum",
 ];
 
-const KEYS: [&str; 17] = [
+const KEYS: [&str; 18] = [
     "title",
     "base",
     "debian",
@@ -62,6 +62,7 @@ const KEYS: [&str; 17] = [
     "erratum",
     "guide",
     "published",
+    "unavailable",
     "variant",
 ];
 
@@ -175,6 +176,7 @@ impl Context<'_> {
         let profiles = document.required("profile", faults);
         let errata = document.section::<Vec<Erratum>>("erratum", faults).unwrap_or_default();
         let published = document.section("published", faults).unwrap_or_default();
+        let unavailable = document.section("unavailable", faults).unwrap_or_default();
         let recipe = Recipe {
             name: name.to_owned(),
             system: self.system.to_owned(),
@@ -185,6 +187,7 @@ impl Context<'_> {
             profiles: profiles?,
             errata,
             published,
+            unavailable,
             folder: self.folder.to_owned(),
             text: self.text.to_owned(),
         };

@@ -21,6 +21,7 @@ mod exchange;
 mod example;
 mod layout;
 pub(crate) mod names;
+mod reading;
 mod types;
 mod units;
 
@@ -31,8 +32,9 @@ use std::path::{Path, PathBuf};
 use crate::digest::Digest;
 
 pub use document::{Problem, nearest};
-pub use exchange::{InputRule, OutputRule};
 pub use example::CHOICE;
+pub use exchange::{InputRule, OutputRule};
+pub use reading::{CheckRule, ResultRule, SkipRule, TotalRule, Unavailable};
 pub use types::*;
 
 /// What can go wrong with recipes.

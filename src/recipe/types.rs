@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::exchange::{InputRule, OutputRule};
+use super::reading::{CheckRule, ResultRule, SkipRule, TotalRule, Unavailable};
 use super::units::{byte_size, duration_seconds, optional_duration_seconds};
 use crate::digest::CommitId;
 
@@ -30,6 +31,8 @@ pub struct Recipe {
     pub errata: Vec<Erratum>,
     /// Figures the guide publishes, with their conditions.
     pub published: Vec<Published>,
+    /// Cases of the guide that cannot be run here at all.
+    pub unavailable: Vec<Unavailable>,
     /// The folder local files are relative to (`images`).
     pub folder: PathBuf,
     /// The recipe's text as read, for its digest and for the store.
@@ -343,8 +346,15 @@ pub struct Benchmark {
     /// Named figures computed from the values, in the order of their names' dependencies.
     #[serde(rename = "metric")]
     pub metrics: Vec<Metric>,
-    /// The record that the guide asks for.
-    pub record: RecordRule,
+    /// What must hold, or a case has failed.
+    #[serde(default, rename = "check")]
+    pub checks: Vec<CheckRule>,
+    /// The record that the guide asks for, if it asks for one.
+    #[serde(default)]
+    pub record: Option<RecordRule>,
+    /// The figures that count, if the guide asks for no record.
+    #[serde(default)]
+    pub result: Option<ResultRule>,
 }
 
 /// The axes of the matrix; every combination is a case unless excluded.
@@ -365,7 +375,7 @@ pub struct Matrix {
 }
 
 /// One way to start the training.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Mode {
     /// Number of GPUs the mode is about; the variable `gpu_num`.
@@ -387,6 +397,27 @@ pub struct Mode {
     /// Files that a case leaves behind, by name.
     #[serde(default)]
     pub outputs: BTreeMap<String, OutputRule>,
+    /// What the guide types, as a template of one line; without it the command.
+    #[serde(default)]
+    pub guide_command: Option<String>,
+    /// The same of models that the guide starts otherwise, by model name.
+    #[serde(default)]
+    pub guide_commands: BTreeMap<String, String>,
+    /// How values are found in a log of this mode.
+    #[serde(default)]
+    pub log: Option<LogRule>,
+    /// The figures of this mode.
+    #[serde(default, rename = "metric")]
+    pub metrics: Option<Vec<Metric>>,
+    /// What must hold in this mode.
+    #[serde(default, rename = "check")]
+    pub checks: Option<Vec<CheckRule>>,
+    /// The record that the guide asks for in this mode.
+    #[serde(default)]
+    pub record: Option<RecordRule>,
+    /// The figures that count in this mode, if the guide asks for no record.
+    #[serde(default)]
+    pub result: Option<ResultRule>,
 }
 
 /// A variable's value: text or number, kept as written.
@@ -415,8 +446,18 @@ pub struct LogRule {
     pub once: BTreeMap<String, String>,
     /// Values found once per step, by all matches: name to regular expression with one group.
     pub step: BTreeMap<String, String>,
+    /// Seconds between the arrivals of lines that match, for programs that print no time: name to
+    /// regular expression.
+    #[serde(default)]
+    pub arrival: BTreeMap<String, String>,
+    /// How far a log says that it has come; one that ends before has failed.
+    #[serde(default)]
+    pub total: BTreeMap<String, TotalRule>,
     /// The series whose current value is shown as progress and is compared between runs.
     pub progress: String,
+    /// The series whose values are means since the start of the run, so that their spread says nothing.
+    #[serde(default)]
+    pub running_mean: Vec<String>,
     /// The series that must be equal to the last digit when a run is repeated (`loss`).
     #[serde(default)]
     pub repeatable: Vec<String>,
@@ -502,6 +543,9 @@ pub struct Profile {
     /// Data sets mounted read-only: path in the job to data set name.
     #[serde(default)]
     pub data: BTreeMap<String, String>,
+    /// Cases of the matrix that are left out, with the reason.
+    #[serde(default, rename = "skip")]
+    pub skips: Vec<SkipRule>,
     /// Seconds a case may take, if not the benchmark's.
     #[serde(default, deserialize_with = "optional_duration_seconds")]
     pub timeout: Option<u64>,
@@ -527,7 +571,10 @@ pub struct MatrixOverride {
 pub struct Erratum {
     /// Short name.
     pub id: String,
-    /// What is wrong, and what this recipe does.
+    /// What the guide says, in its own words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub says: Option<String>,
+    /// What is true, and what this recipe does.
     pub text: String,
     /// Where it can be seen.
     #[serde(default)]

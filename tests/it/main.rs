@@ -26,6 +26,7 @@ mod pinning;
 mod pip_equality;
 mod real_layers;
 mod recipe_reading;
+mod recipe_rules;
 mod registry_client;
 mod registry_push;
 mod registry_serve;

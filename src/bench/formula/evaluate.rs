@@ -77,20 +77,23 @@ fn same_length(place: &'static str, a: &[Number], b: &[Number]) -> Result<(), Fo
 
 fn compute(operator: Operator, left: Number, right: Number) -> Result<Number, FormulaError> {
     let (a, b) = (left.as_f64(), right.as_f64());
-    let truth = |holds: bool| Ok(Number::Int(i64::from(holds)));
     match operator {
         Operator::Add => arithmetic(left, right, i64::checked_add, a + b),
         Operator::Subtract => arithmetic(left, right, i64::checked_sub, a - b),
         Operator::Multiply => arithmetic(left, right, i64::checked_mul, a * b),
         Operator::Divide if b == 0.0 => Err(FormulaError::DivisionByZero),
         Operator::Divide => Ok(Number::Float(a / b)),
-        Operator::Less => truth(a < b),
-        Operator::LessOrEqual => truth(a <= b),
-        Operator::Greater => truth(a > b),
-        Operator::GreaterOrEqual => truth(a >= b),
-        Operator::Equal => truth(a == b),
-        Operator::NotEqual => truth(a != b),
+        Operator::Less => Ok(truth(a < b)),
+        Operator::LessOrEqual => Ok(truth(a <= b)),
+        Operator::Greater => Ok(truth(a > b)),
+        Operator::GreaterOrEqual => Ok(truth(a >= b)),
+        Operator::Equal => Ok(truth(a == b)),
+        Operator::NotEqual => Ok(truth(a != b)),
     }
+}
+
+fn truth(holds: bool) -> Number {
+    Number::Int(i64::from(holds))
 }
 
 /// Whole numbers stay whole, as in Python; beyond 64 bits they are refused, never wrapped.
@@ -116,6 +119,11 @@ fn call(function: &'static str, mut arguments: Vec<Value>) -> Result<Value, Form
         ("elapsed", Some(to)) => elapsed(number(first, function)?, number(to, function)?),
         ("round" | "trunc", digits) => rounded(function, first, digits),
         ("int" | "float", _) => convert(function, number(first, function)?),
+        ("abs", _) => absolute(first),
+        ("min" | "max", Some(other)) => {
+            let pair = [number(first, function)?, number(other, function)?];
+            summary(function, &pair).map(Value::Number)
+        }
         ("count", _) => Ok(Value::Number(Number::Int(series(first, function)?.len() as i64))),
         _ => summary(function, &series(first, function)?).map(Value::Number),
     }
@@ -180,6 +188,21 @@ fn convert(function: &'static str, number: Number) -> Result<Value, FormulaError
     }
 }
 
+fn absolute(value: Value) -> Result<Value, FormulaError> {
+    let one = |number: Number| match number {
+        Number::Int(whole) => {
+            whole.checked_abs().map(Number::Int).ok_or_else(|| not_finite(number))
+        }
+        Number::Float(fraction) => Ok(Number::Float(fraction.abs())),
+    };
+    match value {
+        Value::Number(number) => one(number).map(Value::Number),
+        Value::Series(series) => {
+            series.into_iter().map(one).collect::<Result<_, _>>().map(Value::Series)
+        }
+    }
+}
+
 /// One number from all of a series.
 fn summary(function: &'static str, series: &[Number]) -> Result<Number, FormulaError> {
     let (Some(first), Some(last)) = (series.first(), series.last()) else {
@@ -193,6 +216,8 @@ fn summary(function: &'static str, series: &[Number]) -> Result<Number, FormulaE
         "median" => Ok(median(series)),
         "min" => Ok(extreme(series, |a, b| a < b)),
         "max" => Ok(extreme(series, |a, b| a > b)),
+        "all" => Ok(truth(series.iter().all(|value| value.as_f64() != 0.0))),
+        "any" => Ok(truth(series.iter().any(|value| value.as_f64() != 0.0))),
         _ => unreachable!("the parser lets only known functions through"),
     }
 }

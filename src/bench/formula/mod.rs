@@ -9,6 +9,9 @@
 //! | function | of | gives |
 //! | --- | --- | --- |
 //! | `mean median min max sum first last count` | a series | one number |
+//! | `all any` | a series | 1 or 0: whether all, or any, of its values are not 0 |
+//! | `min(a, b)`, `max(a, b)` | two numbers | one of them |
+//! | `abs(x)` | a number or a series | without its sign |
 //! | `where(series, condition)` | two series | the values whose condition is not 0 |
 //! | `round(x)`, `round(x, n)` | a number | as Python's: half to even on the exact binary value |
 //! | `trunc(x, n)` | a number | the decimals after the `n`th cut off |
@@ -30,9 +33,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::number::Number;
 
 /// The functions of the language, as error messages list them.
-pub const FUNCTIONS: [&str; 14] = [
-    "count", "elapsed", "first", "float", "int", "last", "max", "mean", "median", "min", "round",
-    "sum", "trunc", "where",
+pub const FUNCTIONS: [&str; 17] = [
+    "abs", "all", "any", "count", "elapsed", "first", "float", "int", "last", "max", "mean",
+    "median", "min", "round", "sum", "trunc", "where",
 ];
 
 /// A parsed formula.

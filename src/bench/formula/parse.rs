@@ -158,7 +158,7 @@ impl<'a> Parser<'a> {
 
 fn check_count(function: &'static str, found: usize) -> Result<(), FormulaError> {
     let (expected, fits) = match function {
-        "round" => ("1 or 2", (1..=2).contains(&found)),
+        "round" | "min" | "max" => ("1 or 2", (1..=2).contains(&found)),
         "trunc" | "where" | "elapsed" => ("2", found == 2),
         _ => ("1", found == 1),
     };

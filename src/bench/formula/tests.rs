@@ -75,6 +75,23 @@ fn series_are_computed_with_element_by_element() {
     assert_eq!(float("elapsed(10, 4) + 6"), clock_year());
 }
 
+#[test]
+fn a_series_is_true_when_all_or_any_of_it_is() {
+    assert_eq!(int("all(time > 0)"), 1);
+    assert_eq!(int("all(time > 0.25)"), 0);
+    assert_eq!(int("any(time > 0.5)"), 1);
+    assert_eq!(int("any(time > 1)"), 0);
+    assert_eq!(int("all(abs(time - 0.5) <= 0.25)"), 1);
+    assert_eq!(int("abs(-3)"), 3);
+    assert_eq!(float("abs(1 / -2)"), 0.5);
+    assert_eq!(int("max(batch_size, 8)"), 8);
+    assert_eq!(float("min(0.5, batch_size)"), 0.5);
+    let empty = run("all(empty)").unwrap_err().to_string();
+    assert_eq!(empty, "`all` of a series without values", "nothing was seen to hold");
+    assert!(run("min(time, 1)").unwrap_err().to_string().contains("`min` needs a number"));
+    assert!(run("all(1)").unwrap_err().to_string().contains("`all` needs a series"));
+}
+
 fn clock_year() -> f64 {
     365.0 * 86_400.0
 }

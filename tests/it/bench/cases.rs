@@ -178,7 +178,7 @@ fn every_mistake_is_reported_at_once() {
     let mut recipe = recipe("seg");
     recipe.benchmark.metrics[1].formula = "1 +".to_owned();
     recipe.benchmark.log.step.insert("x".to_owned(), "(".to_owned());
-    recipe.benchmark.record.throughput = "speed".to_owned();
+    recipe.benchmark.record.as_mut().unwrap().throughput = "speed".to_owned();
     let message = check(&recipe).unwrap_err().to_string();
     for part in ["formula of `final_result`", "pattern of `x`", "no metric is named `speed`"] {
         assert!(message.contains(part), "{part}: {message}");
