@@ -68,12 +68,13 @@ fn image(setup: &Setup) -> ImageRecord {
 
 fn profile(setup: &Setup) -> ProfileRecord {
     let rule = setup.recipe.profiles.get(setup.profile);
-    let mounted = |path: &String| setup.files.iter().find(|file| file.target == *path);
-    let files = rule.into_iter().flat_map(|profile| profile.files.keys()).filter_map(mounted);
+    let mut files: Vec<_> = setup.files.iter().collect();
+    files.sort_by(|one, other| one.target.cmp(&other.target));
     ProfileRecord {
         name: setup.profile.to_owned(),
         about: rule.map(|profile| profile.about.clone()).unwrap_or_default(),
         files: files
+            .into_iter()
             .map(|file| FileRecord { path: file.target.clone(), digest: file.digest })
             .collect(),
     }

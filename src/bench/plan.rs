@@ -18,7 +18,7 @@ use crate::recipe::{Profile, Recipe};
 /// A file that the profile mounts, where it lies on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProfileFile {
-    /// Absolute path in the job, a key of the profile's `files`.
+    /// Absolute path in the job.
     pub target: String,
     /// The file on this machine, already checked.
     pub source: PathBuf,
@@ -41,7 +41,7 @@ pub struct Setup<'a> {
     pub cases: &'a [String],
     /// What the user sets otherwise than the recipe.
     pub settings: &'a [Setting],
-    /// The profile's files.
+    /// The profile's files: those it names, and those that build jobs made for it.
     pub files: &'a [ProfileFile],
     /// Verified data sets: name to folder and digest.
     pub data: &'a BTreeMap<String, (PathBuf, Digest)>,
@@ -159,11 +159,10 @@ fn mounts(setup: &Setup, profile: &Profile) -> Result<Vec<Mount>, BenchError> {
             None => missing.push(format!("data set `{name}` at `{target}`")),
         }
     }
-    for (target, path) in &profile.files {
-        match setup.files.iter().find(|file| file.target == *target) {
-            Some(file) => drop(mounts.insert(target, &file.source)),
-            None => missing.push(format!("file `{path}` at `{target}`")),
-        }
+    mounts.extend(setup.files.iter().map(|file| (&file.target, &file.source)));
+    let lacks = |target: &String| setup.files.iter().all(|file| file.target != *target);
+    for (target, path) in profile.files.iter().filter(|(target, _)| lacks(target)) {
+        missing.push(format!("file `{path}` at `{target}`"));
     }
     if !missing.is_empty() {
         return Err(BenchError::MissingInput { profile: setup.profile.to_owned(), missing });

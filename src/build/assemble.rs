@@ -7,8 +7,8 @@ use crate::fetch;
 use crate::image::{BaseConfiguration, Configuration, Content, Documents, Image, ImageLayer};
 use crate::layer::{self, Directories, FileInput, LayerPlan, PackageInput, TreeInput, WheelInput};
 use crate::lock::{
-    BuiltFile, Lock, LockedBase, LockedBaseLayer, LockedFile, LockedGit, LockedPackage, LockedSeal,
-    LockedWheel,
+    BuiltFile, Lock, LockedBase, LockedBaseLayer, LockedBuild, LockedFile, LockedGit,
+    LockedPackage, LockedSeal, LockedWheel,
 };
 
 /// The store's bucket of locks that were built here: lock digest to seal.
@@ -22,7 +22,8 @@ impl Builder<'_> {
         let wanted = fetch::wanted(lock);
         let fetched = fetch::plan(self.store, &wanted).iter().all(|item| item.present);
         let made = inputs::named_inputs(lock).iter().all(|(_, digest)| self.store.has(digest));
-        if !(fetched && made) {
+        let compiled = lock.builds.iter().all(LockedBuild::is_known);
+        if !(fetched && made && compiled) {
             return Ok(None);
         }
         let Ok(image) = Image::load(self.store, &seal) else { return Ok(None) };
@@ -58,7 +59,7 @@ impl Builder<'_> {
         if let Some(plan) = lowest {
             below = add(plan, &below);
         }
-        let compiled = lock.builds.iter().filter_map(|build| build.output.as_ref());
+        let compiled = of_image(lock).filter_map(|build| build.output.as_ref());
         let mut wheels: Vec<&LockedWheel> = lock.wheels.iter().chain(compiled).collect();
         wheels.sort_by(|left, right| left.name.cmp(&right.name));
         let (large, small): (Vec<_>, Vec<_>) =
@@ -75,7 +76,7 @@ impl Builder<'_> {
         for tree in lock.git.iter().filter_map(tree_input) {
             below = add(layer::source_tree(store, &tree, &below)?, &below);
         }
-        let built: Vec<_> = lock.builds.iter().flat_map(|build| &build.files).collect();
+        let built: Vec<_> = of_image(lock).flat_map(|build| &build.files).collect();
         if !built.is_empty() {
             let built: Vec<_> = built.into_iter().map(built_input).collect();
             below = add(layer::built_files(store, &built, &below)?, &below);
@@ -168,6 +169,11 @@ impl Builder<'_> {
         self.keep_source(lock, &image.seal)?;
         Ok(self.store.remember(BUILT, &lock.digest().hex(), &image.seal.to_string())?)
     }
+}
+
+/// The builds that give the image something; others give it to a profile.
+fn of_image(lock: &Lock) -> impl Iterator<Item = &LockedBuild> {
+    lock.builds.iter().filter(|build| build.profile.is_none())
 }
 
 /// The layers of a registry's image, as they are.

@@ -9,14 +9,33 @@ use crate::digest::{Digest, hash_reader};
 use crate::lock::{BuildSource, Lock};
 use crate::store::Store;
 
-/// Copies the recipe's local files into the store; each must be the one that was locked.
+/// Copies the recipe's local files, those of build jobs among them, into the store; each must be
+/// the one that was locked.
 pub fn import_local_files(store: &Store, folder: &Path, lock: &Lock) -> Result<(), BuildError> {
-    lock.local_files.iter().try_for_each(|file| import(store, folder, &file.source, file.sha256))
+    let files = lock.local_files.iter().chain(lock.builds.iter().flat_map(|build| &build.local));
+    files.into_iter().try_for_each(|file| import(store, folder, &file.source, file.sha256))
 }
 
 /// Copies the files that profiles mount into the store; each must be the one that was locked.
 pub fn import_profile_files(store: &Store, folder: &Path, lock: &Lock) -> Result<(), BuildError> {
     lock.profile_files.iter().try_for_each(|file| import(store, folder, &file.source, file.sha256))
+}
+
+/// The files that `profile` mounts, path in the job and digest, each as it was locked; those that
+/// a build job has yet to make are not among them.
+pub fn profile_files(
+    store: &Store,
+    folder: &Path,
+    lock: &Lock,
+    profile: &str,
+) -> Result<Vec<(String, Digest)>, BuildError> {
+    import_profile_files(store, folder, lock)?;
+    let owned = |(path, digest): (&str, Digest)| (path.to_owned(), digest);
+    let mounted: Vec<_> = lock.mounted(profile).into_iter().map(owned).collect();
+    match find_damage(store, &mounted)? {
+        Some(damage) => Err(damage),
+        None => Ok(mounted),
+    }
 }
 
 fn import(store: &Store, folder: &Path, source: &str, expected: Digest) -> Result<(), BuildError> {
@@ -55,6 +74,7 @@ pub(super) fn named_inputs(lock: &Lock) -> Vec<(String, Digest)> {
         if let BuildSource::Distribution(source) = &build.source {
             inputs.push((source.file.clone(), source.sha256));
         }
+        inputs.extend(build.local.iter().map(|file| (file.source.clone(), file.sha256)));
         inputs.extend(build.packages.iter().map(package));
         inputs.extend(build.wheels.iter().map(wheel));
         inputs.extend(build.blobs().map(|(name, digest)| (name.to_owned(), digest)));

@@ -2,8 +2,9 @@
 //!
 //! The build image is the base with the build's own packages and wheels; it is
 //! sealed and kept like any other image. The job sees the unpacked source at
-//! `/src` and leaves one wheel in `/out`, or the declared files below `/src`; paths, times, seeds,
-//! locale and the order in which folders are listed are fixed.
+//! `/src`, which is empty where there is none, and the recipe's own files where the recipe says. It
+//! leaves one wheel in `/out`, or the declared files below `/src`; paths, times, seeds, locale and
+//! the order in which folders are listed are fixed.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -77,17 +78,22 @@ impl Builder<'_> {
         match &build.source {
             BuildSource::Distribution(file) => self.unpack_distribution(file, &source)?,
             BuildSource::Git(name) => self.unpack_tree(lock, name, &source)?,
+            BuildSource::Local => {}
         }
         let mount = |source: &Path, target: &str, writable| Mount {
             source: source.to_owned(),
             target: target.to_owned(),
             writable,
         };
-        let mounts = vec![
+        let mut mounts = vec![
             mount(&source, "/src", true),
             mount(&out, "/out", true),
             mount(&helpers, HELPERS, false),
         ];
+        let local = build.local.iter();
+        mounts.extend(
+            local.map(|file| mount(&self.store.blob_path(&file.sha256), &file.path, false)),
+        );
         self.run_job(build, image, &job(lock, build, image, mounts))?;
         match build.outputs.is_empty() {
             true => self.collect_wheel(build, &out),

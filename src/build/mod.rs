@@ -37,7 +37,7 @@ use crate::registry;
 use crate::settings::Settings;
 use crate::store::{Store, StoreError};
 
-pub use inputs::{import_local_files, import_profile_files};
+pub use inputs::{import_local_files, import_profile_files, profile_files};
 pub use progress::Progress;
 pub use source::{
     Checkout, Source, checkouts, forget, forget_layers, keep_pulled, register_source, source_of,
@@ -251,7 +251,7 @@ impl Builder<'_> {
         lock: &Lock,
         stream: impl FnOnce(&Image) -> Result<(), E>,
     ) -> Result<Built, E> {
-        let Some(promised) = self.promised(lock)? else {
+        let Some((promised, lock)) = self.promised(lock)? else {
             let built = self.build(lock)?;
             stream(&built.image)?;
             return Ok(built);
@@ -259,12 +259,13 @@ impl Builder<'_> {
         stream(&promised)?;
         self.prover().remember(&promised.layers).map_err(E::from)?;
         promised.register(self.store).map_err(BuildError::from)?;
-        self.register(lock, &promised)?;
-        Ok(Built { image: promised, lock: lock.clone(), fresh: true })
+        self.register(&lock, &promised)?;
+        Ok(Built { image: promised, lock, fresh: true })
     }
 
-    /// The image that a sealed lock promises, unless it was built here or needs a first measuring.
-    fn promised(&self, lock: &Lock) -> Result<Option<Image>, BuildError> {
+    /// The image that a sealed lock promises and the lock with what was compiled, unless the image
+    /// was built here or needs a first measuring.
+    fn promised(&self, lock: &Lock) -> Result<Option<(Image, Lock)>, BuildError> {
         self.accept(lock)?;
         let Some(seal) = &lock.seal else { return Ok(None) };
         if self.built_before(lock)?.is_some() {
@@ -275,7 +276,7 @@ impl Builder<'_> {
         let mut known = lock.clone();
         let image = self.run_jobs(&mut known).and_then(|()| self.promise(&known, seal));
         match image {
-            Ok(image) => Ok(Some(image)),
+            Ok(image) => Ok(Some((image, known))),
             Err(error) => Err(self.blame(lock, error)?),
         }
     }

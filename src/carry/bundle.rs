@@ -86,7 +86,9 @@ impl Contents {
 
     /// The recipe's own files lie where the recipe looks for them.
     fn add_files_of_recipe(&mut self, store: &Store, lock: &Lock, missing: &mut Vec<String>) {
-        let local = lock.local_files.iter().map(|file| (&file.source, file.sha256, file.size));
+        let of_builds = lock.builds.iter().flat_map(|build| &build.local);
+        let local = lock.local_files.iter().chain(of_builds);
+        let local = local.map(|file| (&file.source, file.sha256, file.size));
         let profile = lock.profile_files.iter().map(|file| (&file.source, file.sha256, file.size));
         for (source, digest, size) in local.chain(profile) {
             match store.has(&digest) {

@@ -102,13 +102,14 @@ fn complete_variants(context: &Context, recipe: &Recipe) -> Result<Vec<String>, 
     Ok(complete)
 }
 
-/// Writes what came out into a lock that has no seal yet.
+/// Writes what came out into a lock that does not have it yet: the seal, what was compiled.
 pub fn seal_lock(context: &Context, lock: &Lock, built: &Built) -> Result<(), CliError> {
     if *lock == built.lock {
         return Ok(());
     }
     let path = context.write_lock(&built.lock)?;
-    output::note(&format!("wrote the seal to `{}`; commit it", path.display()));
+    let what = if lock.seal == built.lock.seal { "what was compiled" } else { "the seal" };
+    output::note(&format!("wrote {what} to `{}`; commit it", path.display()));
     Ok(())
 }
 

@@ -12,6 +12,7 @@ use super::{output, reference, wheel};
 use crate::digest::{DiffId, Digest};
 use crate::image::{self, Image, ImageLayer};
 use crate::layer::{EntryKind, LayerPlan};
+use crate::lock::BuiltFile;
 use crate::store::Store;
 
 /// Show the layers of an image: size, origin, sharing
@@ -83,11 +84,26 @@ fn report(
         output::size(image.metadata_size(store)?),
         image.lock,
     ));
+    for (profile, path, digest) in beside(store, image) {
+        output::print(&format!("beside it: profile `{profile}` mounts {path} {digest}\n"));
+    }
     let notes: Vec<&String> = plans(image).flat_map(LayerPlan::notes).collect();
     for note in notes {
         output::print(&format!("note: {note}\n"));
     }
     Ok(())
+}
+
+/// What build jobs made for profiles: no part of the image, but pinned with it.
+fn beside(store: &Store, image: &Image) -> Vec<(String, String, Digest)> {
+    // An image of another tool has no lock.
+    let Ok(lock) = reference::lock_of(store, &image.seal) else { return Vec::new() };
+    let builds = lock.builds.into_iter();
+    let files = builds.filter_map(|build| Some((build.profile?, build.files)));
+    let file = |(profile, files): (String, Vec<BuiltFile>)| {
+        files.into_iter().map(move |file| (profile.clone(), file.path, file.sha256))
+    };
+    files.flat_map(file).collect()
 }
 
 /// The layers that `repro` made.
@@ -113,8 +129,12 @@ fn json_report(
             })
         })
         .collect();
+    let beside = beside(store, image).into_iter().map(
+        |(profile, path, digest)| json!({ "profile": profile, "path": path, "digest": digest }),
+    );
     output::json(&json!({
         "image": image.name, "seal": image.seal, "lock": image.lock, "env": image.env,
+        "beside": beside.collect::<Vec<_>>(),
         "workdir": image.workdir, "layers": layers, "not_repeatable": kept, "metadata": image.metadata_size(store)?,
     }));
     Ok(())

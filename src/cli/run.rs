@@ -165,15 +165,12 @@ fn profile_files(
     subject: &Subject,
     profile: &str,
 ) -> Result<Vec<ProfileFile>, CliError> {
-    crate::build::import_profile_files(store, &subject.folder, &subject.lock)?;
-    let files = subject.lock.profile_files.iter().filter(|file| file.profile == profile);
-    Ok(files
-        .map(|file| ProfileFile {
-            target: file.path.clone(),
-            source: store.blob_path(&file.sha256),
-            digest: file.sha256,
-        })
-        .collect())
+    let files = crate::build::profile_files(store, &subject.folder, &subject.lock, profile)?;
+    let file = |(target, digest)| {
+        let source = store.blob_path(&digest);
+        ProfileFile { target, source, digest }
+    };
+    Ok(files.into_iter().map(file).collect())
 }
 
 fn measure(

@@ -51,6 +51,9 @@ fn show(store: &Store, lock: &Lock, build: &LockedBuild) {
     let mut text = format!("{} {}{repeats}\n", build.name, build.version);
     text.push_str(&format!("  from      {source} {digest}\n"));
     text.push_str(&format!("  with      {}\n", listed(build)));
+    if let Some(profile) = &build.profile {
+        text.push_str(&format!("  for       profile `{profile}`, no part of the image\n"));
+    }
     text.push_str(&format!("  command   {}\n", build.command.join(" ")));
     for (file, digest) in build.blobs() {
         let state = if store.has(&digest) { "" } else { " (not in the store)" };
@@ -73,11 +76,25 @@ fn listed(build: &LockedBuild) -> String {
 fn source(lock: &Lock, build: &LockedBuild) -> (String, Digest) {
     match &build.source {
         BuildSource::Distribution(source) => (source.file.clone(), source.sha256),
+        BuildSource::Local => local(build),
         BuildSource::Git(name) => match lock.git.iter().find(|git| git.name == *name) {
             Some(git) => (format!("{name} {}, tree {},", git.commit, git.tree), git.archive.digest),
             None => (name.clone(), Digest::of(b"")),
         },
     }
+}
+
+/// The recipe's own files; several are named by the digest of their list.
+fn local(build: &LockedBuild) -> (String, Digest) {
+    let names: Vec<&str> = build.local.iter().map(|file| file.source.as_str()).collect();
+    let digest = match build.local.as_slice() {
+        [one] => one.sha256,
+        several => {
+            let lines = several.iter().map(|file| format!("{} {}\n", file.sha256, file.path));
+            Digest::of(lines.collect::<String>().as_bytes())
+        }
+    };
+    (names.join(", "), digest)
 }
 
 fn described(store: &Store, lock: &Lock, build: &LockedBuild) -> Value {
@@ -94,6 +111,7 @@ fn described(store: &Store, lock: &Lock, build: &LockedBuild) -> Value {
         "name": build.name, "version": build.version,
         "source": { "name": source, "digest": digest },
         "wheels": wheels.collect::<Vec<_>>(), "packages": packages.collect::<Vec<_>>(),
+        "profile": build.profile, "local": build.local,
         "env": build.env, "command": build.command, "repeatable": build.repeatable,
         "outputs": outputs.collect::<Vec<_>>(),
     })

@@ -97,6 +97,20 @@ pub fn local_files(recipe: &Recipe) -> Result<Vec<LockedFile>, LockError> {
     Ok(files)
 }
 
+/// Hashes the files that the command of a build finds; sorted by their path in the job.
+///
+/// # Errors
+///
+/// [`LockError::Io`] if one is missing or cannot be read.
+pub fn build_files(recipe: &Recipe, build: &BuildRecipe) -> Result<Vec<LockedFile>, LockError> {
+    let lock = |(path, source): (&String, &String)| {
+        let (sha256, size) = hash(&recipe.folder.join(source))?;
+        let (path, source) = (path.clone(), source.clone());
+        Ok(LockedFile { path, source, executable: false, size, sha256 })
+    };
+    build.local.iter().map(lock).collect()
+}
+
 /// Hashes the files that profiles mount; sorted by profile and path.
 ///
 /// # Errors

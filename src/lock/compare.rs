@@ -5,14 +5,14 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::asked::{gone, local_files, profile_files};
+use super::asked::{build_files, gone, local_files, profile_files};
 use super::{
     Asked, BuildSource, BuiltFile, ImageConfig, Lock, LockError, LockedBase, LockedBaseLayer,
     LockedBuild, LockedFile, LockedGit, LockedPackage, LockedProfileFile, LockedWheel,
     PythonTarget, Unpinned,
 };
 use crate::digest::Digest;
-use crate::recipe::{GitRecipe, Recipe, names};
+use crate::recipe::{BuildRecipe, GitRecipe, Recipe, names};
 
 /// One thing that is not the same on both sides.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -62,17 +62,10 @@ impl Lock {
         found.git_asked(&self.git, &image.git);
         found.gone(&self.unpinned, &gone(image));
         found.python(&self.python, &PythonTarget::of(image));
-        for recipe in &image.builds {
-            let name = names::normalised(&recipe.name);
+        for asked in &image.builds {
+            let name = names::normalised(&asked.name);
             if let Some(build) = self.builds.iter().find(|build| build.name == name) {
-                found.build_command(build, &recipe.version, &recipe.env, &recipe.command);
-                found.build_result(build, &recipe.outputs, recipe.repeatable);
-                let git = match &build.source {
-                    BuildSource::Distribution(_) => "",
-                    BuildSource::Git(name) => name,
-                };
-                let asked = recipe.git.as_deref().unwrap_or("");
-                found.value(&format!("git source of compiled `{}`", build.name), git, asked);
+                found.build_asked(build, asked, &build_files(recipe, asked)?);
             }
         }
         found.config(&self.config, &ImageConfig::of(image));
@@ -305,11 +298,13 @@ impl Differences {
             let of = |kind: &str| format!("{kind} of compiled `{}`", build.name);
             self.build_command(build, &other.version, &other.env, &other.command);
             self.build_result(build, &other.outputs, other.repeatable);
+            self.build_surroundings(build, other.profile.as_deref(), &other.local);
             let source = |build: &LockedBuild| match &build.source {
                 BuildSource::Distribution(source) => {
                     format!("{} ({}, {} bytes)", source.file, source.sha256, source.size)
                 }
                 BuildSource::Git(name) => format!("git source `{name}`"),
+                BuildSource::Local => "local files".to_owned(),
             };
             self.value(&of("source"), &source(build), &source(other));
             self.packages(&of("build package"), &build.packages, &other.packages);
@@ -324,6 +319,19 @@ impl Differences {
             };
             self.map(&of("output"), &made(build), &made(other));
         }
+    }
+
+    /// What a recipe says of a build, beside what it asks for by name.
+    fn build_asked(&mut self, build: &LockedBuild, asked: &BuildRecipe, local: &[LockedFile]) {
+        self.build_command(build, &asked.version, &asked.env, &asked.command);
+        self.build_result(build, &asked.outputs, asked.repeatable);
+        self.build_surroundings(build, asked.profile.as_deref(), local);
+        let git = match &build.source {
+            BuildSource::Distribution(_) | BuildSource::Local => "",
+            BuildSource::Git(name) => name,
+        };
+        let what = format!("git source of compiled `{}`", build.name);
+        self.value(&what, git, asked.git.as_deref().unwrap_or(""));
     }
 
     fn build_command(
@@ -349,6 +357,19 @@ impl Differences {
         self.map(&of("declared output"), &build.outputs, outputs);
         let (before, after) = (build.repeatable.to_string(), repeatable.to_string());
         self.value(&of("repeatability"), &before, &after);
+    }
+
+    /// Who has what comes out, and the recipe's own files that the command finds.
+    fn build_surroundings(
+        &mut self,
+        build: &LockedBuild,
+        profile: Option<&str>,
+        local: &[LockedFile],
+    ) {
+        let of = |kind: &str| format!("{kind} of compiled `{}`", build.name);
+        let before = build.profile.as_deref().unwrap_or("");
+        self.value(&of("profile"), before, profile.unwrap_or(""));
+        self.map(&of("local file"), &files(&build.local), &files(local));
     }
 
     fn seal(&mut self, before: &Lock, after: &Lock) {

@@ -7,13 +7,14 @@
 //!
 //! Invariants: lists are sorted, one item stands on one line, writing a parsed
 //! lock gives the same text, and [`Lock::digest`] is over the text without its
-//! seal and without profile files, so that sealing a lock does not change its name.
+//! seal and without what profiles mount, so that sealing a lock does not change its name.
 //! What a recipe asked for stands beside what it became, so a changed recipe is
 //! found without a network ([`Lock::matches`]). Resolving is left to `fetch::pin`.
 
 mod asked;
 mod compare;
 mod pinned;
+mod profiles;
 mod read;
 mod types;
 mod write;
@@ -25,7 +26,7 @@ use std::path::PathBuf;
 use crate::digest::Digest;
 use crate::recipe::Problem;
 
-pub use asked::{gone, local_files, profile_files};
+pub use asked::{build_files, gone, local_files, profile_files};
 pub use compare::Difference;
 pub use pinned::{Pinned, PinnedKind};
 pub use types::*;
@@ -85,12 +86,9 @@ fn unpinned_lines(inputs: &[Unpinned]) -> String {
 }
 
 impl Lock {
-    /// The lock's name: the digest of its text without seal and profile files.
+    /// The lock's name: the digest of its text without seal and without what profiles mount.
     pub fn digest(&self) -> Digest {
-        let mut bare = self.clone();
-        bare.seal = None;
-        bare.profile_files.clear();
-        Digest::of(bare.to_text().as_bytes())
+        Digest::of(Self { seal: None, ..self.without_profiles() }.to_text().as_bytes())
     }
 
     /// The environment of every process: the base's, and the recipe's on top.
@@ -131,6 +129,7 @@ impl Lock {
             build.packages.sort();
             build.wheels.sort();
             build.files.sort();
+            build.local.sort();
         }
         self.local_files.sort();
         self.profile_files.sort();

@@ -1,6 +1,6 @@
 //! Every file that a lock pins, whoever has it: what a mirror or a bundle carries.
 
-use super::{BuildSource, Lock, LockedBuild, LockedPackage, LockedWheel};
+use super::{BuildSource, Lock, LockedBuild, LockedFile, LockedPackage, LockedWheel};
 use crate::digest::Digest;
 
 /// One file that a lock pins.
@@ -37,7 +37,7 @@ pub enum PinnedKind {
     Tree,
     /// What a build job made: a wheel or a file.
     Built,
-    /// A file of the recipe's folder in the image.
+    /// A file of the recipe's folder in the image or for a build job.
     LocalFile,
     /// A file of the recipe's folder that a profile mounts.
     ProfileFile,
@@ -55,10 +55,7 @@ impl Lock {
             let name = format!("{} {}", git.name, git.commit);
             all.push(Pinned::new(&name, git.archive.digest, git.archive.size, PinnedKind::Tree));
         }
-        let local = |file: &super::LockedFile| {
-            Pinned::new(&file.source, file.sha256, file.size, PinnedKind::LocalFile)
-        };
-        all.extend(self.local_files.iter().map(local));
+        all.extend(self.local_files.iter().map(of_local));
         let profile = |file: &super::LockedProfileFile| {
             Pinned::new(&file.source, file.sha256, file.size, PinnedKind::ProfileFile)
         };
@@ -95,6 +92,10 @@ fn of_package(package: &LockedPackage) -> Pinned {
     Pinned::new(name, package.sha256, package.size, kind)
 }
 
+fn of_local(file: &LockedFile) -> Pinned {
+    Pinned::new(&file.source, file.sha256, file.size, PinnedKind::LocalFile)
+}
+
 fn of_wheel(wheel: &LockedWheel, built: bool) -> Pinned {
     let kind = match built {
         true => PinnedKind::Built,
@@ -108,6 +109,7 @@ fn of_build(build: &LockedBuild, all: &mut Vec<Pinned>) {
         let kind = PinnedKind::Distribution { project: build.name.clone() };
         all.push(Pinned::new(&source.file, source.sha256, source.size, kind));
     }
+    all.extend(build.local.iter().map(of_local));
     all.extend(build.packages.iter().map(of_package));
     all.extend(build.wheels.iter().map(|wheel| of_wheel(wheel, false)));
     all.extend(build.output.iter().map(|wheel| of_wheel(wheel, true)));

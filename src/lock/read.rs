@@ -108,6 +108,9 @@ struct BuildText {
     files: Vec<BuiltFile>,
     #[serde(default)]
     outputs: BTreeMap<String, String>,
+    #[serde(default)]
+    local: Vec<LockedFile>,
+    profile: Option<String>,
     packages: Vec<LockedPackage>,
     wheels: Vec<LockedWheel>,
     #[serde(default)]
@@ -257,8 +260,9 @@ impl BuildText {
         match (&self.source, &self.git) {
             (Some(source), None) => Some(BuildSource::Distribution(source.clone())),
             (None, Some(git)) => Some(BuildSource::Git(git.clone())),
+            (None, None) if !self.local.is_empty() => Some(BuildSource::Local),
             _ => {
-                let message = "a build has one source: either `source` or `git`".to_owned();
+                let message = "a build has one source: `source`, `git` or `local`".to_owned();
                 let offset = document.locate(&["build", &at.to_string()]);
                 faults.push(Fault { offset, message });
                 None
@@ -276,6 +280,8 @@ impl BuildText {
             env: self.env,
             command: self.command,
             repeatable: self.repeatable,
+            local: self.local,
+            profile: self.profile,
             outputs: self.outputs,
             output: self.output,
             files: self.files,
@@ -389,6 +395,16 @@ impl Check<'_, '_> {
                 let known = lock.git.iter().any(|tree| tree.name == *name);
                 self.rule(known, &["build", at, "git"], name, "there is no such `[[git]]`");
             }
+            BuildSource::Local => {}
+        }
+        for file in &build.local {
+            let path = ["build", at, "local"];
+            self.rule(names::absolute_path(&file.path), &path, &file.path, ABSOLUTE_PATH);
+            self.rule(names::relative_path(&file.source), &path, &file.source, RELATIVE_PATH);
+        }
+        if let Some(profile) = &build.profile {
+            let words = "a profile mounts declared files";
+            self.rule(!build.outputs.is_empty(), &["build", at, "profile"], profile, words);
         }
         for (target, source) in &build.outputs {
             let path = ["build", at, "outputs", target];

@@ -258,6 +258,8 @@ pub enum BuildSource {
     Distribution(LockedSource),
     /// The [`LockedGit`] of this name.
     Git(String),
+    /// The recipe's own files, [`LockedBuild::local`], and nothing else.
+    Local,
 }
 
 /// One wheel, or some files, that a build job compiles.
@@ -279,6 +281,10 @@ pub struct LockedBuild {
     pub command: Vec<String>,
     /// Whether the command gives the same bytes each time.
     pub repeatable: bool,
+    /// Files of the recipe's folder that the command finds, sorted by their path in the job.
+    pub local: Vec<LockedFile>,
+    /// The profile that mounts its files; `None` if they are part of the image.
+    pub profile: Option<String>,
     /// Files it makes instead of a wheel: path in the image to path below the source's folder.
     pub outputs: BTreeMap<String, String>,
     /// The wheel that must come out; `None` until it was built once, and for files.

@@ -105,6 +105,13 @@ impl Text {
         match &build.source {
             BuildSource::Distribution(source) => self.pair("source", source),
             BuildSource::Git(name) => self.pair("git", name),
+            BuildSource::Local => {}
+        }
+        if let Some(profile) = &build.profile {
+            self.pair("profile", profile);
+        }
+        if !build.local.is_empty() {
+            self.list("local", &build.local);
         }
         if let Some(output) = &build.output {
             self.pair("output", output);

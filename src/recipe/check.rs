@@ -165,9 +165,13 @@ impl Check<'_, '_> {
             };
             self.rule(known.contains(&name.as_str()), &path("git"), name, &words);
         }
-        let words = "files are made of a `git` source; a source distribution gives a wheel";
-        let fine = build.git.is_some() || build.outputs.is_empty();
+        let words = "files are made of a `git` source or of `local` files; a source distribution gives a wheel";
+        let fine = build.git.is_some() || build.outputs.is_empty() || !build.local.is_empty();
         self.rule(fine, &path("outputs"), &build.name, words);
+        self.absolute_keys(&path("local"), &build.local);
+        for (target, source) in &build.local {
+            self.local(&["build", at, "local", target], source);
+        }
         self.absolute_keys(&path("outputs"), &build.outputs);
         for (target, source) in &build.outputs {
             let path = ["build", at, "outputs", target];
@@ -176,6 +180,26 @@ impl Check<'_, '_> {
         let debian = image.base.debian().is_some() || build.packages.is_empty();
         let words = "Debian packages of a build need a `[debian]` base";
         self.rule(debian, &path("packages"), &build.packages.join(" "), words);
+        if let Some(name) = &build.profile {
+            self.build_of_profile(at, build, name);
+        }
+    }
+
+    /// What a profile mounts is beside the image: it may not change what the image is made of.
+    fn build_of_profile(&mut self, at: &str, build: &BuildRecipe, name: &str) {
+        let path = |key| ["build", at, key];
+        let profile = self.recipe.profiles.get(name);
+        let known: Vec<_> = self.recipe.profiles.keys().map(String::as_str).collect();
+        let words = format!("there is no such profile; {}", listed(&known));
+        self.rule(profile.is_some(), &path("profile"), name, &words);
+        let words = "a profile mounts files: the build has to declare its `outputs`";
+        self.rule(!build.outputs.is_empty(), &path("profile"), name, words);
+        let words = "what a profile mounts cannot ask for wheels of the image";
+        self.rule(build.requires.is_empty(), &path("requires"), &build.requires.join(" "), words);
+        for target in profile.iter().flat_map(|profile| profile.files.keys()) {
+            let words = "the profile has a file of its own there";
+            self.rule(!build.outputs.contains_key(target), &path("outputs"), target, words);
+        }
     }
 
     fn packages(&mut self, path: &[&str], packages: &[String]) {

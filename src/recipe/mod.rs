@@ -214,7 +214,8 @@ fn files_are_there(images: &[Recipe], path: &Path, text: &str) -> Result<(), Rec
     for recipe in images {
         let of_image = recipe.image.local_files.iter().map(|file| &file.source);
         let of_profiles = recipe.profiles.values().flat_map(|profile| profile.files.values());
-        for source in of_image.chain(of_profiles) {
+        let of_builds = recipe.image.builds.iter().flat_map(|build| build.local.values());
+        for source in of_image.chain(of_profiles).chain(of_builds) {
             if !recipe.folder.join(source).is_file() {
                 let quoted = text.find(&format!("\"{source}\""));
                 let offset = quoted.or_else(|| text.find(source.as_str())).unwrap_or(0);

@@ -249,7 +249,7 @@ pub struct BuildRecipe {
     /// Version, `1.3.13`.
     pub version: String,
     /// Name of the `[[git]]` source that is compiled; without one it is the source distribution of
-    /// this name and version.
+    /// this name and version, or for declared files `local` alone.
     pub git: Option<String>,
     /// What the built wheel needs at run time (PEP 508); nothing ever runs its `setup.py` to ask.
     #[serde(default)]
@@ -266,9 +266,15 @@ pub struct BuildRecipe {
     /// The command; it runs in the unpacked source and leaves one wheel in `/out`, or the declared
     /// `outputs`.
     pub command: Vec<String>,
+    /// Files of the recipe's folder that the command finds: path in the job to path relative to
+    /// `images`.
+    #[serde(default)]
+    pub local: BTreeMap<String, String>,
     /// Files that the command makes: path in the image to path below the source's folder.
     #[serde(default)]
     pub outputs: BTreeMap<String, String>,
+    /// The profile that mounts the declared `outputs`; without one they are part of the image.
+    pub profile: Option<String>,
     /// Whether the command gives the same bytes each time; nvcc does not. What came out first is kept.
     #[serde(default = "yes")]
     pub repeatable: bool,
@@ -279,6 +285,13 @@ pub struct BuildRecipe {
 
 fn yes() -> bool {
     true
+}
+
+impl BuildRecipe {
+    /// Whether the source distribution of its name and version is compiled.
+    pub fn is_of_index(&self) -> bool {
+        self.git.is_none() && self.outputs.is_empty()
+    }
 }
 
 /// An input that was deleted upstream, so that no lock can pin it.

@@ -287,6 +287,8 @@ fn with_job(world: &World) -> Lock {
         env: BTreeMap::from([("WITH".to_owned(), "0".to_owned())]),
         command: vec!["python3".to_owned(), "setup.py".to_owned()],
         repeatable: true,
+        local: Vec::new(),
+        profile: None,
         outputs: BTreeMap::new(),
         output: None,
         files: Vec::new(),

@@ -16,6 +16,7 @@ use repro::settings::{Environment, Options, Settings};
 use repro::store::Store;
 
 mod compiling;
+mod for_profiles;
 mod repositories;
 mod selecting;
 

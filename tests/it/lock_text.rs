@@ -60,6 +60,8 @@ pub fn lock_of(recipe: &Recipe) -> Lock {
             env: build.env.clone(),
             command: build.command.clone(),
             repeatable: true,
+            local: Vec::new(),
+            profile: None,
             outputs: BTreeMap::new(),
             output: Some(wheel("mmcv", "1.3.13")),
             files: Vec::new(),
@@ -415,6 +417,40 @@ fn on_a_base(lock: &Lock) -> Lock {
         archive: LockedBlob { digest: Digest::of(b"tree"), size: 4 },
     }];
     lock
+}
+
+#[test]
+fn a_build_for_a_profile_is_read_as_it_was_written_and_is_not_in_the_digest() {
+    let (_folder, _, lock) = fixture();
+    let mut with_stub = lock.clone();
+    with_stub.asked.builds.insert("stub".to_owned(), Default::default());
+    with_stub.builds.push(LockedBuild {
+        name: "stub".to_owned(),
+        source: BuildSource::Local,
+        local: vec![LockedFile {
+            path: "/repro/build/stubs.py".to_owned(),
+            source: "tracker/stubs.py".to_owned(),
+            executable: false,
+            size: 6,
+            sha256: Digest::of(b"stubs\n"),
+        }],
+        profile: Some("smoke".to_owned()),
+        outputs: BTreeMap::from([("/opt/smoke/stub.so".to_owned(), "stub.so".to_owned())]),
+        output: None,
+        ..lock.builds[0].clone()
+    });
+    let text = with_stub.to_text();
+    let read = parse(&text).unwrap();
+    assert_eq!((&read.builds[1], read.to_text()), (&with_stub.builds[1], text.clone()));
+    assert_eq!(with_stub.digest(), lock.digest());
+    let mut of_image = with_stub.clone();
+    of_image.builds[1].profile = None;
+    assert_ne!(of_image.digest(), lock.digest());
+    let found: Vec<_> = with_stub.diff(&of_image).iter().map(ToString::to_string).collect();
+    assert_eq!(found, ["~ profile of compiled `stub`: smoke -> "]);
+    with_stub.builds[1].local.clear();
+    let error = parse(&with_stub.to_text()).unwrap_err().to_string();
+    assert!(error.contains("a build has one source"), "{error}");
 }
 
 #[test]

@@ -189,6 +189,7 @@ fn source_size(build: &LockedBuild) -> u64 {
     match &build.source {
         BuildSource::Distribution(source) => source.size,
         BuildSource::Git(name) => panic!("git source `{name}`"),
+        BuildSource::Local => panic!("local files"),
     }
 }
 
@@ -334,6 +335,24 @@ fn the_seal_stays_when_only_a_profile_changes() {
     fs::write(world.images.path().join("tracker/net.py"), "net = 2\n").unwrap();
     let new = world.pin(Some(&lock), None);
     assert_eq!((&new.seal, &new.builds), (&None, &lock.builds));
+}
+
+#[test]
+fn the_seal_stays_when_a_build_for_a_profile_is_added_or_changes() {
+    let mut world = World::new();
+    let lock = world.sealed();
+    let build = "[[variant.debian.build]]\nname = \"stub\"\nversion = \"1\"\nprofile = \"smoke\"\n\
+        packages = [\"python3-distutils\"]\nlocal = { \"/repro/net.py\" = \"tracker/net.py\" }\n\
+        outputs = { \"/opt/smoke/stub.so\" = \"stub.so\" }\ncommand = [\"make\"]\n";
+    world.images = folder(&format!("{TRACKER}\n{build}"));
+    let new = world.pin(Some(&lock), None);
+    assert_eq!((&new.seal, new.digest()), (&lock.seal, lock.digest()));
+    let stub = new.builds.iter().find(|build| build.name == "stub").unwrap();
+    assert_eq!((&stub.source, stub.packages.len()), (&BuildSource::Local, 1));
+    assert_eq!((stub.local[0].path.as_str(), stub.local[0].size), ("/repro/net.py", 8));
+    assert_eq!(new.matches(&world.recipe()).unwrap(), []);
+    let again = world.pin(Some(&new), None);
+    assert_eq!(again.to_text(), new.to_text());
 }
 
 #[test]

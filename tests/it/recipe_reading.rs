@@ -311,6 +311,28 @@ fn what_a_registry_image_and_git_cannot_have_is_refused_with_its_place() {
 }
 
 #[test]
+fn a_build_for_a_profile_gives_that_profile_files_and_asks_nothing_of_the_image() {
+    let stub = "[[variant.debian.build]]\nname = \"stub\"\nversion = \"1\"\nprofile = \"smoke\"\n\
+        local = { \"/repro/net.py\" = \"tracker/net.py\" }\n\
+        outputs = { \"/opt/smoke/stub.so\" = \"stub.so\" }\ncommand = [\"make\"]\n";
+    let text = format!("{TRACKER}\n{stub}");
+    let build = load(&text).unwrap().image.builds[1].clone();
+    assert_eq!((build.profile.as_deref(), build.is_of_index()), (Some("smoke"), false));
+    for (from, to, expected) in [
+        ("\"smoke\"\nlocal", "\"smok\"\nlocal", "there is no such profile"),
+        ("outputs = { \"/opt/smoke/stub.so\" = \"stub.so\" }", "", "has to declare its `outputs`"),
+        ("/stub.so\" =", "/sitecustomize.py\" =", "has a file of its own there"),
+        ("\ncommand = [\"make\"]", "\nrequires = [\"six\"]\ncommand = [\"make\"]", "cannot ask"),
+        ("local = {", "env = {", "or of `local` files"),
+        ("\"tracker/net.py\" }", "\"../net.py\" }", "`build.1.local./repro/net.py`"),
+    ] {
+        let stub = stub.replacen(from, to, 1);
+        let error = load(&format!("{TRACKER}\n{stub}")).unwrap_err().to_string();
+        assert!(error.contains(expected), "{to}: {error}");
+    }
+}
+
+#[test]
 fn a_requirement_with_one_equals_sign_is_reported_with_its_line() {
     let found = problems("\"numpy==1.21.6\"", "\"numpy=1.21.6\"");
     assert_eq!(found.len(), 1, "{found:?}");

@@ -69,6 +69,7 @@ fn of_build(recipe: &BuildRecipe, parts: &mut Parts) -> Option<LockedBuild> {
     // A build without its source is not part of the lock; what is missing of it is unpinned.
     let part = parts.python.builds.remove(&name)?;
     let packages = parts.debian.builds.remove(&name).unwrap_or_default();
+    let local = parts.files.builds.remove(&name).unwrap_or_default();
     Some(LockedBuild {
         name,
         version: recipe.version.clone(),
@@ -78,6 +79,8 @@ fn of_build(recipe: &BuildRecipe, parts: &mut Parts) -> Option<LockedBuild> {
         env: recipe.env.clone(),
         command: recipe.command.clone(),
         repeatable: recipe.repeatable,
+        local,
+        profile: recipe.profile.clone(),
         outputs: recipe.outputs.clone(),
         output: None,
         files: Vec::new(),
@@ -100,6 +103,7 @@ fn with_parts(
             (build.source, build.wheels) = (part.source, part.wheels);
         }
         build.packages = parts.debian.builds.remove(&build.name).unwrap_or_default();
+        build.local = parts.files.builds.remove(&build.name).unwrap_or_default();
         (build.output, build.files) = (None, Vec::new());
     }
     lock.git = parts.git;
@@ -165,13 +169,9 @@ fn tree_of<'a>(git: &'a [LockedGit], source: &BuildSource) -> Option<&'a LockedB
     git.iter().find(|git| git.name == *name).map(|git| &git.archive)
 }
 
-/// Profile files, the date and the seal itself are no part of the image.
+/// What profiles mount, the date and the seal itself are no part of the image.
 fn is_same_image(lock: &Lock, previous: &Lock) -> bool {
-    let stripped = |lock: &Lock| Lock {
-        as_of: String::new(),
-        profile_files: Vec::new(),
-        seal: None,
-        ..lock.clone()
-    };
+    let stripped =
+        |lock: &Lock| Lock { as_of: String::new(), seal: None, ..lock.without_profiles() };
     stripped(lock) == stripped(previous)
 }

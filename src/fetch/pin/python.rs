@@ -182,16 +182,16 @@ impl<'a> Resolution<'a> {
 
     fn image(&self, holes: &mut Holes) -> Result<ImagePart, PinError> {
         let recipe = self.context.request.recipe;
-        let (of_git, of_index): (Vec<_>, Vec<_>) =
-            recipe.image.possible_builds().cloned().partition(|build| build.git.is_some());
+        let (of_index, ours): (Vec<_>, Vec<_>) =
+            recipe.image.possible_builds().cloned().partition(BuildRecipe::is_of_index);
         let builds = of_index.as_slice();
         // What is built is part of the image, whether a requirement asks for it or not.
         let built = builds.iter().map(|build| format!("{}=={}", build.name, build.version));
         // No index has what git has: uv resolves what it needs, and not it itself.
-        let needs = of_git.iter().flat_map(|build| build.requires.iter().cloned());
-        let ours: Vec<_> = of_git.iter().map(|build| normalised(&build.name)).collect();
+        let needs = ours.iter().flat_map(|build| build.requires.iter().cloned());
+        let names: Vec<_> = ours.iter().map(|build| normalised(&build.name)).collect();
         let of_others =
-            |text: &&String| !requirement_name(text).is_ok_and(|name| ours.contains(&name));
+            |text: &&String| !requirement_name(text).is_ok_and(|name| names.contains(&name));
         let asked = recipe.image.python.requirements.iter().filter(of_others);
         let asked = asked.filter(|text| !recipe.image.is_gone(text)).cloned();
         let locked = self.previous.map_or(&[][..], |lock| &lock.wheels);
@@ -203,10 +203,11 @@ impl<'a> Resolution<'a> {
         };
         let mut found = self.uv.resolve_possible(question, Part::Wheels, holes)?;
         let mut problems = Problems::default();
-        let git = |build: &BuildRecipe| Some((normalised(&build.name), build.git.clone()?));
-        let git = of_git.iter().filter_map(git);
-        let mut sources: BTreeMap<_, _> =
-            git.map(|(name, git)| (name, BuildSource::Git(git))).collect();
+        let ours = ours.iter().map(|build| {
+            let source = build.git.clone().map_or(BuildSource::Local, BuildSource::Git);
+            (normalised(&build.name), source)
+        });
+        let mut sources: BTreeMap<_, _> = ours.collect();
         for build in builds {
             let name = normalised(&build.name);
             if let Some(place) = found.iter().position(|distribution| distribution.name == name) {

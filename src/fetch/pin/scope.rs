@@ -2,7 +2,7 @@
 
 use super::names::requirement_name;
 use super::{PinError, Request, holes};
-use crate::lock::Lock;
+use crate::lock::{Lock, LockedFile};
 use crate::recipe::names::normalised;
 use crate::recipe::nearest;
 
@@ -122,11 +122,16 @@ fn git_named(lock: &Lock, name: &str) -> Option<Scope> {
 }
 
 fn file_named(lock: &Lock, name: &str) -> Option<Scope> {
-    let of_image = lock.local_files.iter().map(|file| (&file.path, &file.source));
+    let of_image = local_files(lock).map(|file| (&file.path, &file.source));
     let of_profiles = lock.profile_files.iter().map(|file| (&file.path, &file.source));
     let mut files = of_image.chain(of_profiles);
     let found = files.find(|(path, source)| *path == name || *source == name);
     found.map(|(_, source)| Scope::File(source.clone()))
+}
+
+/// Files of the image and of build jobs.
+fn local_files(lock: &Lock) -> impl Iterator<Item = &LockedFile> {
+    lock.local_files.iter().chain(lock.builds.iter().flat_map(|build| &build.local))
 }
 
 fn package_names(lock: &Lock) -> impl Iterator<Item = &str> {
@@ -142,7 +147,7 @@ fn distribution_names(lock: &Lock) -> impl Iterator<Item = &str> {
 
 /// Every name that an update may have.
 fn known(lock: &Lock) -> Vec<&str> {
-    let files = lock.local_files.iter().map(|file| file.source.as_str());
+    let files = local_files(lock).map(|file| file.source.as_str());
     let profile_files = lock.profile_files.iter().map(|file| file.source.as_str());
     let all = package_names(lock).chain(distribution_names(lock)).chain(files).chain(profile_files);
     let sources = lock.git.iter().map(|git| git.name.as_str());

@@ -175,6 +175,8 @@ mod tests {
             wheels: Vec::new(),
             env: BTreeMap::new(),
             command: Vec::new(),
+            local: BTreeMap::new(),
+            profile: None,
             outputs: BTreeMap::new(),
             repeatable: true,
             reason: String::new(),

@@ -1,8 +1,9 @@
 //! Names, choice and commands of cases.
 
-use repro::bench::{BenchError, PlannedCase, Setting, check, expand, plan, select};
+use repro::bench::{BenchError, PlannedCase, ProfileFile, Setting, check, expand, plan, select};
+use repro::digest::Digest;
 
-use super::{Bench, recipe, recipe_of};
+use super::{Bench, Play, good_log, recipe, recipe_of};
 
 fn names(patterns: &[&str]) -> Result<Vec<String>, BenchError> {
     let cases = expand(&recipe("seg"), "full", &[]).unwrap();
@@ -183,4 +184,21 @@ fn every_mistake_is_reported_at_once() {
     for part in ["formula of `final_result`", "pattern of `x`", "no metric is named `speed`"] {
         assert!(message.contains(part), "{part}: {message}");
     }
+}
+
+#[test]
+fn a_file_that_was_compiled_for_the_profile_is_mounted_and_named_in_the_record() {
+    let mut bench = Bench::new().cases(&["*fastscnn*"]);
+    let stub = ProfileFile {
+        target: "/opt/smoke/libstub.so".to_owned(),
+        source: "/store/blobs/stub".into(),
+        digest: Digest::of(b"stub"),
+    };
+    bench.files.push(stub.clone());
+    let planned = plan(&bench.setup()).unwrap();
+    let mut mounts = planned[0].job.mounts.iter();
+    assert!(mounts.any(|mount| mount.source == stub.source && !mount.writable));
+    let record = bench.run(&[Play::log(good_log())]).records.remove(0);
+    let files: Vec<_> = record.profile.files.iter().map(|file| (&file.path, file.digest)).collect();
+    assert_eq!(files[0], (&stub.target, stub.digest), "sorted by path");
 }

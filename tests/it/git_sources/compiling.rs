@@ -16,10 +16,10 @@ use repro::lock::{BuildSource, Lock, LockedBuild, LockedFile};
 use super::repositories::Repositories;
 use super::{World, lock_of};
 
-const OBJECT: &str = "/net/data/op.so";
+pub(super) const OBJECT: &str = "/net/data/op.so";
 
 /// A lock with the tree at `/net`, a file compiled into it, and a local file over it.
-fn lock(world: &World, repositories: &Repositories) -> Lock {
+pub(super) fn lock(world: &World, repositories: &Repositories) -> Lock {
     world.instead_of(&repositories.base(), "https://hub.test/");
     let git = world.lock(&["https://hub.test/net.git"], repositories.main).unwrap();
     fs::write(world.folder.path().join("one.txt"), "mine\n").unwrap();
@@ -33,6 +33,8 @@ fn lock(world: &World, repositories: &Repositories) -> Lock {
             env: [("CFLAGS".to_owned(), "-O2".to_owned())].into(),
             command: vec!["make".to_owned()],
             repeatable: true,
+            local: Vec::new(),
+            profile: None,
             outputs: [(OBJECT.to_owned(), "data/op.so".to_owned())].into(),
             output: None,
             files: Vec::new(),
@@ -50,37 +52,39 @@ fn lock(world: &World, repositories: &Repositories) -> Lock {
 }
 
 /// The folder of this machine that a job sees at `target`.
-fn seen<'a>(job: &'a Job, target: &str) -> &'a Path {
+pub(super) fn seen<'a>(job: &'a Job, target: &str) -> &'a Path {
     &job.mounts.iter().find(|mount| mount.target == target).unwrap().source
 }
 
 /// Compiles by joining what it is given, so that every difference of the source shows.
-fn compiler(salt: &'static str) -> Fake {
-    Fake::with(move |job| {
-        let source = seen(job, "/src");
-        let script = fs::read_to_string(source.join("train.sh")).unwrap();
-        let op = fs::read_to_string(source.join("ops/op.c")).unwrap();
-        let mode = fs::metadata(source.join("train.sh")).unwrap().permissions().mode();
-        let time = fs::metadata(source.join("ops/op.c")).unwrap().modified().unwrap();
-        let text = format!("{script}{op}{mode:o} {time:?} {}{salt}", job.env["CFLAGS"]);
-        let object = source.join("data/op.so");
-        fs::write(&object, text).unwrap();
-        fs::set_permissions(&object, fs::Permissions::from_mode(0o755)).unwrap();
-        Answer::text("")
-    })
+pub(super) fn compile(job: &Job, salt: &str) -> Answer {
+    let source = seen(job, "/src");
+    let script = fs::read_to_string(source.join("train.sh")).unwrap();
+    let op = fs::read_to_string(source.join("ops/op.c")).unwrap();
+    let mode = fs::metadata(source.join("train.sh")).unwrap().permissions().mode();
+    let time = fs::metadata(source.join("ops/op.c")).unwrap().modified().unwrap();
+    let text = format!("{script}{op}{mode:o} {time:?} {}{salt}", job.env["CFLAGS"]);
+    let object = source.join("data/op.so");
+    fs::write(&object, text).unwrap();
+    fs::set_permissions(&object, fs::Permissions::from_mode(0o755)).unwrap();
+    Answer::text("")
 }
 
-struct Build<'a> {
-    world: &'a World,
-    engine: Fake,
+fn compiler(salt: &'static str) -> Fake {
+    Fake::with(move |job| compile(job, salt))
+}
+
+pub(super) struct Build<'a> {
+    pub(super) world: &'a World,
+    pub(super) engine: Fake,
 }
 
 impl Build<'_> {
-    fn run(&self, lock: &Lock) -> Result<repro::build::Built, BuildError> {
+    pub(super) fn run(&self, lock: &Lock) -> Result<repro::build::Built, BuildError> {
         self.with(|builder| builder.build(lock))
     }
 
-    fn with<T>(&self, work: impl FnOnce(&Builder<'_>) -> T) -> T {
+    pub(super) fn with<T>(&self, work: impl FnOnce(&Builder<'_>) -> T) -> T {
         work(&Builder {
             settings: &self.world.settings(false),
             store: &self.world.store,
