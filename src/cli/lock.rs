@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::context::Context;
 use super::error::CliError;
 use super::output;
-use crate::fetch::pin::{self, Pinned, Request};
+use crate::fetch::pin::{self, Base, Pinned, Request};
 use crate::layer::EPOCH;
 use crate::lock::{Lock, LockedBase, Unpinned};
 use crate::recipe::Recipe;
@@ -54,7 +54,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliErro
         let request = Request {
             recipe,
             epoch: EPOCH,
-            base: base.as_ref(),
+            base: &base,
             previous: previous.as_ref(),
             update: arguments.update.as_deref(),
         };
@@ -85,15 +85,20 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliErro
     Ok(if is_open { ExitCode::from(4) } else { ExitCode::SUCCESS })
 }
 
-/// What the registry's image is; what the lock says of the same reference is kept.
+/// What the registry's image is; what the lock says of the same reference is kept, and what is gone
+/// is asked of nobody. An image that nobody gives is a hole, unless the lock would lose one.
 fn base(
     context: &Context,
     store: &Store,
     recipe: &Recipe,
     previous: Option<&Lock>,
     arguments: &Arguments,
-) -> Result<Option<LockedBase>, CliError> {
-    let Some(asked) = recipe.image.base.registry() else { return Ok(None) };
+) -> Result<Base, CliError> {
+    let locked = previous.and_then(|lock| lock.base.as_ref());
+    let asked = recipe.image.base.registry();
+    let Some(asked) = asked.filter(|_| !recipe.image.is_gone(Unpinned::BASE)) else {
+        return Ok(Base::None);
+    };
     let update = arguments.update.as_deref();
     let known = previous.and_then(|lock| {
         let is_same = lock.config.architecture == asked.architecture;
@@ -101,16 +106,24 @@ fn base(
     });
     match known {
         // One other thing is resolved again: the base stays even where the recipe has changed.
-        _ if update.is_some_and(|name| name != "base") => {
-            Ok(previous.and_then(|lock| lock.base.clone()))
-        }
-        Some(known) if update.is_none() => Ok(Some(known.clone())),
-        _ => {
-            let (settings, stop) = (&context.settings, context.stop.flag());
-            let found = registry::resolve_base(settings, store, asked, &context.display, &stop)?;
-            Ok(Some(found))
-        }
+        _ if update.is_some_and(|name| name != "base") => return Ok(pinned(locked)),
+        Some(known) if update.is_none() => return Ok(pinned(Some(known))),
+        _ => {}
     }
+    let (settings, stop) = (&context.settings, context.stop.flag());
+    let found = registry::resolve_base(settings, store, asked, &context.display, &stop);
+    let may_miss = update.is_none() && locked.is_none();
+    match found {
+        Ok(base) => Ok(Base::Pinned(Box::new(base))),
+        Err(error) => match error.why_missing().filter(|_| may_miss) {
+            Some(reason) => Ok(Base::Missing { reason, error: error.to_string() }),
+            None => Err(error.into()),
+        },
+    }
+}
+
+fn pinned(base: Option<&LockedBase>) -> Base {
+    base.map_or(Base::None, |base| Base::Pinned(Box::new(base.clone())))
 }
 
 fn recipes(context: &Context, names: &[String]) -> Result<Vec<Recipe>, CliError> {

@@ -59,7 +59,12 @@ impl Lock {
         found.value("Debian release", &self.suite, suite);
         found.value("date of resolution", &self.as_of, &image.python.as_of);
         found.asked(&self.asked, &Asked::of(image));
-        found.git_asked(&self.git, &image.git);
+        let is_told = |git: &&GitRecipe| {
+            let input = Unpinned::of_git(git);
+            image.is_gone(&git.name) || self.unpinned.iter().any(|item| item.input == input)
+        };
+        let asked: Vec<_> = image.git.iter().filter(|git| !is_told(git)).collect();
+        found.git_asked(&self.git, &asked);
         found.gone(&self.unpinned, &gone(image));
         found.python(&self.python, &PythonTarget::of(image));
         for asked in &image.builds {
@@ -171,7 +176,7 @@ impl Differences {
     }
 
     /// What a recipe says of git sources; trees are what a commit has, whoever says so.
-    fn git_asked(&mut self, before: &[LockedGit], after: &[GitRecipe]) {
+    fn git_asked(&mut self, before: &[LockedGit], after: &[&GitRecipe]) {
         let locked = before.iter().map(|git| (git.name.clone(), git_text(&git.asked())));
         let asked = after.iter().map(|git| (git.name.clone(), git_text(&git.ordered())));
         self.map("git source", &locked.collect(), &asked.collect());

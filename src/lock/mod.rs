@@ -110,6 +110,12 @@ impl Lock {
         Err(LockError::Unpinned { name: self.name.clone(), inputs: self.unpinned.clone() })
     }
 
+    /// Whether the registry's image below everything is not known: unpinned, or gone.
+    pub fn lacks_base(&self) -> bool {
+        let is_open = self.unpinned.iter().any(|item| item.input == Unpinned::BASE);
+        is_open && self.base.is_none() && self.suite.is_empty()
+    }
+
     /// Brings every list into its order.
     fn sort(&mut self) {
         self.asked.sort();

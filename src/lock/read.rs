@@ -195,7 +195,9 @@ impl Lock {
 impl LockText {
     fn into_lock(self, document: &Document<'_>, faults: &mut Vec<Fault>) -> Option<Lock> {
         let Self { base, debian, python, config, .. } = self;
-        if base.is_some() == debian.is_some() {
+        let lacks_base = self.unpinned.inputs.iter().any(|item| item.input == Unpinned::BASE);
+        let is_there = base.is_some() || debian.is_some();
+        if base.is_some() && debian.is_some() || !is_there && !lacks_base {
             let message = "a lock has one base: either `[base]` or `[debian]`".to_owned();
             faults.push(Fault { offset: document.locate(&["base"]), message });
             return None;
@@ -311,6 +313,7 @@ fn check(lock: &Lock, document: &Document<'_>, faults: &mut Vec<Fault>) {
     check.rule(names::plain_name(architecture), &path, architecture, PLAIN_NAME);
     match &lock.base {
         Some(base) => check.base(base),
+        None if lock.lacks_base() => {}
         None => {
             let path = ["debian", "suite"];
             check.rule(names::plain_name(&lock.suite), &path, &lock.suite, PLAIN_NAME);

@@ -385,6 +385,14 @@ pub struct Unpinned {
 }
 
 impl Unpinned {
+    /// What the registry's image below everything is called among inputs.
+    pub const BASE: &str = "base";
+
+    /// What a git source is called among inputs; of another commit nothing is said.
+    pub fn of_git(git: &GitRecipe) -> String {
+        format!("git source `{}` at {}", git.name, git.commit)
+    }
+
     /// An input that could not be pinned but may be another time.
     pub fn new(input: &str, reason: &str) -> Self {
         Self { input: input.to_owned(), reason: reason.to_owned(), gone: None }

@@ -49,9 +49,12 @@ impl Text {
 
     fn base(&mut self, lock: &Lock) {
         let Some(base) = &lock.base else {
-            self.header("[debian]");
-            self.pair("suite", &lock.suite);
-            self.list("packages", &lock.packages);
+            // A registry's image that could not be pinned stands among what is unpinned.
+            if !lock.lacks_base() {
+                self.header("[debian]");
+                self.pair("suite", &lock.suite);
+                self.list("packages", &lock.packages);
+            }
             return;
         };
         self.header("[base]");

@@ -299,7 +299,7 @@ impl BuildRecipe {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Gone {
     /// The input as the recipe asks for it: a requirement, a Debian package, `name==version` of a
-    /// build, or what the base is called.
+    /// build, the name of a git source, or `base` for the registry's image.
     pub input: String,
     /// Where it can be seen that it is gone.
     pub evidence: String,
@@ -316,7 +316,9 @@ impl ImageRecipe {
     /// The builds whose source was not deleted upstream.
     pub fn possible_builds(&self) -> impl Iterator<Item = &BuildRecipe> {
         let is_gone = |build: &BuildRecipe| {
-            self.is_gone(&build.name) || self.is_gone(&format!("{}=={}", build.name, build.version))
+            self.is_gone(&build.name)
+                || self.is_gone(&format!("{}=={}", build.name, build.version))
+                || build.git.as_deref().is_some_and(|git| self.is_gone(git))
         };
         self.builds.iter().filter(move |build| !is_gone(build))
     }

@@ -115,6 +115,23 @@ pub enum RegistryError {
     Stopped,
 }
 
+impl RegistryError {
+    /// Why nobody gives an image, in the fixed words of a lock; `None` for everything that is no
+    /// matter of who was asked.
+    pub fn why_missing(&self) -> Option<&'static str> {
+        match self {
+            Self::Gone { .. } => Some("no registry that was asked has the image"),
+            Self::Unreachable { .. } => Some(UNREACHABLE),
+            Self::Fetch(error @ FetchError::Inputs { .. }) if !error.is_about_content() => {
+                Some(UNREACHABLE)
+            }
+            _ => None,
+        }
+    }
+}
+
+const UNREACHABLE: &str = "no registry that was asked gives the image";
+
 fn listed(tried: &[Tried]) -> String {
     tried.iter().map(|tried| format!("\n{tried}")).collect()
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use repro::digest::{CommitId, Digest, TreeId};
-use repro::fetch::pin::{PinError, Request, pin};
+use repro::fetch::pin::{Base, PinError, Request, pin};
 use repro::fetch::{self, FetchError, Quiet};
 use repro::git::{ArchiveEntry, EntryKind, GitError, TreeArchive};
 use repro::layer::EPOCH;
@@ -17,7 +17,7 @@ use repro::store::Store;
 
 mod compiling;
 mod for_profiles;
-mod repositories;
+pub mod repositories;
 mod selecting;
 
 use crate::layers::python;
@@ -82,7 +82,7 @@ impl World {
         let request = Request {
             recipe: &recipe,
             epoch: EPOCH,
-            base: None,
+            base: &Base::None,
             previous: Some(&previous),
             update: Some("git:net"),
         };

@@ -492,3 +492,35 @@ fn a_new_base_and_a_new_commit_are_named() {
     assert!(found[0].starts_with("~ base image `manifest`: sha256:"), "{found:?}");
     assert!(found[1].contains("~ git source `tracker`: 0707070707"), "{found:?}");
 }
+
+#[test]
+fn patterns_of_a_git_source_stand_in_a_lock_in_order_and_only_where_there_are_some() {
+    let (_folder, _, lock) = fixture();
+    let mut lock = on_a_base(&lock);
+    let whole = lock.to_text();
+    assert!(!whole.contains("include") && !whole.contains("exclude"), "{whole}");
+    lock.git[0].include = vec!["src/**".to_owned(), "README.md".to_owned()];
+    lock.git[0].exclude = vec!["src/*.gif".to_owned()];
+    let text = lock.to_text();
+    let read = parse(&text).unwrap();
+    assert_eq!((&read.git[0].include[0][..], read.to_text()), ("README.md", text.clone()));
+    assert_ne!(read.digest(), parse(&whole).unwrap().digest());
+    let found = lines(&parse(&whole).unwrap().diff(&read));
+    assert!(found[0].contains("only `README.md`, `src/**`, without `src/*.gif`"), "{found:?}");
+    let error = parse(&text.replace("src/*.gif", "../*")).unwrap_err().to_string();
+    assert!(error.contains("pattern `../*`: a pattern is relative"), "{error}");
+}
+
+#[test]
+fn a_lock_may_lack_its_base_where_it_says_so() {
+    let (_folder, _, lock) = fixture();
+    let mut lock = on_a_base(&lock);
+    lock.base = None;
+    lock.unpinned = vec![Unpinned::new("base", "no registry that was asked has the image")];
+    let text = lock.to_text();
+    assert!(!text.contains("[base]") && !text.contains("[debian]"), "{text}");
+    let read = parse(&text).unwrap();
+    assert_eq!((read.base.as_ref(), read.to_text()), (None, text.clone()));
+    let error = parse(&text.replace("input = \"base\"", "input = \"bass\"")).unwrap_err();
+    assert!(error.to_string().contains("either `[base]` or `[debian]`"), "{error}");
+}

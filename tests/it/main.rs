@@ -34,3 +34,4 @@ mod repository;
 mod settings;
 mod starting_a_recipe;
 mod unpack;
+mod unpinned;

@@ -9,7 +9,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use repro::digest::{DiffId, Digest};
-use repro::fetch::pin::{PinError, Pinned, Request, check_tools, pin};
+use repro::fetch::pin::{Base, PinError, Pinned, Request, check_tools, pin};
 use repro::lock::{BuildSource, Lock, LockedBuild, LockedLayer, LockedSeal, LockedWheel, Unpinned};
 use repro::recipe::Recipe;
 use repro::settings::{Environment, Options, Settings};
@@ -128,7 +128,8 @@ impl World {
     }
 
     fn try_pin(&self, previous: Option<&Lock>, update: Option<&str>) -> Result<Pinned, PinError> {
-        let request = Request { recipe: &self.recipe(), epoch: 1, base: None, previous, update };
+        let request =
+            Request { recipe: &self.recipe(), epoch: 1, base: &Base::None, previous, update };
         pin(&self.settings(Options::default()), &self.store, request, &|_| ())
     }
 
@@ -440,7 +441,8 @@ fn everything_that_went_wrong_is_told_at_once() {
     world.write("uv-fails", "error: no version of numpy at http://me:secret@index.test/\n");
     let recipe = world.recipe();
     fs::remove_file(world.images.path().join("tracker/net.py")).unwrap();
-    let request = Request { recipe: &recipe, epoch: 1, base: None, previous: None, update: None };
+    let request =
+        Request { recipe: &recipe, epoch: 1, base: &Base::None, previous: None, update: None };
     let settings = world.settings(Options::default());
     let refusal = pin(&settings, &world.store, request, &|_| ()).unwrap_err().to_string();
     assert!(refusal.starts_with("4 things could not be pinned\n  cannot read `"), "{refusal}");
@@ -496,8 +498,13 @@ fn offline_a_lock_that_holds_everything_is_fine_and_a_missing_one_is_refused() {
     let lock = world.sealed();
     let settings = world.settings(Options { offline: true, ..Options::default() });
     let recipe = world.recipe();
-    let request =
-        Request { recipe: &recipe, epoch: 1, base: None, previous: Some(&lock), update: None };
+    let request = Request {
+        recipe: &recipe,
+        epoch: 1,
+        base: &Base::None,
+        previous: Some(&lock),
+        update: None,
+    };
     let told = RefCell::new(Vec::new());
     let progress = |text: &str| told.borrow_mut().push(text.to_owned());
     assert_eq!(pin(&settings, &world.store, request, &progress).unwrap().lock, lock);

@@ -269,7 +269,7 @@ fn a_recipe_that_makes_no_image_is_an_error() {
 }
 
 /// The fixture above a registry's image, with a git source that is compiled.
-fn with_base() -> String {
+pub fn with_base() -> String {
     let start = TRACKER.find("[variant.debian.debian]").unwrap();
     let end = start + TRACKER[start..].find("[variant.debian.python]").unwrap();
     let base = "[variant.debian.base]\nimage = \"registry.test/team/base:1.0\"\n\n\
@@ -413,5 +413,23 @@ fn what_no_case_could_take_or_leave_is_refused() {
         assert_ne!(changed, EXCHANGE, "{from}");
         let found = problems("[benchmark.mode.mp]", changed.trim());
         assert!(found.iter().any(|line| line.contains(expected)), "{to}: {found:?}");
+    }
+}
+
+#[test]
+fn a_pattern_that_leads_out_of_a_tree_is_refused_with_its_place() {
+    let with = |lines: &str| {
+        let path = "path = \"/opt/tracker\"\n";
+        let text = with_base().replace("packages = [\"python3-distutils\"]", "git = \"tracker\"");
+        folder(&text.replace(path, &format!("{path}{lines}\n")))
+    };
+    let fine = with("include = [\"src/**\"]\nexclude = [\"src/*.gif\"]");
+    let recipe = Recipe::load(fine.path(), "tracker-debian").unwrap();
+    assert_eq!(recipe.image.git[0].include, ["src/**"]);
+    for (key, pattern) in [("include", "../*"), ("exclude", "/etc/*"), ("exclude", "[a")] {
+        let folder = with(&format!("{key} = [\"{pattern}\"]"));
+        let error = Recipe::load(folder.path(), "tracker-debian").unwrap_err().to_string();
+        let expected = format!("`git.{key}`: pattern `{pattern}`");
+        assert!(error.contains(&expected), "{error}");
     }
 }

@@ -24,7 +24,7 @@ const LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar";
 
 /// What a registry has: contents by the end of their path.
 #[derive(Clone, Default)]
-struct Held(BTreeMap<String, (String, Vec<u8>)>);
+pub struct Held(BTreeMap<String, (String, Vec<u8>)>);
 
 impl Held {
     /// An image of three layers, each compressed in another way, in an index under the tag `1`.
@@ -122,7 +122,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 }
 
 /// A registry with the image of [`Held::image`], and a fault.
-fn registry_with(
+pub fn registry_with(
     fault: impl Fn(&Held, &Request) -> Option<Reply> + Send + Sync + 'static,
 ) -> (Held, Server) {
     let held = Held::image();

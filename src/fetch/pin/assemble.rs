@@ -47,7 +47,7 @@ fn of_recipe(request: &Request<'_>, asked: &Asked, mut parts: Parts) -> Lock {
         epoch: request.epoch,
         asked: asked.clone(),
         as_of: image.python.as_of.clone(),
-        base: request.base.cloned(),
+        base: request.base.pinned(),
         suite: image.base.debian().map(|debian| debian.suite.clone()).unwrap_or_default(),
         python: PythonTarget::of(image),
         config: ImageConfig::of(image),
@@ -95,7 +95,10 @@ fn with_parts(
     asked: &Asked,
     mut parts: Parts,
 ) -> Lock {
-    lock.base = request.base.cloned();
+    lock.base = request.base.pinned();
+    if lock.base.is_some() {
+        lock.unpinned.retain(|item| item.input != Unpinned::BASE);
+    }
     lock.packages = parts.debian.base;
     lock.wheels = parts.python.wheels;
     for build in &mut lock.builds {

@@ -86,8 +86,7 @@ fn everything(
     preferred: &[&LockedPackage],
     holes: &mut Holes,
 ) -> Result<DebianPart, PinError> {
-    let recipe = &context.request.recipe.image;
-    let mut names = recipe.possible_builds().map(|build| normalised(&build.name));
+    let mut names = context.builds().map(|build| normalised(&build.name));
     if let Some(base) = &kept.base
         && names.all(|name| kept.builds.contains_key(&name))
     {
@@ -114,7 +113,7 @@ fn unanswered(context: &Context<'_>, kept: Kept, holes: &mut Holes, error: PinEr
     if kept.base.is_none() {
         open.extend(recipe.base.debian().map(|debian| (Part::Base, &debian.packages)));
     }
-    for build in recipe.possible_builds() {
+    for build in context.builds() {
         if !kept.builds.contains_key(&normalised(&build.name)) {
             open.push((Part::BuildPackages(&build.name), &build.packages));
         }
@@ -223,7 +222,7 @@ fn builds(
 ) -> Result<BTreeMap<String, Vec<LockedPackage>>, PinError> {
     let mut problems = Problems::default();
     let image = &context.request.recipe.image;
-    for recipe in image.possible_builds() {
+    for recipe in context.builds() {
         let name = normalised(&recipe.name);
         if !kept.contains_key(&name) {
             let names = obtainable(image, &recipe.packages);

@@ -178,6 +178,12 @@ pub enum PinError {
     /// The network cannot be used.
     #[error(transparent)]
     Network(#[from] FetchError),
+    /// Nobody who was asked gives the registry's image.
+    #[error("{error}")]
+    NoBase {
+        /// Who was asked, and what came of it.
+        error: String,
+    },
     /// The settings do not say enough.
     #[error(transparent)]
     Settings(#[from] SettingsError),

@@ -90,6 +90,12 @@ impl Holes {
         self.errors.note::<()>(Err(error));
     }
 
+    /// Notes an input that is no part of a list: the base, a git source.
+    pub(super) fn add_single(&mut self, input: &str, reason: &str, error: PinError) {
+        self.entries.push(Unpinned::new(input, reason));
+        self.errors.note::<()>(Err(error));
+    }
+
     fn entry(&mut self, part: Part<'_>, what: &str, reason: &str) {
         let entry = Unpinned::new(&part.input(what), reason);
         // A requirement may also be what is built.

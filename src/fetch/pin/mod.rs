@@ -41,8 +41,10 @@ use error::Problems;
 use holes::Holes;
 use scope::Scope;
 
-use crate::lock::{Asked, Lock, LockedBase};
-use crate::recipe::Recipe;
+use std::collections::BTreeSet;
+
+use crate::lock::{Asked, Lock, LockedBase, Unpinned};
+use crate::recipe::{BuildRecipe, Recipe};
 use crate::settings::Settings;
 use crate::store::Store;
 
@@ -53,8 +55,8 @@ pub struct Request<'a> {
     pub recipe: &'a Recipe,
     /// The format epoch that a new lock is written for.
     pub epoch: u32,
-    /// What the registry's image is now, where the recipe has one as its base.
-    pub base: Option<&'a LockedBase>,
+    /// What is known of the registry's image below everything.
+    pub base: &'a Base,
     /// The lock there is already; what it says is preferred.
     pub previous: Option<&'a Lock>,
     /// `--update NAME`: resolve this one thing again and leave everything else as it is.
@@ -64,6 +66,39 @@ pub struct Request<'a> {
     pub update: Option<&'a str>,
 }
 
+/// What is known of a registry's image that is to be a base; `registry` asks for it.
+#[derive(Debug, Clone)]
+pub enum Base {
+    /// The recipe has none, or says that it is gone.
+    None,
+    /// What it is.
+    Pinned(Box<LockedBase>),
+    /// Nobody who was asked gives it.
+    Missing {
+        /// Why, in the fixed words of a lock.
+        reason: &'static str,
+        /// Why, for a person.
+        error: String,
+    },
+}
+
+impl Base {
+    /// What is pinned of it.
+    fn pinned(&self) -> Option<LockedBase> {
+        match self {
+            Self::Pinned(base) => Some(LockedBase::clone(base)),
+            Self::None | Self::Missing { .. } => None,
+        }
+    }
+
+    /// Notes a base that nobody gives.
+    fn note(&self, holes: &mut Holes) {
+        if let Self::Missing { reason, error } = self {
+            holes.add_single(Unpinned::BASE, reason, PinError::NoBase { error: error.clone() });
+        }
+    }
+}
+
 /// What every part of the resolution needs.
 struct Context<'a> {
     settings: &'a Settings,
@@ -71,8 +106,18 @@ struct Context<'a> {
     request: Request<'a>,
     /// What the recipe asks for by name.
     asked: Asked,
+    /// Names of the git sources whose trees are known.
+    trees: BTreeSet<String>,
     /// Told what is being done, for a person who waits.
     progress: &'a dyn Fn(&str),
+}
+
+impl<'a> Context<'a> {
+    /// The builds whose source is there: one whose git source nobody gives is no part of the lock.
+    fn builds(&self) -> impl Iterator<Item = &'a BuildRecipe> {
+        let builds = self.request.recipe.image.possible_builds();
+        builds.filter(|build| build.git.as_ref().is_none_or(|git| self.trees.contains(git)))
+    }
 }
 
 /// A lock, and why parts of it are missing.
@@ -104,13 +149,16 @@ pub fn pin(
     progress: &dyn Fn(&str),
 ) -> Result<Pinned, PinError> {
     let asked = Asked::of(&request.recipe.image);
-    let context = Context { settings, store, request, asked, progress };
+    let trees = BTreeSet::new();
+    let mut context = Context { settings, store, request, asked, trees, progress };
     let scope = scope::of(&request)?;
     let mut problems = Problems::default();
     let mut holes = Holes::default();
+    request.base.note(&mut holes);
+    let git = problems.note(git::pin(&context, &scope, &mut holes));
+    context.trees = git.iter().flatten().map(|git| git.name.clone()).collect();
     let files = problems.note(files::pin(&request, &scope));
     let debian = problems.note(debian::pin(&context, &scope, &mut holes));
-    let git = problems.note(git::pin(&context, &scope));
     let python = problems.note(python::pin(&context, &scope, &mut holes));
     let nobody_answered = holes.are_unanswered() && request.previous.is_some();
     let is_refused = nobody_answered || (scope != Scope::Everything && !holes.is_empty());
@@ -134,7 +182,8 @@ pub fn pin(
 
 /// Whether anything was pinned that somebody else publishes.
 fn has_something(lock: &Lock) -> bool {
-    !(lock.packages.is_empty() && lock.wheels.is_empty() && lock.builds.is_empty())
+    let has_files = !(lock.packages.is_empty() && lock.wheels.is_empty());
+    has_files || lock.base.is_some() || !lock.git.is_empty() || !lock.builds.is_empty()
 }
 
 /// Looks for the helper programs; gives the first line that each says of its version.

@@ -94,15 +94,18 @@ fn kept(context: &Context<'_>, lock: &Lock) -> Kept {
         let builds = asked.builds.iter();
         builds.map(|(name, build)| (name.clone(), build.requires.clone())).collect()
     };
+    let of_index = |build: &&LockedBuild| matches!(build.source, BuildSource::Distribution(_));
+    let versions = lock.builds.iter().filter(of_index);
     let versions: BTreeMap<_, _> =
-        lock.builds.iter().map(|build| (build.name.clone(), build.version.clone())).collect();
+        versions.map(|build| (build.name.clone(), build.version.clone())).collect();
     let same_image = !Part::Wheels.is_open(lock)
         && before.requirements == now.requirements
         && requires(before) == requires(now)
-        && versions == built(context);
+        && versions == built_of_index(context);
     let mut part = of_lock(lock);
     let sources = part.builds.iter().map(|(name, build)| (name.clone(), build.source.clone()));
-    let sources = sources.collect();
+    let sources = sources.filter(|(_, source)| matches!(source, BuildSource::Distribution(_)));
+    let sources = sources.chain(own_sources(context)).collect();
     let wheels = |asked: &Asked, name: &String| asked.builds.get(name).map(|b| b.wheels.clone());
     part.builds.retain(|name, _| {
         wheels(before, name) == wheels(now, name) && !Part::BuildWheels(name).is_open(lock)
@@ -111,10 +114,18 @@ fn kept(context: &Context<'_>, lock: &Lock) -> Kept {
     Kept { image: same_image.then_some((part.wheels, sources)), builds }
 }
 
-/// Normalised name and version of everything that is built.
-fn built(context: &Context<'_>) -> BTreeMap<String, String> {
-    let builds = context.request.recipe.image.possible_builds();
+/// Normalised name and version of what is built from an index's source distributions.
+fn built_of_index(context: &Context<'_>) -> BTreeMap<String, String> {
+    let builds = context.builds().filter(|build| build.is_of_index());
     builds.map(|build| (normalised(&build.name), build.version.clone())).collect()
+}
+
+/// The source of each build that compiles nothing of an index, by the build's normalised name.
+fn own_sources(context: &Context<'_>) -> impl Iterator<Item = (String, BuildSource)> {
+    let source =
+        |build: &BuildRecipe| build.git.clone().map_or(BuildSource::Local, BuildSource::Git);
+    let ours = context.builds().filter(|build| !build.is_of_index());
+    ours.map(move |build| (normalised(&build.name), source(build)))
 }
 
 fn everything(
@@ -124,7 +135,7 @@ fn everything(
     mut kept: Kept,
     holes: &mut Holes,
 ) -> Result<PythonPart, PinError> {
-    let recipes: Vec<_> = context.request.recipe.image.possible_builds().collect();
+    let recipes: Vec<_> = context.builds().collect();
     let all_kept = recipes.iter().all(|build| kept.builds.contains_key(&normalised(&build.name)));
     let resolution = match kept.image {
         Some(_) if all_kept => None,
@@ -187,7 +198,8 @@ impl<'a> Resolution<'a> {
         let builds = of_index.as_slice();
         // What is built is part of the image, whether a requirement asks for it or not.
         let built = builds.iter().map(|build| format!("{}=={}", build.name, build.version));
-        // No index has what git has: uv resolves what it needs, and not it itself.
+        // No index has what git has: uv resolves what it needs, and not it itself. That is so even
+        // where nobody gives the git source now: the wheels stay when somebody does.
         let needs = ours.iter().flat_map(|build| build.requires.iter().cloned());
         let names: Vec<_> = ours.iter().map(|build| normalised(&build.name)).collect();
         let of_others =
@@ -203,11 +215,7 @@ impl<'a> Resolution<'a> {
         };
         let mut found = self.uv.resolve_possible(question, Part::Wheels, holes)?;
         let mut problems = Problems::default();
-        let ours = ours.iter().map(|build| {
-            let source = build.git.clone().map_or(BuildSource::Local, BuildSource::Git);
-            (normalised(&build.name), source)
-        });
-        let mut sources: BTreeMap<_, _> = ours.collect();
+        let mut sources: BTreeMap<_, _> = own_sources(self.context).collect();
         for build in builds {
             let name = normalised(&build.name);
             if let Some(place) = found.iter().position(|distribution| distribution.name == name) {

@@ -1,8 +1,8 @@
 //! What `--update NAME` means: the one thing that is resolved again.
 
 use super::names::requirement_name;
-use super::{PinError, Request, holes};
-use crate::lock::{Lock, LockedFile};
+use super::{PinError, Request};
+use crate::lock::{Lock, LockedFile, Unpinned};
 use crate::recipe::names::normalised;
 use crate::recipe::nearest;
 
@@ -32,7 +32,7 @@ pub(super) fn of(request: &Request<'_>) -> Result<Scope, PinError> {
         request.previous.ok_or_else(|| PinError::NothingToUpdate { name: name.to_owned() })?;
     let scope = named(request, lock, name)?;
     if !matches!(scope, Scope::File(_) | Scope::Git(_)) {
-        is_complete(lock, name)?;
+        is_complete(lock, name, &scope)?;
         same_builds(request, lock, name)?;
     }
     Ok(scope)
@@ -67,12 +67,13 @@ fn named(request: &Request<'_>, lock: &Lock, name: &str) -> Result<Scope, PinErr
 }
 
 /// Where something is missing, what is there was not resolved as a whole.
-fn is_complete(lock: &Lock, name: &str) -> Result<(), PinError> {
-    if !holes::is_open(lock) {
+fn is_complete(lock: &Lock, name: &str, scope: &Scope) -> Result<(), PinError> {
+    let is_meant = |item: &Unpinned| *scope == Scope::Base && item.input == Unpinned::BASE;
+    let open = lock.unpinned.iter().filter(|item| item.gone.is_none() && !is_meant(item));
+    let inputs: Vec<_> = open.map(|item| item.input.clone()).collect();
+    if inputs.is_empty() {
         return Ok(());
     }
-    let open = lock.unpinned.iter().filter(|item| item.gone.is_none());
-    let inputs = open.map(|item| item.input.clone()).collect();
     Err(PinError::Incomplete { name: name.to_owned(), inputs })
 }
 
