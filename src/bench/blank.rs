@@ -85,8 +85,8 @@ fn data(setup: &Setup) -> Vec<DataRecord> {
     let wanted = rule.into_iter().flat_map(|profile| &profile.data);
     wanted
         .filter_map(|(path, name)| {
-            let (_, digest) = setup.data.get(name)?;
-            Some(DataRecord { path: path.clone(), name: name.clone(), digest: *digest })
+            let digest = setup.data.get(name)?.digest;
+            Some(DataRecord { path: path.clone(), name: name.clone(), digest })
         })
         .collect()
 }

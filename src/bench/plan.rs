@@ -10,6 +10,7 @@ use super::host::Host;
 use super::template::Template;
 use super::variables::{Setting, value_text};
 use super::{BenchError, expand, select};
+use crate::dataset::Unpacked;
 use crate::digest::Digest;
 use crate::engine::{Job, Mount};
 use crate::image::Image;
@@ -43,8 +44,8 @@ pub struct Setup<'a> {
     pub settings: &'a [Setting],
     /// The profile's files: those it names, and those that build jobs made for it.
     pub files: &'a [ProfileFile],
-    /// Verified data sets: name to folder and digest.
-    pub data: &'a BTreeMap<String, (PathBuf, Digest)>,
+    /// Verified data sets: name to folders and digest.
+    pub data: &'a BTreeMap<String, Unpacked>,
     /// Seconds for each case instead of the recipe's.
     pub timeout: Option<u64>,
     /// The machine.
@@ -132,7 +133,7 @@ pub fn check(recipe: &Recipe) -> Result<(), BenchError> {
     for (name, profile) in &recipe.profiles {
         let files: Vec<_> = profile.files.keys().map(nowhere).collect();
         let names = profile.data.values();
-        let data = names.map(|name| (name.clone(), (PathBuf::new(), Digest::of(b"")))).collect();
+        let data = names.map(|name| (name.clone(), Unpacked::nowhere())).collect();
         plan(&Setup {
             recipe,
             lock: Digest::of(b""),
@@ -155,11 +156,11 @@ fn mounts(setup: &Setup, profile: &Profile) -> Result<Vec<Mount>, BenchError> {
     let mut mounts = BTreeMap::new();
     for (target, name) in &profile.data {
         match setup.data.get(name) {
-            Some((folder, _)) => drop(mounts.insert(target, folder)),
+            Some(unpacked) => mounts.extend(unpacked.below(target)),
             None => missing.push(format!("data set `{name}` at `{target}`")),
         }
     }
-    mounts.extend(setup.files.iter().map(|file| (&file.target, &file.source)));
+    mounts.extend(setup.files.iter().map(|file| (file.target.clone(), file.source.clone())));
     let lacks = |target: &String| setup.files.iter().all(|file| file.target != *target);
     for (target, path) in profile.files.iter().filter(|(target, _)| lacks(target)) {
         missing.push(format!("file `{path}` at `{target}`"));
@@ -167,11 +168,7 @@ fn mounts(setup: &Setup, profile: &Profile) -> Result<Vec<Mount>, BenchError> {
     if !missing.is_empty() {
         return Err(BenchError::MissingInput { profile: setup.profile.to_owned(), missing });
     }
-    let mount = |(target, source): (&String, &PathBuf)| Mount {
-        source: source.clone(),
-        target: target.clone(),
-        writable: false,
-    };
+    let mount = |(target, source)| Mount { source, target, writable: false };
     Ok(mounts.into_iter().map(mount).collect())
 }
 

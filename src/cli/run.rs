@@ -12,6 +12,7 @@ use super::error::CliError;
 use super::subject::{self, Subject};
 use super::{build, output, watch};
 use crate::bench::{self, Host, Options, PlannedCase, ProfileFile, RunSummary, Setting, Setup};
+use crate::dataset::Unpacked;
 use crate::digest::Digest;
 use crate::engine::{Engine, Mount};
 use crate::fetch;
@@ -264,5 +265,5 @@ fn describe(case: &PlannedCase) -> serde_json::Value {
     })
 }
 
-/// Names of data sets to folders and digests.
-pub type Folders = BTreeMap<String, (PathBuf, Digest)>;
+/// Names of data sets to where they lie.
+pub type Folders = BTreeMap<String, Unpacked>;

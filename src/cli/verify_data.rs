@@ -10,7 +10,6 @@ use super::error::CliError;
 use super::output;
 use super::run::Folders;
 use crate::dataset::{self, Datasets, SetReport, Verdict};
-use crate::digest::Digest;
 use crate::store::Store;
 
 /// Check data sets against what is pinned
@@ -95,15 +94,12 @@ pub fn folders<'a>(
     let data = context.data_folder()?;
     let mut folders = Folders::new();
     for name in names {
-        let set = datasets.get(name)?;
-        let unpinned = Digest::from_bytes([0; 32]);
-        let digest = set.binding().unwrap_or(unpinned);
-        let folder = if verified {
+        let unpacked = if verified {
             dataset::ensure_unpacked(&datasets, name, data, store, &context.display)?
         } else {
-            data.map_or(store.data_path(&digest), |data| set.folder(data))
+            dataset::expected(&datasets, name, data, store)?
         };
-        folders.insert(name.clone(), (folder, digest));
+        folders.insert(name.clone(), unpacked);
     }
     Ok(folders)
 }

@@ -5,8 +5,9 @@
 //! by size and SHA-256. What has no digest is `unpinned`, with the reason, and
 //! never counts as verified; a digest is never invented.
 //!
-//! Data set `NAME` lies unpacked in `DATA/NAME`; its archives lie there, in `DATA`,
-//! or in the project. Archives of the project are unpacked into the store.
+//! Data set `NAME` lies unpacked in `DATA/NAME`; its archives lie in `DATA/archives/NAME`, there,
+//! in `DATA`, or in the project. Archives of the project are unpacked into the store. A union
+//! is made of others, each in a folder of it; nothing of it lies anywhere by itself.
 //!
 //! Invariants: nothing is unpacked that the manifest does not name, so no archive
 //! can leave its folder or grow without end; a file counts as unchanged only by
@@ -15,7 +16,10 @@
 mod archive;
 mod audit;
 mod carried;
+mod derived;
 mod hash;
+mod known;
+mod list;
 mod manifest;
 mod pin;
 mod read;
@@ -33,12 +37,15 @@ use crate::store::StoreError;
 
 pub use audit::audit;
 pub use carried::archives;
+pub use known::check_known;
 pub use manifest::Manifest;
 pub use pin::{Pinned, pin};
 pub use read::FILE;
-pub use report::{ArchiveReport, FileDifference, SetReport, State, TreeReport, Verdict};
+pub use report::{
+    ArchiveReport, FileDifference, ListReport, PartReport, SetReport, State, TreeReport, Verdict,
+};
 pub use types::*;
-pub use unpack::ensure_unpacked;
+pub use unpack::{Unpacked, ensure_unpacked, expected, unpack_in_data};
 pub use verify::verify;
 
 /// Is told how far the hashing of files has come.
@@ -147,6 +154,32 @@ pub enum DatasetError {
         /// Its name.
         name: String,
     },
+    /// A file is not what is known of it, so it is not pinned.
+    #[error("`{}` is not the known file{}{}", path.display(), indented(reasons), source_of(evidence))]
+    Contradicted {
+        /// The file.
+        path: PathBuf,
+        /// What does not hold, both sides.
+        reasons: Vec<String>,
+        /// Where the known facts were seen.
+        evidence: String,
+    },
+    /// Several data sets have an archive of this name.
+    #[error("`{file}` is an archive of several data sets{}", sets.iter().map(|set| format!("\n  {set}")).collect::<String>())]
+    Ambiguous {
+        /// The archive's name.
+        file: String,
+        /// The data sets.
+        sets: Vec<String>,
+    },
+    /// A folder is in the way that is not the data set.
+    #[error("{report}\n  nothing was unpacked over `{}`", path.display())]
+    Occupied {
+        /// The folder.
+        path: PathBuf,
+        /// What it is.
+        report: Box<SetReport>,
+    },
     /// A file is pinned already, and is another one.
     #[error("`{file}` is pinned already as another file\n  pinned  {pinned}\n  found   {found}")]
     PinnedOtherwise {
@@ -162,4 +195,13 @@ pub enum DatasetError {
 /// Adds action and path to a system error.
 fn at<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> DatasetError + 'a {
     move |source| DatasetError::Io { action, path: path.to_owned(), source }
+}
+
+/// Reasons of several lines below a heading.
+fn indented(reasons: &[String]) -> String {
+    reasons.iter().map(|reason| format!("\n  {}", reason.replace('\n', "\n  "))).collect()
+}
+
+fn source_of(evidence: &str) -> String {
+    if evidence.is_empty() { String::new() } else { format!("\n  source {evidence}") }
 }

@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 
 use toml_edit::{ArrayOfTables, DocumentMut, Item, Table, TableLike, value};
 
-use super::archive::{Entry, each_file, is_archive};
+use super::archive::is_archive;
 use super::hash::hash_all;
 use super::read::FILE;
-use super::{Archive, Dataset, DatasetError, Datasets, Manifest, Progress, at};
-use crate::digest::{Digest, Hasher};
+use super::{
+    Archive, Dataset, DatasetError, Datasets, Manifest, Progress, at, check_known, derived,
+};
+use crate::digest::Digest;
 use crate::recipe::names;
 use crate::store::Store;
 use crate::store::write_whole;
@@ -34,7 +36,8 @@ pub struct Pinned {
 
 /// Measures `file`, an archive that `datasets.toml` names or a new one.
 ///
-/// A pin that is there and differs is an error unless `replace` says otherwise.
+/// A pin that is there and differs is an error unless `replace` says otherwise; so is whatever
+/// else is known of the file and does not hold when it is pinned for the first time.
 pub fn pin(
     datasets: &Datasets,
     file: &Path,
@@ -53,6 +56,9 @@ pub fn pin(
     if let Some(pinned) = place.archive.sha256.filter(|pinned| *pinned != sha256 && !replace) {
         let file = place.archive.file;
         return Err(DatasetError::PinnedOtherwise { file, pinned, found: sha256 });
+    }
+    if place.archive.sha256.is_none() && !replace {
+        check_known(&place.archive, &real, (&sha256, size), progress)?;
     }
     let manifest = measure(&place, &real)?.map(|manifest| (place.manifest_path(), manifest));
     let wrong = |error: toml_edit::TomlError| {
@@ -104,16 +110,10 @@ impl Place {
         let inside = datasets.project.canonicalize().ok();
         let inside = inside.and_then(|project| file.strip_prefix(project).ok());
         let path = inside.and_then(Path::to_str).map(str::to_owned);
-        for set in datasets.sets.values() {
-            let named = |archive: &Archive| match &archive.path {
-                Some(own) => Some(own) == path.as_ref(),
-                None => archive.file == file_name,
-            };
-            if let Some(index) = set.archives.iter().position(named) {
-                let archive = set.archives[index].clone();
-                let (name, set) = (set.name.clone(), Some(set.clone()));
-                return Ok(Self { name, index: Some(index), archive, set });
-            }
+        if let Some((set, index)) = Self::listed(datasets, file, &file_name, path.as_ref())? {
+            let archive = set.archives[index].clone();
+            let (name, set) = (set.name.clone(), Some(set.clone()));
+            return Ok(Self { name, index: Some(index), archive, set });
         }
         let name = stem(&file_name).to_ascii_lowercase();
         if !names::plain_name(&name) || !names::file_name(&file_name) {
@@ -125,6 +125,31 @@ impl Place {
             return Err(DatasetError::Archive { path: file.to_owned(), reason });
         }
         Ok(Self { name, index: None, archive: new_archive(file_name, path), set: None })
+    }
+
+    /// The data set that lists the file, and where; of several, the one whose name its folder has.
+    fn listed<'d>(
+        datasets: &'d Datasets,
+        file: &Path,
+        file_name: &str,
+        path: Option<&String>,
+    ) -> Result<Option<(&'d Dataset, usize)>, DatasetError> {
+        let named = |archive: &Archive| match &archive.path {
+            Some(own) => Some(own) == path,
+            None => archive.file == file_name,
+        };
+        let listing = |set: &'d Dataset| Some((set, set.archives.iter().position(named)?));
+        let mut found: Vec<_> = datasets.sets.values().filter_map(listing).collect();
+        let folder = file.parent().and_then(Path::file_name);
+        if found.len() > 1 {
+            found.retain(|(set, _)| folder.is_some_and(|folder| *folder == *set.name));
+            if found.is_empty() {
+                let sets = datasets.sets.values().filter_map(listing);
+                let sets = sets.map(|(set, _)| set.name.clone()).collect();
+                return Err(DatasetError::Ambiguous { file: file_name.to_owned(), sets });
+            }
+        }
+        Ok(found.pop())
     }
 
     /// The manifest's file: the one named already, or one beside the archive, or one in `datasets`.
@@ -161,6 +186,7 @@ impl Place {
                 rule.insert("manifest", value(path));
                 rule.insert("sha256", value(digest.hex()));
                 rule.remove("counts");
+                rule.remove("list");
             }
         }
     }
@@ -247,24 +273,5 @@ fn measure(place: &Place, file: &Path) -> Result<Option<Manifest>, DatasetError>
     if !complete {
         return Ok(None);
     }
-    let mut manifest = Manifest::default();
-    for (archive, path) in &archives {
-        each_file(path, &mut |entry| measure_entry(entry, archive, &mut manifest))?;
-    }
-    Ok(Some(manifest))
-}
-
-fn measure_entry(
-    mut entry: Entry<'_>,
-    archive: &Archive,
-    manifest: &mut Manifest,
-) -> Result<(), DatasetError> {
-    let target = entry.target(archive)?;
-    let mut hasher = Hasher::new();
-    let mut buffer = vec![0; 64 << 10];
-    while let count @ 1.. = entry.read(&mut buffer)? {
-        hasher.update(&buffer[..count]);
-    }
-    let size = hasher.size();
-    manifest.add(target, hasher.finish(), size).map_err(|reason| entry.refuse(&reason))
+    derived::measure(&archives).map(Some)
 }

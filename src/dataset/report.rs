@@ -111,6 +111,35 @@ pub struct TreeReport {
     pub extra: Vec<String>,
     /// Folders with another number of files: the folder, the number known, the number found.
     pub counts: Vec<(String, u64, u64)>,
+    /// Lists of files that must be there.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub lists: Vec<ListReport>,
+}
+
+/// A published list of files beside a folder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ListReport {
+    /// What a reader calls it.
+    pub name: String,
+    /// Number of files that it names.
+    pub entries: u64,
+    /// Whether the list itself is here; without it nothing is compared.
+    pub is_here: bool,
+    /// The files that it names and that are not there.
+    pub missing: Vec<String>,
+}
+
+/// A data set that a union is made of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PartReport {
+    /// The folder that it takes in the union.
+    pub folder: String,
+    /// Its name; its own report says more.
+    pub name: String,
+    /// What it is.
+    pub verdict: Verdict,
+    /// The digest that records name it by, if its files are pinned.
+    pub binding: Option<Digest>,
 }
 
 /// One data set.
@@ -126,9 +155,27 @@ pub struct SetReport {
     pub archives: Vec<ArchiveReport>,
     /// Its unpacked folder; `None` if nothing says what must lie there.
     pub tree: Option<TreeReport>,
+    /// What it is made of, if it is a union.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<PartReport>,
+}
+
+/// The digest of a data set that is made of others: of one `sha256 folder` a line.
+pub(super) fn union_digest<'f>(parts: impl IntoIterator<Item = (&'f str, Digest)>) -> Digest {
+    let line = |(folder, digest): (&str, Digest)| format!("{} {folder}\n", digest.hex());
+    Digest::of(parts.into_iter().map(line).collect::<String>().as_bytes())
 }
 
 impl SetReport {
+    /// The report of a union: it is what the worst of its parts is.
+    pub(super) fn of_union(name: &str, parts: Vec<PartReport>) -> Self {
+        let bound = parts.iter().map(|part| Some((part.folder.as_str(), part.binding?)));
+        let binding = bound.collect::<Option<Vec<_>>>().map(union_digest);
+        let verdict = parts.iter().map(|part| part.verdict).max().unwrap_or(Verdict::Missing);
+        let (name, archives) = (name.to_owned(), Vec::new());
+        Self { name, verdict, binding, archives, tree: None, parts }
+    }
+
     /// The verdict that follows from archives and tree.
     ///
     /// A tree that was verified is enough, whatever became of its archives; so are all
@@ -163,6 +210,9 @@ impl fmt::Display for SetReport {
             Verdict::Differs => write!(f, "data set `{}` is not what was pinned", self.name)?,
         }
         self.archives.iter().try_for_each(|archive| write!(f, "{archive}"))?;
+        self.parts.iter().try_for_each(|PartReport { folder, name, verdict, .. }| {
+            write!(f, "\n  {:<8}  {folder}: `{name}`", verdict.to_string())
+        })?;
         // A tree that can be made from good archives is not worth a line.
         let absent =
             |tree: &&TreeReport| self.verdict == Verdict::Ok && tree.verdict == Verdict::Missing;
@@ -204,6 +254,23 @@ impl fmt::Display for TreeReport {
         for (count, known, found) in &self.counts {
             write!(f, "\n    files in `{count}`\n      known  {known}\n      found  {found}")?;
         }
+        for list in &self.lists {
+            match list.is_here {
+                true => write!(
+                    f,
+                    "\n    {} of {} files of the list `{}` are there",
+                    list.entries.saturating_sub(list.missing.len() as u64),
+                    list.entries,
+                    list.name
+                )?,
+                false => write!(
+                    f,
+                    "\n    the list `{}` is not here, so nothing was compared with it",
+                    list.name
+                )?,
+            }
+            named(f, &list.missing, |path| format!("\n    missing  {path}"))?;
+        }
         named(f, &self.differs, |file| match (&file.found, &file.reason) {
             (Some(found), _) => {
                 let FileDifference { path, expected, .. } = file;
@@ -234,6 +301,11 @@ impl TreeReport {
             (self.missing.len(), "is missing", "are missing"),
             (self.extra.len(), "is extra", "are extra"),
             (self.counts.len(), "folder has another count", "folders have another count"),
+            (
+                self.lists.iter().filter(|list| !list.missing.is_empty()).count(),
+                "list names files that are not there",
+                "lists name files that are not there",
+            ),
         ];
         let text = |(count, one, many): &(usize, &str, &str)| match count {
             0 => None,

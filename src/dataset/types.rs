@@ -152,30 +152,51 @@ pub struct GitFile {
 }
 
 impl Dataset {
-    /// What a record names: the digest of the manifest of the tree; `None` if that is not pinned.
+    /// What a record names: the digest of the manifest of the tree; `None` if that is not pinned,
+    /// and for a data set that is made of others.
     pub fn binding(&self) -> Option<Digest> {
         self.tree.as_ref().and_then(|tree| tree.sha256)
+    }
+
+    /// Whether it is made of others.
+    pub fn is_union(&self) -> bool {
+        !self.of.is_empty()
+    }
+
+    /// Whether every archive of it is pinned, and there is one.
+    pub fn is_pinned(&self) -> bool {
+        !self.archives.is_empty() && self.archives.iter().all(|archive| archive.sha256.is_some())
     }
 
     /// The folder of the unpacked data set below the data folder.
     pub fn folder(&self, data: &Path) -> PathBuf {
         data.join(&self.name)
     }
+
+    /// The folder below the data folder that its archives are downloaded to: two publishers may
+    /// give different archives one name.
+    pub fn archive_folder(&self, data: &Path) -> PathBuf {
+        data.join(ARCHIVES).join(&self.name)
+    }
+}
+
+impl Archive {
+    /// The folder below [`Dataset::archive_folder`] that its parts lie in.
+    pub fn parts_folder(&self) -> String {
+        format!("{}.parts", self.file)
+    }
 }
 
 impl Datasets {
-    /// Where an archive lies: in the project, in the data set's folder, or in the data folder.
-    pub(super) fn archive_path(
-        &self,
-        set: &Dataset,
-        archive: &Archive,
-        data: Option<&Path>,
-    ) -> PathBuf {
+    /// Where an archive lies: in the project, among the downloaded archives, in the data set's
+    /// folder, or in the data folder.
+    pub fn archive_path(&self, set: &Dataset, archive: &Archive, data: Option<&Path>) -> PathBuf {
         if let Some(path) = &archive.path {
             return self.project.join(path);
         }
         let data = data.unwrap_or(&self.project);
-        let inside = set.folder(data).join(&archive.file);
-        if inside.is_file() { inside } else { data.join(&archive.file) }
+        let folders = [set.archive_folder(data), set.folder(data)];
+        let mut places = folders.iter().map(|folder| folder.join(&archive.file));
+        places.find(|place| place.is_file()).unwrap_or_else(|| data.join(&archive.file))
     }
 }

@@ -3,19 +3,21 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::derived;
 use super::hash::{Hashed, hash_all};
+use super::list::{self, List};
 use super::manifest::{Listing, Manifest};
 use super::{
-    Archive, ArchiveReport, Dataset, DatasetError, Datasets, FileDifference, Progress, SetReport,
-    State, TreeReport, TreeRule, Verdict,
+    Archive, ArchiveReport, Dataset, DatasetError, Datasets, FileDifference, ListReport,
+    PartReport, Progress, SetReport, State, TreeReport, TreeRule, Verdict,
 };
 use crate::store::Store;
 
 /// Verifies the data sets `names` (all, if none is named) in the folder `data`.
 ///
 /// Files that are unchanged since they were hashed last are not read again unless
-/// `full` says so. What is wrong with the data is in the reports; an error means
-/// that it could not be told.
+/// `full` says so. What a union is made of is reported before it. What is wrong with
+/// the data is in the reports; an error means that it could not be told.
 pub fn verify(
     datasets: &Datasets,
     names: &[String],
@@ -24,19 +26,47 @@ pub fn verify(
     store: &Store,
     progress: &dyn Progress,
 ) -> Result<Vec<SetReport>, DatasetError> {
+    let sets = with_parts(datasets, names)?;
     let mut views = Vec::new();
-    for set in datasets.select(names)? {
+    for set in sets.iter().filter(|set| !set.is_union()) {
         // A manifest that is not the pinned one can verify nothing, whether the folder is there or not.
         if let Some(rule) = &set.tree {
             load_manifest(datasets, rule)?;
         }
-        views.push(View::of(datasets, set, data)?);
+        views.push(View::of(datasets, set, data, store)?);
     }
     let mut paths: Vec<_> = views.iter().flat_map(View::paths).collect();
     paths.sort();
     paths.dedup();
     let hashed = hash_all(store, &paths, full, progress)?;
-    Ok(views.iter().map(|view| view.report(&hashed)).collect())
+    let mut reports: Vec<_> = views.iter().map(|view| view.report(&hashed)).collect();
+    for set in sets.iter().filter(|set| set.is_union()) {
+        let part = |(folder, name): (&String, &String)| {
+            let report: &SetReport = reports.iter().find(|report| report.name == *name)?;
+            let (verdict, binding) = (report.verdict, report.binding);
+            Some(PartReport { folder: folder.clone(), name: name.clone(), verdict, binding })
+        };
+        let parts = set.of.iter().filter_map(part).collect();
+        reports.push(SetReport::of_union(&set.name, parts));
+    }
+    Ok(reports)
+}
+
+/// The data sets of these names and what they are made of, each once.
+fn with_parts<'d>(
+    datasets: &'d Datasets,
+    names: &[String],
+) -> Result<Vec<&'d Dataset>, DatasetError> {
+    let mut sets: Vec<&Dataset> = Vec::new();
+    for set in datasets.select(names)? {
+        for name in set.of.values().chain([&set.name]) {
+            let set = datasets.get(name)?;
+            if !sets.iter().any(|other| other.name == set.name) {
+                sets.push(set);
+            }
+        }
+    }
+    Ok(sets)
 }
 
 /// Verifies that `folder` holds the files of `manifest` and nothing else.
@@ -71,9 +101,10 @@ struct TreeView {
     folder: PathBuf,
     /// `None` if the folder is not there.
     listing: Option<Listing>,
-    /// `None` if only counts are known.
+    /// `None` if only counts and lists are known.
     manifest: Option<Manifest>,
     counts: BTreeMap<String, u64>,
+    lists: Vec<List>,
 }
 
 impl<'a> View<'a> {
@@ -81,13 +112,11 @@ impl<'a> View<'a> {
         datasets: &Datasets,
         set: &'a Dataset,
         data: Option<&Path>,
+        store: &Store,
     ) -> Result<Self, DatasetError> {
         let path = |archive: &'a Archive| (archive, datasets.archive_path(set, archive, data));
         let archives: Vec<_> = set.archives.iter().map(path).collect();
-        let tree = match (&set.tree, data) {
-            (Some(rule), Some(data)) => Some(TreeView::of(datasets, set, rule, data)?),
-            _ => None,
-        };
+        let tree = data.map(|data| TreeView::of(datasets, set, data, store)).transpose()?.flatten();
         Ok(Self { set, archives, tree })
     }
 
@@ -106,12 +135,14 @@ impl<'a> View<'a> {
         };
         let archives: Vec<_> = self.archives.iter().map(archive).collect();
         let tree = self.tree.as_ref().map(|tree| tree.report(hashed));
+        let manifest = self.tree.as_ref().and_then(|tree| tree.manifest.as_ref());
         SetReport {
             name: self.set.name.clone(),
             verdict: SetReport::judge(&archives, tree.as_ref()),
-            binding: self.set.binding(),
+            binding: self.set.binding().or_else(|| manifest.map(Manifest::digest)),
             archives,
             tree,
+            parts: Vec::new(),
         }
     }
 }
@@ -148,23 +179,33 @@ impl TreeView {
             listing: Some(Listing::of(folder)?),
             manifest: Some(manifest.clone()),
             counts: BTreeMap::new(),
+            lists: Vec::new(),
         })
     }
 
+    /// `None` if nothing says what must lie in the folder.
     fn of(
         datasets: &Datasets,
         set: &Dataset,
-        rule: &TreeRule,
         data: &Path,
-    ) -> Result<Self, DatasetError> {
+        store: &Store,
+    ) -> Result<Option<Self>, DatasetError> {
+        let manifest = known_manifest(datasets, set, store)?;
+        let (counts, rules) = match (&set.tree, &manifest) {
+            (None, None) => return Ok(None),
+            // Whoever knows every file needs no counts.
+            (None, Some(_)) | (Some(_), Some(_)) => Default::default(),
+            (Some(TreeRule { counts, lists, .. }), None) => (counts.clone(), lists.as_slice()),
+        };
+        let lists = rules.iter().map(|rule| list::load(datasets, rule, store));
+        let lists = lists.collect::<Result<_, _>>()?;
         let folder = set.folder(data);
-        let manifest = load_manifest(datasets, rule)?;
         let mut listing = if folder.is_dir() { Some(Listing::of(&folder)?) } else { None };
         if let Some(listing) = &mut listing {
             // Archives may lie in the folder that they are unpacked to.
             listing.files.retain(|path, _| !set.archives.iter().any(|a| a.file == *path));
         }
-        Ok(Self { folder, listing, manifest, counts: rule.counts.clone() })
+        Ok(Some(Self { folder, listing, manifest, counts, lists }))
     }
 
     fn paths(&self) -> Vec<PathBuf> {
@@ -184,16 +225,22 @@ impl TreeView {
             missing: Vec::new(),
             extra: Vec::new(),
             counts: Vec::new(),
+            lists: Vec::new(),
         };
         let Some(listing) = &self.listing else { return report };
         match &self.manifest {
             Some(manifest) => compare(manifest, listing, hashed, &mut report),
-            None => count(&self.counts, listing, &mut report),
+            None => {
+                count(&self.counts, listing, &mut report);
+                report.lists = self.lists.iter().map(|list| look_up(list, listing)).collect();
+            }
         }
-        let same = report.differs.is_empty() && report.missing.is_empty();
+        let same = report.differs.is_empty()
+            && report.missing.is_empty()
+            && report.lists.iter().all(|list| list.missing.is_empty());
         report.verdict = match (&self.manifest, same, &report.extra[..], &report.counts[..]) {
             (Some(_), true, [], []) => Verdict::Ok,
-            // Counts can tell that it is another data set, never that it is this one.
+            // Counts and lists can tell that it is another data set, never that it is this one.
             (None, true, [], []) => Verdict::Unpinned,
             _ => Verdict::Differs,
         };
@@ -208,6 +255,29 @@ pub(super) fn load_manifest(
 ) -> Result<Option<Manifest>, DatasetError> {
     let (Some(file), Some(pinned)) = (&rule.manifest, &rule.sha256) else { return Ok(None) };
     Manifest::load(&datasets.project.join(file), pinned).map(Some)
+}
+
+/// The manifest that a data set's folder is compared with: the pinned one, else the one that
+/// follows from its pinned archives if they were measured here.
+pub(super) fn known_manifest(
+    datasets: &Datasets,
+    set: &Dataset,
+    store: &Store,
+) -> Result<Option<Manifest>, DatasetError> {
+    match set.tree.as_ref().map(|rule| load_manifest(datasets, rule)).transpose()?.flatten() {
+        Some(manifest) => Ok(Some(manifest)),
+        None => derived::recall(store, set),
+    }
+}
+
+fn look_up(list: &List, listing: &Listing) -> ListReport {
+    let is_missing = |path: &&String| !listing.files.contains_key(*path);
+    ListReport {
+        name: list.rule.name.clone(),
+        entries: list.rule.entries,
+        is_here: list.paths.is_some(),
+        missing: list.paths.iter().flatten().filter(is_missing).cloned().collect(),
+    }
 }
 
 fn compare(

@@ -40,6 +40,59 @@ impl From<StoreError> for Failed {
     }
 }
 
+/// What a download is written to: a blob of the store, or a file of the data folder.
+pub(crate) trait Sink {
+    /// Bytes that are there.
+    fn size(&self) -> u64;
+    /// Bytes that an earlier process left, the first time it is asked.
+    fn take_resumed(&mut self) -> u64;
+    /// Throws away what is there.
+    fn restart(&mut self) -> Result<(), StoreError>;
+    /// The server's name of the version that the bytes are of, if they came from `url`.
+    fn entity_tag(&self, url: &str) -> Option<String>;
+    /// Remembers that name for a later process.
+    fn set_origin(&self, url: &str, tag: &str);
+    /// Takes further bytes.
+    fn take(&mut self, bytes: &[u8]) -> Result<(), StoreError>;
+}
+
+impl Sink for BlobWriter<'_> {
+    fn size(&self) -> u64 {
+        self.size()
+    }
+
+    fn take_resumed(&mut self) -> u64 {
+        self.take_resumed()
+    }
+
+    fn restart(&mut self) -> Result<(), StoreError> {
+        self.restart()
+    }
+
+    fn entity_tag(&self, url: &str) -> Option<String> {
+        self.entity_tag(url)
+    }
+
+    fn set_origin(&self, url: &str, tag: &str) {
+        self.set_origin(url, tag);
+    }
+
+    fn take(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+        self.write(bytes)
+    }
+}
+
+/// What is known of a file before it comes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sought<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) size: Option<u64>,
+    pub(crate) publisher: Publisher,
+    /// Whether a digest will tell afterwards that bytes are wrong. Where none does, nothing is
+    /// resumed unless the server names the version, and a web page is no file.
+    pub(crate) is_pinned: bool,
+}
+
 /// What every download needs.
 pub(crate) struct Downloader<'a> {
     pub(crate) client: &'a dyn Ask,
@@ -76,7 +129,13 @@ impl Downloader<'_> {
         url: &Url,
         wanted: &Wanted,
     ) -> Result<(), NotBrought> {
-        let result = self.fill(&mut writer, url, wanted);
+        let sought = Sought {
+            name: &wanted.name,
+            size: Some(wanted.size),
+            publisher: Publisher::of(&wanted.place),
+            is_pinned: true,
+        };
+        let result = self.fill(&mut writer, url, sought);
         let received = writer.size() - writer.take_resumed();
         let result = match result {
             Ok(()) => keep(writer, wanted),
@@ -95,81 +154,95 @@ impl Downloader<'_> {
     }
 
     /// Writes the whole answer; one that breaks off is taken up where it broke.
-    fn fill<'a>(
-        &'a self,
-        writer: &mut BlobWriter<'a>,
+    pub(crate) fn fill(
+        &self,
+        sink: &mut dyn Sink,
         url: &Url,
-        wanted: &Wanted,
+        sought: Sought<'_>,
     ) -> Result<(), NotBrought> {
         let mut attempts = Attempts::default();
         loop {
-            let before = writer.size();
-            let last = match self.attempt(writer, url, wanted) {
+            let before = sink.size();
+            let last = match self.attempt(sink, url, sought) {
                 Ok(()) => return Ok(()),
                 Err(Failed::Store(error)) => return Err(NotBrought::Store(error)),
                 Err(Failed::Refused(refusal)) => return Err(NotBrought::Refused(refusal)),
                 Err(Failed::Ending(Ending::Stopped)) => return Err(NotBrought::Stopped),
                 Err(Failed::Ending(Ending::Trouble(trouble))) => trouble,
             };
-            let received = writer.size().saturating_sub(before);
+            let received = sink.size().saturating_sub(before);
             let Some(time) = attempts.after(&last, received) else {
                 let attempts = attempts.made();
                 return Err(NotBrought::Refused(Refusal::Trouble { attempts, last }));
             };
-            self.progress.retried(&wanted.name, 0, &last.to_string());
+            self.progress.retried(sought.name, 0, &last.to_string());
             wait(time, self.stop).map_err(|Stopped| NotBrought::Stopped)?;
         }
     }
 
-    fn attempt<'a>(
-        &'a self,
-        writer: &mut BlobWriter<'a>,
-        url: &Url,
-        wanted: &Wanted,
-    ) -> Result<(), Failed> {
-        if writer.size() == wanted.size && wanted.size > 0 {
+    fn attempt(&self, sink: &mut dyn Sink, url: &Url, sought: Sought<'_>) -> Result<(), Failed> {
+        let of_version = sink.entity_tag(&masked(url.as_str()));
+        if !sought.is_pinned && of_version.is_none() && sink.size() > 0 {
+            // Another version may have come meanwhile, and nothing would tell.
+            self.start_again(sink, sought, "the server names no version of it")?;
+        }
+        if sought.size == Some(sink.size()) && sink.size() > 0 {
             return Ok(());
         }
-        let publisher = Publisher::of(&wanted.place);
-        let of_version = writer.entity_tag(&masked(url.as_str()));
-        let from = writer.size();
+        let (publisher, from) = (sought.publisher, sink.size());
         let request = Request { publisher, url: url.clone(), accept: None, from, of_version };
         let answer = self.client.ask(&request, self.stop)?;
         let mut answer = answer.ok_or(Failed::Refused(Refusal::NotFound))?;
-        // What an earlier process left counts as soon as a server goes on with it.
-        let uncounted = writer.take_resumed();
-        if answer.head.from == writer.size() {
-            self.progress.advanced(&wanted.name, uncounted);
+        if !sought.is_pinned && url.scheme() != "file" && answer.head.media_type == "text/html" {
+            let reason = "the answer is a web page, no file: its publisher may want an account";
+            return Err(Ending::Trouble(Trouble::Unusable { reason: reason.to_owned() }).into());
+        }
+        if answer.head.from == sink.size() {
+            // What an earlier process left counts as soon as a server goes on with it.
+            self.progress.advanced(sought.name, sink.take_resumed());
         } else {
             // The server does not resume, or not there: everything comes again.
-            let lost = writer.size() - uncounted;
-            self.progress.retried(&wanted.name, lost, "the server does not resume");
-            writer.restart()?;
+            self.start_again(sink, sought, "the server does not resume")?;
         }
         if let Some(tag) = &answer.head.entity_tag {
-            writer.set_origin(&masked(url.as_str()), tag);
+            sink.set_origin(&masked(url.as_str()), tag);
         }
-        self.copy(&mut answer, writer, wanted)?;
-        if writer.size() < wanted.size && answer.head.length.is_none() {
+        self.copy(&mut answer, sink, sought)?;
+        if let Some(expected) = sought.size
+            && sink.size() < expected
+            && answer.head.length.is_none()
+        {
             // Without an announced length, only the lock tells that this was not all.
-            let short = Trouble::Short { received: writer.size(), expected: wanted.size };
+            let short = Trouble::Short { received: sink.size(), expected };
             return Err(Ending::Trouble(short).into());
         }
         Ok(())
     }
 
+    fn start_again(
+        &self,
+        sink: &mut dyn Sink,
+        sought: Sought<'_>,
+        reason: &str,
+    ) -> Result<(), Failed> {
+        let uncounted = sink.take_resumed();
+        self.progress.retried(sought.name, sink.size() - uncounted, reason);
+        Ok(sink.restart()?)
+    }
+
     fn copy(
         &self,
         answer: &mut Answer,
-        writer: &mut BlobWriter<'_>,
-        wanted: &Wanted,
+        sink: &mut dyn Sink,
+        sought: Sought<'_>,
     ) -> Result<(), Failed> {
         // Some excess is taken in, so that the error can show the digest of the wrong file.
-        let limit = wanted.size.saturating_mul(2).saturating_add(1 << 20);
+        let limit =
+            sought.size.map_or(u64::MAX, |size| size.saturating_mul(2).saturating_add(1 << 20));
         while let Some(piece) = answer.next(self.stop)? {
-            writer.write(&piece)?;
-            self.progress.advanced(&wanted.name, piece.len() as u64);
-            if writer.size() > limit {
+            sink.take(&piece)?;
+            self.progress.advanced(sought.name, piece.len() as u64);
+            if sink.size() > limit {
                 return Err(Failed::Refused(Refusal::Endless));
             }
         }

@@ -66,7 +66,11 @@ impl World {
     }
 
     fn unpack(&self, datasets: &Datasets) -> Result<PathBuf, DatasetError> {
-        ensure_unpacked(datasets, "tiny", Some(&self.data()), &self.store, &Silent)
+        let data = self.data();
+        let unpacked = ensure_unpacked(datasets, "tiny", Some(&data), &self.store, &Silent)?;
+        assert_eq!(Some(unpacked.digest), datasets.get("tiny").unwrap().binding());
+        assert_eq!(unpacked.folders.len(), 1);
+        Ok(unpacked.folders[""].clone())
     }
 }
 

@@ -11,6 +11,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use repro::bench::{Event, Host, Options, ProfileFile, RunSummary, Setting, Setup};
+use repro::dataset::Unpacked;
 use repro::digest::Digest;
 use repro::engine::{Engine, EngineError, Exit, Job, Outcome, Stop};
 use repro::image::Image;
@@ -101,7 +102,7 @@ struct Bench {
     store: Store,
     results: PathBuf,
     files: Vec<ProfileFile>,
-    data: BTreeMap<String, (PathBuf, Digest)>,
+    data: BTreeMap<String, Unpacked>,
     host: Host,
     settings: Vec<Setting>,
     cases: Vec<String>,
@@ -130,7 +131,8 @@ impl Bench {
             source: PathBuf::from("/images/seg/sitecustomize.py"),
             digest: Digest::of(b"shim"),
         };
-        let data = (PathBuf::from("/data/tiny"), Digest::of(b"tiny"));
+        let folders = [(String::new(), PathBuf::from("/data/tiny"))].into();
+        let data = Unpacked { folders, digest: Digest::of(b"tiny") };
         Self {
             recipe,
             image,

@@ -1,0 +1,94 @@
+//! The manifest of a data set that nobody wrote down, out of its pinned archives.
+//!
+//! Pinned archives leave no choice of what their files are, so a manifest measured from them
+//! is as good as one in `datasets.toml`. It is measured once and remembered in the store: under
+//! the archives' digests and the rules that say where they unpack to.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use super::archive::{Entry, each_file};
+use super::{Archive, Dataset, DatasetError, Manifest};
+use crate::digest::{Digest, Hasher};
+use crate::store::Store;
+
+/// The bucket of the store's facts.
+const BUCKET: &str = "derived-manifest";
+
+/// An archive may unpack to so many times its size, or to [`SMALL`]: pictures and labels that
+/// are compressed already come nowhere near, and a bomb is stopped early.
+const LARGEST_RATIO: u64 = 200;
+/// So much is never worth a complaint.
+const SMALL: u64 = 1 << 30;
+
+/// The manifest that was measured here before from the same archives.
+pub(super) fn recall(store: &Store, set: &Dataset) -> Result<Option<Manifest>, DatasetError> {
+    let Some(key) = key(set) else { return Ok(None) };
+    let digest = store.recall(BUCKET, &key)?.and_then(|text| text.parse::<Digest>().ok());
+    // What `gc` removed is measured again.
+    let Some(digest) = digest.filter(|digest| store.has(digest)) else { return Ok(None) };
+    let text = store.read_blob(&digest)?;
+    Ok(Manifest::parse(&String::from_utf8_lossy(&text)).ok())
+}
+
+/// Remembers the manifest that was measured from the archives of a data set.
+pub(super) fn remember(
+    store: &Store,
+    set: &Dataset,
+    manifest: &Manifest,
+) -> Result<(), DatasetError> {
+    let Some(key) = key(set) else { return Ok(()) };
+    let digest = store.put(manifest.to_text().as_bytes())?;
+    Ok(store.remember(BUCKET, &key, &digest.to_string())?)
+}
+
+/// What the files of a data set follow from; `None` if an archive is not pinned.
+fn key(set: &Dataset) -> Option<String> {
+    let mut text = String::new();
+    for Archive { sha256, strip, unpack, .. } in &set.archives {
+        let (strip, unpack) = (strip.as_deref().unwrap_or("."), unpack.as_deref().unwrap_or("."));
+        writeln!(text, "{} {strip:?} {unpack:?}", sha256.as_ref()?.hex())
+            .expect("it takes any text");
+    }
+    set.is_pinned().then(|| Digest::of(text.as_bytes()).to_string())
+}
+
+/// The manifest of everything in these archives.
+pub(super) fn measure(archives: &[(&Archive, PathBuf)]) -> Result<Manifest, DatasetError> {
+    let mut manifest = Manifest::default();
+    for (archive, path) in archives {
+        let limit = limit(path);
+        let mut bytes = 0;
+        each_file(path, &mut |entry| {
+            bytes += measure_entry(entry, archive, limit.saturating_sub(bytes), &mut manifest)?;
+            Ok(())
+        })?;
+    }
+    Ok(manifest)
+}
+
+fn limit(path: &Path) -> u64 {
+    let size = path.metadata().map_or(0, |metadata| metadata.len());
+    size.saturating_mul(LARGEST_RATIO).max(SMALL)
+}
+
+fn measure_entry(
+    mut entry: Entry<'_>,
+    archive: &Archive,
+    limit: u64,
+    manifest: &mut Manifest,
+) -> Result<u64, DatasetError> {
+    let target = entry.target(archive)?;
+    let mut hasher = Hasher::new();
+    let mut buffer = vec![0; 64 << 10];
+    while let count @ 1.. = entry.read(&mut buffer)? {
+        hasher.update(&buffer[..count]);
+        if hasher.size() > limit {
+            let reason = format!("the archive unpacks to more than {LARGEST_RATIO} times its size");
+            return Err(entry.refuse(&reason));
+        }
+    }
+    let size = hasher.size();
+    manifest.add(target, hasher.finish(), size).map_err(|reason| entry.refuse(&reason))?;
+    Ok(size)
+}
