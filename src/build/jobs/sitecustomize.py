@@ -1,5 +1,6 @@
 """Lists folders in the order of their names; file systems have orders of their own."""
 
+import functools
 import os
 
 _listdir, _scandir = os.listdir, os.scandir
@@ -36,4 +37,6 @@ def _sorted_scandir(path="."):
     return _Sorted(path)
 
 
-os.listdir, os.scandir = _sorted_listdir, _sorted_scandir
+# `pathlib` keeps both as attributes of a class, where a plain function would become a method.
+os.listdir = functools.partial(_sorted_listdir)
+os.scandir = functools.partial(_sorted_scandir)
