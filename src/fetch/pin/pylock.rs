@@ -1,4 +1,8 @@
 //! Reads what uv resolved: `pylock.toml` (PEP 751), of which only names, versions and digests are kept.
+//!
+//! A marker that stands there is left alone. uv repeats those of the requirement (`importlib-metadata`
+//! of Python before 3.10), but one Python on one platform was asked for, and a distribution whose marker
+//! does not hold for it is not in the answer.
 
 use std::collections::BTreeMap;
 
@@ -43,7 +47,6 @@ struct Pylock {
 struct Package {
     name: String,
     version: Option<String>,
-    marker: Option<String>,
     #[serde(default)]
     wheels: Vec<File>,
     sdist: Option<File>,
@@ -85,10 +88,6 @@ fn distribution(package: Package) -> Result<Distribution, PinError> {
             requirement: name,
             reason: "it comes from a URL or a folder, not from an index",
         });
-    }
-    // One Python on one platform was asked for, so nothing is left to decide by a marker.
-    if let Some(marker) = package.marker {
-        return Err(UV.answer(format!("`{name}` has the marker `{marker}`")));
     }
     let version = package.version.ok_or_else(|| UV.answer(format!("`{name}` has no version")))?;
     let wheels = package.wheels.into_iter().map(file).collect::<Result<_, _>>()?;
@@ -147,12 +146,19 @@ sdist = { url = "https://files.test/p/mmcv-1.3.13.tar.gz", hashes = { md5 = "00"
     }
 
     #[test]
+    fn a_marker_was_decided_by_the_one_platform_that_was_asked_for() {
+        let text = package(
+            "name = \"zipp\"\nversion = \"3.23.1\"\nmarker = \"python_full_version < '3.10'\"",
+        );
+        assert_eq!(parse(&text).unwrap()[0].version, "3.23.1");
+    }
+
+    #[test]
     fn an_answer_that_cannot_be_pinned_is_refused_with_the_reason() {
         let cases = [
             ("lock-version = \"2.0\"".to_owned(), "`lock-version` is `2.0`"),
             ("lock-version = ".to_owned(), "cannot read what `uv` answered"),
             (package("name = \"a\""), "`a` has no version"),
-            (package("name = \"a\"\nversion = \"1\"\nmarker = \"os_name == 'nt'\""), "marker"),
             (package("name = \"a\"\nversion = \"1\"\nvcs = { url = \"x\" }"), "not from an index"),
             (package("name = \"a\"\nversion = \"1\"\nwheels = [{ size = 1 }]"), "names no file"),
             (
