@@ -1,6 +1,6 @@
 //! The part of a record that is known before the job starts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use globset::Glob;
 
@@ -50,6 +50,9 @@ pub(super) fn record(
         once: BTreeMap::new(),
         series: BTreeMap::new(),
         progress: setup.recipe.benchmark.of_mode(&planned.case.mode).log.progress,
+        not_measured: BTreeSet::new(),
+        totals: BTreeMap::new(),
+        checks: Vec::new(),
         guide_record: None,
         published: published(setup, planned),
         errata: setup.recipe.errata.clone(),

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::checks;
 use super::clock;
 use super::formula::{Binding, Formula, FormulaError, Scope};
 use super::guide::{self, KeyRule};
@@ -31,6 +32,23 @@ pub struct Figure {
     /// Why there is no value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// Whether it comes from the times at which lines arrived: the program itself printed none.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub arrival: bool,
+}
+
+impl Figure {
+    /// Takes the value away, because the case has failed.
+    pub(super) fn withdraw(&mut self) {
+        if self.value.take().is_some() {
+            self.reason = Some("the case has failed".to_owned());
+        }
+    }
+
+    /// Whether nobody noted the times that it comes from.
+    pub fn is_not_measured(&self, findings: &Findings) -> bool {
+        self.arrival && self.value.is_none() && !findings.not_measured.is_empty()
+    }
 }
 
 /// The benchmark part of a recipe, compiled: patterns, formulas, the guide's keys.
@@ -39,7 +57,10 @@ pub struct Rules {
     pub(super) patterns: LogPatterns,
     pub(super) keys: Vec<KeyRule>,
     pub(super) benchmark: Benchmark,
+    pub(super) check_formulas: Vec<Formula>,
     formulas: Vec<Formula>,
+    /// Metrics that come from the arrival of lines.
+    by_arrival: BTreeSet<String>,
 }
 
 impl Rules {
@@ -57,9 +78,13 @@ impl Rules {
         }
         let keys = benchmark.record.as_ref().map_or(&[][..], |record| &record.keys);
         let keys = guide::compile(keys).map_err(|more| problems.extend(more)).ok();
-        match (patterns, keys) {
-            (Some(patterns), Some(keys)) if problems.is_empty() => {
-                Ok(Self { patterns, keys, benchmark: benchmark.clone(), formulas })
+        let checks = checks::compile(&benchmark.checks);
+        let check_formulas = checks.map_err(|more| problems.extend(more)).ok();
+        match (patterns, keys, check_formulas) {
+            (Some(patterns), Some(keys), Some(check_formulas)) if problems.is_empty() => {
+                let by_arrival = by_arrival(benchmark, &formulas);
+                let benchmark = benchmark.clone();
+                Ok(Self { patterns, keys, benchmark, check_formulas, formulas, by_arrival })
             }
             _ => Err(problems),
         }
@@ -74,7 +99,7 @@ impl Rules {
     pub fn unknown_names(&self, variables: &Variables) -> Vec<String> {
         let log = &self.benchmark.log;
         let mut known: BTreeSet<String> = variables.keys().cloned().collect();
-        known.extend(log.once.keys().chain(log.step.keys()).cloned());
+        known.extend(log.once.keys().chain(log.step.keys()).chain(log.arrival.keys()).cloned());
         let mut problems = Vec::new();
         for (metric, formula) in self.benchmark.metrics.iter().zip(&self.formulas) {
             for name in formula.names().into_iter().filter(|name| !known.contains(*name)) {
@@ -85,6 +110,14 @@ impl Rules {
             known.insert(metric.name.clone());
         }
         let known: Vec<String> = known.into_iter().collect();
+        for (rule, formula) in self.benchmark.checks.iter().zip(&self.check_formulas) {
+            for name in formula.names().into_iter().filter(|name| !known.iter().any(|k| k == name))
+            {
+                let error =
+                    FormulaError::UnknownName { name: name.to_owned(), known: known.clone() };
+                problems.push(checks::in_check(rule, &error));
+            }
+        }
         problems.extend(self.keys.iter().flat_map(|key| key.unknown_names(&known)));
         problems
     }
@@ -129,6 +162,10 @@ impl Rules {
         for (name, texts) in &findings.series {
             scope.insert(name.clone(), series(name, texts, skip(name)));
         }
+        for name in &findings.not_measured {
+            let reason = format!("`{name}` was not measured: nobody noted when the lines arrived");
+            scope.insert(name.clone(), Binding::Unusable(reason));
+        }
         scope
     }
 
@@ -169,6 +206,7 @@ impl Rules {
             formula: metric.formula.clone(),
             about: metric.about.clone(),
             reason: result.err().as_ref().map(explain),
+            arrival: self.by_arrival.contains(&metric.name),
         }
     }
 
@@ -183,6 +221,20 @@ impl Rules {
             .collect();
         if counts.is_empty() { String::new() } else { format!(" ({})", counts.join(", ")) }
     }
+}
+
+/// The metrics that use an arrival series, or another such metric.
+fn by_arrival(benchmark: &Benchmark, formulas: &[Formula]) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for (metric, formula) in benchmark.metrics.iter().zip(formulas) {
+        let names = formula.names();
+        let arrives =
+            |name: &&str| benchmark.log.arrival.contains_key(*name) || found.contains(*name);
+        if names.iter().any(arrives) {
+            found.insert(metric.name.clone());
+        }
+    }
+    found
 }
 
 /// A number of a log, or a date or time as seconds.
@@ -223,8 +275,9 @@ fn check_names(benchmark: &Benchmark) -> Vec<String> {
     let mut given = BTreeMap::new();
     let once = log.once.keys().map(|name| (name, "once"));
     let step = log.step.keys().map(|name| (name, "step"));
+    let arrival = log.arrival.keys().map(|name| (name, "arrival"));
     let metrics = benchmark.metrics.iter().map(|metric| (&metric.name, "metric"));
-    for (name, place) in once.chain(step).chain(metrics) {
+    for (name, place) in once.chain(step).chain(arrival).chain(metrics) {
         if !is_name(name) {
             problems.push(format!("`{name}` cannot be a name: letters, digits and `_` only"));
         }
@@ -232,8 +285,9 @@ fn check_names(benchmark: &Benchmark) -> Vec<String> {
             problems.push(format!("`{name}` is given twice, in {other} and in {place}"));
         }
     }
-    let series: Vec<String> = log.step.keys().cloned().collect();
-    let referring = log.repeatable.iter().chain(log.skip_of.keys()).chain([&log.progress]);
+    let series: Vec<String> = log.step.keys().chain(log.arrival.keys()).cloned().collect();
+    let named = log.repeatable.iter().chain(&log.running_mean).chain(log.skip_of.keys());
+    let referring = named.chain([&log.progress]);
     for name in referring.filter(|name| !series.contains(name)) {
         problems.push(format!("no series is named `{name}`{}", nearest::hint(name, &series)));
     }

@@ -46,7 +46,9 @@ pub(super) struct Outcome<'a> {
     pub scope: &'a Scope,
     /// Texts by name, for templates.
     pub text: &'a dyn Fn(&str) -> Option<String>,
-    /// The guide's figure; absent when the job failed.
+    /// Whether the case has failed.
+    pub failed: bool,
+    /// The guide's figure; absent when there is none.
     pub final_result: Option<Number>,
     /// Name of the kept log.
     pub log_file: &'a str,
@@ -114,7 +116,7 @@ impl KeyRule {
     }
 
     fn json(&self, outcome: &Outcome) -> Json {
-        let failed = outcome.final_result.is_none();
+        let failed = outcome.failed;
         if let (true, Some(value)) = (failed, &self.on_failure) {
             return value.clone();
         }
@@ -128,7 +130,7 @@ impl KeyRule {
 
 impl Outcome<'_> {
     fn value(&self, name: &str) -> Json {
-        let failed = self.final_result.is_none();
+        let failed = self.failed;
         let missing = if failed { Json::Number(Number::Int(0)) } else { Json::Null };
         match name {
             "null" => Json::Null,
@@ -156,7 +158,7 @@ impl Outcome<'_> {
     /// The names that conditions may use.
     fn conditions(&self) -> Scope {
         let mut scope = self.scope.clone();
-        let failed = i64::from(self.final_result.is_none());
+        let failed = i64::from(self.failed);
         scope.insert("job_fail_flag".to_owned(), Binding::Number(Number::Int(failed)));
         let result = self.final_result.unwrap_or(Number::Int(0));
         scope.insert("final_result".to_owned(), Binding::Number(result));
@@ -254,7 +256,8 @@ mod tests {
     fn render_with(keys: &[RecordKey], final_result: Option<Number>, scope: &Scope) -> String {
         let rules = compile(keys).unwrap();
         let text = |name: &str| (name == "model").then(|| "fast\"scnn".to_owned());
-        let outcome = Outcome { scope, text: &text, final_result, log_file: "a.log" };
+        let failed = final_result.is_none();
+        let outcome = Outcome { scope, text: &text, failed, final_result, log_file: "a.log" };
         render(&rules, &outcome)
     }
 

@@ -8,11 +8,14 @@
 //!
 //! A pattern that contains `\n` sees as many lines more, beginning at each line in turn.
 //! A value is kept as the text of the log: equality between runs is to the last digit.
+//! Where lines are pushed with their times, arrival series have the seconds between them.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use regex::Regex;
 
+use super::arrivals::seconds;
+use super::total::{Progress, TotalPattern};
 use crate::recipe::LogRule;
 
 /// Bytes of a line that are looked at; the rest of a longer line is not.
@@ -31,6 +34,8 @@ const MOST_LINES: usize = 20;
 pub struct LogPatterns {
     once: Vec<Pattern>,
     step: Vec<Pattern>,
+    arrival: Vec<Pattern>,
+    total: Vec<TotalPattern>,
     lines: usize,
 }
 
@@ -48,6 +53,10 @@ pub struct Findings {
     pub once: BTreeMap<String, Option<String>>,
     /// Values found once per step, in the order of the log, nothing skipped.
     pub series: BTreeMap<String, Vec<String>>,
+    /// Arrival series that are not in `series`, because nobody noted when the lines came.
+    pub not_measured: BTreeSet<String>,
+    /// The last count of the lines that count; `None` if there was none.
+    pub progress: BTreeMap<String, Option<Progress>>,
     /// Lines of which only the beginning was looked at.
     pub cut_lines: u64,
     /// Values that were too many or too long to keep.
@@ -63,6 +72,10 @@ pub struct LogReader {
     after_return: bool,
     window: VecDeque<String>,
     last_line: String,
+    /// Microseconds at which the newest piece came, if somebody notes them.
+    clock: Option<u64>,
+    /// The same for the last line of each arrival series.
+    arrived: BTreeMap<String, u64>,
     findings: Findings,
 }
 
@@ -70,21 +83,34 @@ impl LogPatterns {
     /// Compiles the patterns of `rule`; every problem is a fragment that names the value.
     pub fn compile(rule: &LogRule) -> Result<Self, Vec<String>> {
         let mut problems = Vec::new();
-        let mut compile = |patterns: &BTreeMap<String, String>| -> Vec<Pattern> {
-            patterns
-                .iter()
-                .filter_map(|(name, text)| match Pattern::compile(name, text) {
-                    Ok(pattern) => Some(pattern),
-                    Err(problem) => {
-                        problems.push(format!("pattern of `{name}`: {problem}"));
-                        None
-                    }
-                })
-                .collect()
+        let mut compile = |patterns: &BTreeMap<String, String>, groups| -> Vec<Pattern> {
+            let compiled = patterns.iter().map(|(name, text)| Pattern::compile(name, text, groups));
+            keep(compiled, patterns.keys(), &mut problems)
         };
-        let (once, step) = (compile(&rule.once), compile(&rule.step));
-        let lines = once.iter().chain(&step).map(|pattern| pattern.lines).max().unwrap_or(1);
-        if problems.is_empty() { Ok(Self { once, step, lines }) } else { Err(problems) }
+        let (once, step) = (compile(&rule.once, Some(1)), compile(&rule.step, Some(1)));
+        let arrival = compile(&rule.arrival, None);
+        let total = rule.total.iter().map(|(name, rule)| TotalPattern::compile(name, rule));
+        let total = keep(total, rule.total.keys(), &mut problems);
+        let all = once.iter().chain(&step).chain(&arrival);
+        let lines = all.map(|pattern| pattern.lines).max().unwrap_or(1);
+        if problems.is_empty() {
+            Ok(Self { once, step, arrival, total, lines })
+        } else {
+            Err(problems)
+        }
+    }
+
+    /// Whether it matters when lines arrive.
+    pub fn needs_arrivals(&self) -> bool {
+        !self.arrival.is_empty()
+    }
+
+    /// Starts to read a log while it is written: every piece comes with its time.
+    pub(super) fn timed_reader(&self) -> LogReader {
+        let mut reader = self.reader();
+        let names = std::mem::take(&mut reader.findings.not_measured);
+        reader.findings.series.extend(names.into_iter().map(|name| (name, Vec::new())));
+        reader
     }
 
     /// Starts to read a log.
@@ -95,6 +121,8 @@ impl LogPatterns {
         let findings = Findings {
             once: names(&self.once).into_iter().map(|name| (name, None)).collect(),
             series: names(&self.step).into_iter().map(|name| (name, Vec::new())).collect(),
+            not_measured: names(&self.arrival).into_iter().collect(),
+            progress: self.total.iter().map(|total| (total.name.clone(), None)).collect(),
             ..Findings::default()
         };
         LogReader {
@@ -104,6 +132,8 @@ impl LogPatterns {
             after_return: false,
             window: VecDeque::new(),
             last_line: String::new(),
+            clock: None,
+            arrived: BTreeMap::new(),
             findings,
         }
     }
@@ -116,11 +146,28 @@ impl LogPatterns {
     }
 }
 
+/// What could be compiled; the rest are problems with the names of their values.
+fn keep<'n, T>(
+    compiled: impl Iterator<Item = Result<T, String>>,
+    names: impl Iterator<Item = &'n String>,
+    problems: &mut Vec<String>,
+) -> Vec<T> {
+    let mut kept = Vec::new();
+    for (compiled, name) in compiled.zip(names) {
+        match compiled {
+            Ok(pattern) => kept.push(pattern),
+            Err(problem) => problems.push(format!("pattern of `{name}`: {problem}")),
+        }
+    }
+    kept
+}
+
 impl Pattern {
-    fn compile(name: &str, text: &str) -> Result<Self, String> {
+    /// With `groups` groups; any number of them if it is not given.
+    fn compile(name: &str, text: &str, wanted: Option<usize>) -> Result<Self, String> {
         let regex = Regex::new(text).map_err(|error| error.to_string())?;
-        if regex.captures_len() != 2 {
-            let groups = regex.captures_len() - 1;
+        let groups = regex.captures_len() - 1;
+        if wanted.is_some_and(|wanted| wanted != groups) {
             return Err(format!("needs one group, has {groups}\n  pattern  {text}"));
         }
         let lines = 1 + text.matches("\\n").count() + text.matches('\n').count();
@@ -140,6 +187,12 @@ impl Pattern {
 }
 
 impl LogReader {
+    /// Takes in the next bytes of the log, which came this many microseconds after its start.
+    pub(super) fn push_at(&mut self, microseconds: u64, bytes: &[u8]) {
+        self.clock = Some(microseconds);
+        self.push(bytes);
+    }
+
     /// Takes in the next bytes of the log.
     pub fn push(&mut self, mut bytes: &[u8]) {
         while let Some(end) = bytes.iter().position(|byte| matches!(byte, b'\n' | b'\r')) {
@@ -209,6 +262,13 @@ impl LogReader {
                 *found = pattern.values(text, first).next().map(shorten);
             }
         }
+        if let (Some(line), false) = (self.window.back(), self.patterns.total.is_empty()) {
+            for total in &self.patterns.total {
+                let progress = self.findings.progress.entry(total.name.clone()).or_default();
+                total.take(line, progress);
+            }
+        }
+        self.note_arrivals(&mut spanned);
         for pattern in &self.patterns.step {
             if pattern.lines > count {
                 continue;
@@ -221,6 +281,29 @@ impl LogReader {
                 } else {
                     self.findings.dropped_values += 1;
                 }
+            }
+        }
+    }
+}
+
+/// Arrivals are those of whole lines: several matches in one line came at once.
+impl LogReader {
+    fn note_arrivals(&mut self, spanned: &mut String) {
+        let Some(now) = self.clock else { return };
+        for pattern in &self.patterns.arrival {
+            if pattern.lines > self.window.len() {
+                continue;
+            }
+            let (text, first) = lines_of(&self.window, pattern.lines, spanned);
+            if !pattern.regex.find(text).is_some_and(|found| found.start() <= first) {
+                continue;
+            }
+            let Some(before) = self.arrived.insert(pattern.name.clone(), now) else { continue };
+            let series = self.findings.series.entry(pattern.name.clone()).or_default();
+            if series.len() < MOST_VALUES {
+                series.push(seconds(now.saturating_sub(before)));
+            } else {
+                self.findings.dropped_values += 1;
             }
         }
     }

@@ -8,17 +8,19 @@
 //! A new benchmark needs a recipe, never code here.
 //!
 //! - `case`, `variables`, `template`: from matrix and profile to commands;
-//! - `log`, `formula`, `number`, `clock`, `figures`: from a log to figures;
-//! - `record`, `guide`, `previous`: what is written, and whether a run repeats another;
-//! - `plan`, `run`, `resume`, `kept_log`, `verdict`: what would be run, running it, going on, and how it ended.
+//! - `log`, `arrivals`, `total`, `formula`, `number`, `clock`, `figures`, `checks`: from a log to figures;
+//! - `judge`, `verdict`, `record`, `guide`, `previous`: what is written, and whether a run repeats another;
+//! - `plan`, `run`, `resume`, `kept_log`: what would be run, running it, going on.
 //!
 //! Invariants: every case that was started has a record, however it ended; a figure
 //! that could not be computed is absent with its reason, never a guess; what a user
 //! set otherwise stands in the record. Reading records for people is left to `report`,
 //! exit codes and progress bars to `cli`, verifying data sets to `dataset`.
 
+mod arrivals;
 mod blank;
 mod case;
+mod checks;
 mod clock;
 mod error;
 mod figures;
@@ -26,6 +28,7 @@ mod files;
 mod formula;
 mod guide;
 mod host;
+mod judge;
 mod kept_log;
 mod log;
 mod nearest;
@@ -36,10 +39,12 @@ mod record;
 mod resume;
 mod run;
 mod template;
+mod total;
 mod variables;
 mod verdict;
 
 pub use case::{Case, FULL_PROFILE, expand, select};
+pub use checks::Check;
 pub use error::BenchError;
 pub use figures::{Figure, Rules};
 pub use formula::{Binding, FUNCTIONS, Formula, FormulaError, Scope};
@@ -48,7 +53,8 @@ pub use log::{Findings, LogPatterns, LogReader};
 pub use number::Number;
 pub use plan::{PlannedCase, ProfileFile, Setup, check, plan};
 pub use previous::Repeatable;
-pub use record::{RunRecord, Status, read_record, read_records};
+pub use record::{RunRecord, SeriesRecord, Status, read_record, read_records};
 pub use run::{Event, Options, RunSummary, run};
 pub use template::{Template, TemplateError};
+pub use total::Progress;
 pub use variables::{Deviation, Setting, Variables};

@@ -7,7 +7,7 @@
 //! Invariant: a field is only ever added, with a default, within one version; a record
 //! of a later version is refused, not half read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,14 +15,16 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::BenchError;
+use super::checks::Check;
 use super::error::at;
 use super::figures::{Figure, number_of};
 use super::host::Host;
 use super::number::Number;
 use super::previous::Repeatable;
+use super::total::Progress;
 use super::variables::{Deviation, Variables};
 use crate::digest::Digest;
-use crate::recipe::{Erratum, Guide, Published};
+use crate::recipe::{Erratum, Guide, LogRule, Published};
 
 /// The version of records that this program writes.
 pub const VERSION: u32 = 1;
@@ -88,6 +90,15 @@ pub struct RunRecord {
     pub series: BTreeMap<String, SeriesRecord>,
     /// Name of the series that counts steps, a key of `series`.
     pub progress: String,
+    /// Series that would come from the arrival of lines, which nobody noted.
+    #[serde(default)]
+    pub not_measured: BTreeSet<String>,
+    /// How far the log says that it has come; `null` if it never said so.
+    #[serde(default)]
+    pub totals: BTreeMap<String, Option<Progress>>,
+    /// What had to hold.
+    #[serde(default)]
+    pub checks: Vec<Check>,
     /// Name of the guide's record beside this one; absent if the case was skipped or the guide has none.
     pub guide_record: Option<String>,
     /// Figures the guide publishes for this case; empty if this run may not be judged by them.
@@ -209,6 +220,18 @@ pub struct LogRecord {
     pub size: u64,
     /// Lines so long that only their beginning was searched.
     pub cut_lines: u64,
+    /// When its pieces arrived; absent if no figure needs it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arrivals: Option<ArrivalsRecord>,
+}
+
+/// The file that says when the pieces of a log arrived.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArrivalsRecord {
+    /// Name beside the log.
+    pub file: String,
+    /// Digest of its bytes.
+    pub digest: Digest,
 }
 
 /// One series: what the log says, and its usual summary after the skip.
@@ -216,6 +239,12 @@ pub struct LogRecord {
 pub struct SeriesRecord {
     /// Every value as the log writes it, nothing skipped.
     pub values: Vec<String>,
+    /// Whether they are seconds between the arrivals of lines: the program itself printed none.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub arrival: bool,
+    /// Whether they are means since the start of the run, so that their spread says nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub running_mean: bool,
     /// How many were dropped from the front before anything was computed.
     pub skipped: usize,
     /// How many were used.
@@ -246,11 +275,22 @@ impl SeriesRecord {
         let deviation = mean.and_then(|mean| deviation(&sorted, mean));
         sorted.sort_by(f64::total_cmp);
         let (min, max) = (sorted.first().copied(), sorted.last().copied());
-        Self { values, skipped, used, mean, median: median(&sorted), deviation, min, max }
+        let (arrival, running_mean, median) = (false, false, median(&sorted));
+        Self { values, skipped, used, mean, median, deviation, min, max, arrival, running_mean }
+    }
+
+    /// The same values, with where they come from.
+    pub(super) fn of(self, name: &str, rule: &LogRule) -> Self {
+        let arrival = rule.arrival.contains_key(name);
+        let running_mean = rule.running_mean.iter().any(|running| running == name);
+        Self { arrival, running_mean, ..self }
     }
 
     /// The standard deviation as a part of the mean: what a reader calls the spread.
     pub fn spread(&self) -> Option<f64> {
+        if self.running_mean {
+            return None;
+        }
         let mean = self.mean.filter(|mean| *mean != 0.0)?;
         Some(self.deviation? / mean.abs())
     }

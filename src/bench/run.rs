@@ -3,20 +3,17 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::arrivals::{self, ArrivalsWriter};
 use super::blank;
-use super::error::BenchError;
+use super::error::{BenchError, at};
 use super::figures::{Figure, Rules};
 use super::files::RunFolder;
-use super::formula::{Binding, Scope};
-use super::guide;
+use super::judge;
 use super::kept_log::{Ended, KeptLog};
-use super::log::Findings;
-use super::number::Number;
 use super::plan::{PlannedCase, Setup, plan, rules};
 use super::previous;
-use super::record::{ExitRecord, FILE, RunRecord, SeriesRecord, Status};
+use super::record::{ExitRecord, FILE, RunRecord, Status};
 use super::resume;
-use super::variables::value_text;
 use super::verdict;
 use crate::engine::{Engine, Exit, Stop};
 use crate::store::Store;
@@ -222,7 +219,9 @@ impl Run<'_, '_> {
     ) -> Result<Ended, BenchError> {
         let path = folder.join(&case.log_file);
         let rules = &self.rules[&case.case.mode];
-        let mut log = KeptLog::new(self.folder.create_file(&path)?, rules.patterns.reader());
+        let file = self.folder.create_file(&path)?;
+        let arrivals = self.arrivals(rules, &path)?;
+        let mut log = KeptLog::new(file, rules.patterns.timed_reader(), arrivals);
         let series = &rules.benchmark.log.progress;
         let mut seen = 0;
         let mut output = |bytes: &[u8]| {
@@ -244,31 +243,16 @@ impl Run<'_, '_> {
 
     /// Puts what a job did into its record.
     fn fill_in(&self, record: &mut RunRecord, case: &PlannedCase, ended: Ended) {
-        let rules = &self.rules[&case.case.mode];
-        let figures = rules.figures(&case.case.variables, &ended.findings);
-        record.status = match verdict::failure(rules, &case.job, &ended, &figures) {
-            None => Status::Ok,
-            Some(reason) => Status::Failed(reason),
-        };
-        let named = |name: &str| figures.iter().find(|figure| figure.name == name).cloned();
-        record.final_result = named(rules.benchmark.final_result());
-        record.throughput = named(rules.benchmark.throughput());
-        record.metrics = figures;
-        record.log = Some(ended.log);
         if let Ok(outcome) = &ended.outcome {
             record.exit = Some(exit_record(outcome.exit));
             record.duration = Some(outcome.duration.as_secs_f64());
             record.cpu_time = outcome.cpu_time.map(|time| time.as_secs_f64());
             record.peak_memory = outcome.peak_memory;
         }
-        record.once = ended.findings.once;
-        let series = ended.findings.series.into_iter();
-        record.series = series
-            .map(|(name, values)| {
-                let series = SeriesRecord::new(values, rules.skip(&name));
-                (name, series)
-            })
-            .collect();
+        let failure = verdict::of_job(&case.job, &ended);
+        let rules = &self.rules[&case.case.mode];
+        judge::judge(record, rules, &case.case.variables, ended.findings, failure);
+        record.log = Some(ended.log);
     }
 
     /// Writes the record that the guide asks for, if it asks for one.
@@ -278,32 +262,23 @@ impl Run<'_, '_> {
         case: &PlannedCase,
         folder: &Path,
     ) -> Result<(), BenchError> {
-        let Some(record_file) = &case.record_file else { return Ok(()) };
-        let (rules, variables) = (&self.rules[&case.case.mode], &case.case.variables);
-        let findings = Findings {
-            once: record.once.clone(),
-            series: record.series.keys().map(|name| (name.clone(), Vec::new())).collect(),
-            ..Findings::default()
-        };
-        let mut scope: Scope = rules.scope(variables, &findings, |_| 0);
-        for figure in &record.metrics {
-            let absent = || Binding::Unusable(figure.reason.clone().unwrap_or_default());
-            let binding = figure.value.map_or_else(absent, Binding::Number);
-            scope.insert(figure.name.clone(), binding);
-        }
-        let text = |name: &str| -> Option<String> {
-            let found = record.once.get(name).cloned().flatten();
-            found.or_else(|| variables.get(name).map(value_text))
-        };
-        let ok = record.status == Status::Ok;
-        let final_result: Option<Number> =
-            record.final_result.as_ref().and_then(|figure| figure.value).filter(|_| ok);
-        let outcome =
-            guide::Outcome { scope: &scope, text: &text, final_result, log_file: &case.log_file };
-        let json = guide::render(&rules.keys, &outcome);
-        self.folder.write_file(&folder.join(record_file), json.as_bytes())?;
-        record.guide_record = Some(record_file.clone());
+        let Some(file) = &case.record_file else { return Ok(()) };
+        let rules = &self.rules[&case.case.mode];
+        let json = judge::guide_record(record, rules, &case.case.variables, &case.log_file);
+        self.folder.write_file(&folder.join(file), json.as_bytes())?;
+        record.guide_record = Some(file.clone());
         Ok(())
+    }
+
+    /// The file beside the log that keeps when its pieces arrived, if a figure needs it.
+    fn arrivals(&self, rules: &Rules, log: &Path) -> Result<Option<ArrivalsWriter>, BenchError> {
+        if !rules.patterns.needs_arrivals() {
+            return Ok(None);
+        }
+        let mut path = log.as_os_str().to_owned();
+        path.push(arrivals::SUFFIX);
+        let file = self.folder.create_file(Path::new(&path))?;
+        ArrivalsWriter::new(file).map(Some).map_err(at("write", Path::new(&path)))
     }
 }
 

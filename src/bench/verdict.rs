@@ -1,25 +1,35 @@
 //! Says why a case has failed.
 
+use super::checks::Check;
 use super::figures::{Figure, Rules};
 use super::kept_log::Ended;
+use super::log::Findings;
 use crate::engine::{Exit, Job};
 
-/// Why the case has failed, if it has, as a fragment.
+/// Why the job has failed, if it has, as a fragment.
 ///
-/// How the command ended comes first: a job that crashed after its last step has failed,
-/// whatever its log says.
-pub(super) fn failure(
-    rules: &Rules,
-    job: &Job,
-    ended: &Ended,
-    figures: &[Figure],
-) -> Option<String> {
+/// How the command ended comes before anything else: a job that crashed after its last step has
+/// failed, whatever its log says.
+pub(super) fn of_job(job: &Job, ended: &Ended) -> Option<String> {
     match &ended.outcome {
         Err(error) => Some(format!("the job could not be run: {}", chain(error))),
-        Ok(outcome) => bad_exit(outcome.exit, job, ended)
-            .or_else(|| bad_log(ended))
-            .or_else(|| missing(rules, figures)),
+        Ok(outcome) => bad_exit(outcome.exit, job, ended).or_else(|| bad_file(ended)),
     }
+}
+
+/// Why a log is that of a job that has failed, if it is, as a fragment.
+pub(super) fn of_log(
+    rules: &Rules,
+    findings: &Findings,
+    figures: &[Figure],
+    checks: &[Check],
+) -> Option<String> {
+    dropped(findings)
+        .or_else(|| cut(findings))
+        .or_else(|| missing(rules, findings, figures))
+        .or_else(|| too_few(rules, findings))
+        .or_else(|| never_counted(findings))
+        .or_else(|| unchecked(findings, checks))
 }
 
 fn bad_exit(exit: Exit, job: &Job, ended: &Ended) -> Option<String> {
@@ -36,22 +46,65 @@ fn bad_exit(exit: Exit, job: &Job, ended: &Ended) -> Option<String> {
     })
 }
 
-fn bad_log(ended: &Ended) -> Option<String> {
-    if let Some(error) = &ended.log_error {
-        return Some(format!("the log could not be kept: {}", chain(error)));
-    }
-    let count = ended.findings.dropped_values;
+fn bad_file(ended: &Ended) -> Option<String> {
+    let error = ended.log_error.as_ref()?;
+    Some(format!("the log could not be kept: {}", chain(error)))
+}
+
+fn dropped(findings: &Findings) -> Option<String> {
+    let count = findings.dropped_values;
     (count > 0).then(|| format!("the log has {count} values too many or too long to keep"))
 }
 
+/// The first count that stopped before its total.
+fn cut(findings: &Findings) -> Option<String> {
+    let counts = findings.progress.iter();
+    let mut cut = counts.filter_map(|(name, count)| {
+        let count = count.filter(|count| !count.is_complete())?;
+        Some(format!("the log ends early: `{name}` is {} of {}", count.step, count.total))
+    });
+    cut.next()
+}
+
 /// The first figure that is not there although it has to be.
-fn missing(rules: &Rules, figures: &[Figure]) -> Option<String> {
+fn missing(rules: &Rules, findings: &Findings, figures: &[Figure]) -> Option<String> {
     let needed =
         figures.iter().zip(&rules.benchmark.metrics).filter(|(_, metric)| !metric.optional);
+    // A log without times is not a failed one.
+    let needed = needed.filter(|(figure, _)| !figure.is_not_measured(findings));
     let mut reasons = needed.filter_map(|(figure, _)| {
         Some(format!("no `{}`: {}", figure.name, figure.reason.as_ref()?))
     });
     reasons.next()
+}
+
+/// A run of which nothing is left after the skip, whatever the formulas make of that.
+fn too_few(rules: &Rules, findings: &Findings) -> Option<String> {
+    let name = &rules.benchmark.log.progress;
+    let (found, skipped) = (findings.series.get(name)?.len(), rules.skip(name));
+    let words =
+        format!("no more records than are skipped: `{name}`: {found} found, {skipped} skipped");
+    (found <= skipped).then_some(words)
+}
+
+fn never_counted(findings: &Findings) -> Option<String> {
+    let (name, _) = findings.progress.iter().find(|(_, count)| count.is_none())?;
+    Some(format!("the log never says how far it has come: there is no `{name}`"))
+}
+
+/// Every check that did not hold.
+fn unchecked(findings: &Findings, checks: &[Check]) -> Option<String> {
+    let failed = checks.iter().filter(|check| match check.holds {
+        Some(holds) => !holds,
+        None => findings.not_measured.is_empty(),
+    });
+    let lines: Vec<String> = failed
+        .map(|check| {
+            let reason = check.reason.as_deref().unwrap_or_default();
+            format!("check `{}`: {reason}", check.name)
+        })
+        .collect();
+    (!lines.is_empty()).then(|| lines.join("\n"))
 }
 
 fn signal_name(signal: i32) -> String {

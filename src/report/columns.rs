@@ -1,10 +1,13 @@
 //! What stands in the columns of one record.
 
-use crate::bench::{Deviation, Figure, Number, Repeatable, RunRecord, Status};
+use crate::bench::{Deviation, Figure, Number, Repeatable, RunRecord, SeriesRecord, Status};
 use crate::recipe::Value;
 
 /// A figure that is not there because there is nothing to measure.
 const NOTHING: &str = "-";
+
+/// What nobody measured although there was something.
+const NOT_MEASURED: &str = "not measured";
 
 /// The cells of one record, in the order of the table's columns.
 pub(super) fn cells(record: &RunRecord) -> Vec<String> {
@@ -17,16 +20,29 @@ pub(super) fn cells(record: &RunRecord) -> Vec<String> {
         status(&record.status).to_owned(),
         record.final_result.as_ref().filter(|_| ok).map_or_else(nothing, as_printed),
         record.throughput.as_ref().filter(|_| ok).map_or_else(nothing, readable),
-        series.map_or_else(nothing, |series| series.used.to_string()),
-        series.and_then(|series| series.spread()).map_or_else(nothing, percent),
+        series.map_or_else(|| missing(record, ok), |series| series.used.to_string()),
+        series.map_or_else(nothing, spread),
         record.duration.map_or_else(nothing, duration),
         match record.peak_memory {
             Some(bytes) => memory(bytes),
-            None if started => "not measured".to_owned(),
+            None if started => NOT_MEASURED.to_owned(),
             None => nothing(),
         },
         repeated(&record.repeatable).to_owned(),
     ]
+}
+
+/// What stands for the steps of a series that is not there.
+fn missing(record: &RunRecord, ok: bool) -> String {
+    let not_measured = ok && record.not_measured.contains(&record.progress);
+    if not_measured { NOT_MEASURED } else { NOTHING }.to_owned()
+}
+
+fn spread(series: &SeriesRecord) -> String {
+    if series.running_mean {
+        return "running mean".to_owned();
+    }
+    series.spread().map_or(NOTHING.to_owned(), percent)
 }
 
 fn status(status: &Status) -> &'static str {
@@ -47,17 +63,21 @@ fn repeated(repeatable: &Repeatable) -> &'static str {
 
 /// The digits of the guide's own script.
 fn as_printed(figure: &Figure) -> String {
-    with_unit(figure.value.map_or(NOTHING.to_owned(), Number::repr), &figure.unit)
+    with_unit(figure.value.map(Number::repr), figure)
 }
 
 /// Four significant digits: more than any two runs agree in.
 fn readable(figure: &Figure) -> String {
-    let value = figure.value.map_or(NOTHING.to_owned(), |value| significant(value.as_f64()));
-    with_unit(value, &figure.unit)
+    with_unit(figure.value.map(|value| significant(value.as_f64())), figure)
 }
 
-fn with_unit(value: String, unit: &str) -> String {
-    if unit.is_empty() || value == NOTHING { value } else { format!("{value} {unit}") }
+fn with_unit(value: Option<String>, figure: &Figure) -> String {
+    let Some(value) = value else {
+        return if figure.arrival { NOT_MEASURED } else { NOTHING }.to_owned();
+    };
+    let unit = if figure.unit.is_empty() { String::new() } else { format!(" {}", figure.unit) };
+    let source = if figure.arrival { " (arrival)" } else { "" };
+    format!("{value}{unit}{source}")
 }
 
 fn significant(value: f64) -> String {

@@ -30,6 +30,10 @@ pub fn report(records: &[RunRecord], format: Format) -> String {
     text
 }
 
+/// What a figure is that no program printed.
+const ARRIVAL: &str =
+    "arrival: from the times at which lines of the log arrived; the program itself prints none";
+
 /// Run, image with its seal, profile, engine.
 fn heading(record: &RunRecord, format: Format) -> String {
     let mark = if format == Format::Markdown { "## " } else { "" };
@@ -70,6 +74,10 @@ fn notes(run: &[RunRecord], format: Format) -> String {
         if matches!(record.repeatable, Repeatable::Differs { .. }) {
             notes.push(format!("{} {}", record.case, record.repeatable));
         }
+    }
+    let shown = run.iter().flat_map(|record| [&record.final_result, &record.throughput]);
+    if shown.flatten().any(|figure| figure.arrival) {
+        notes.push(ARRIVAL.to_owned());
     }
     let deviations = run.iter().flat_map(|record| &record.deviations);
     notes.extend(deviations.map(columns::deviation));
