@@ -2,8 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use globset::Glob;
-
+use super::matrix;
 use super::plan::{PlannedCase, Setup, is_comparable};
 use super::previous::Repeatable;
 use super::record::{
@@ -26,6 +25,7 @@ pub(super) fn record(
         version: VERSION,
         run: run.to_owned(),
         index,
+        parsed: None,
         case: planned.case.name.clone(),
         status: Status::Failed("it was not run".to_owned()),
         final_result: None,
@@ -43,6 +43,7 @@ pub(super) fn record(
         deviations: planned.case.deviations.clone(),
         not_taken_over: setup.recipe.guide.docker.not_taken_over(),
         variables: planned.case.variables.clone(),
+        guide_command: planned.guide_command.clone(),
         job: job(&planned.job),
         engine: engine.to_owned(),
         host: setup.host.clone(),
@@ -116,9 +117,5 @@ fn published(setup: &Setup, planned: &PlannedCase) -> Vec<Published> {
     if !is_comparable(setup, &planned.case) {
         return Vec::new();
     }
-    let fits = |figure: &&Published| {
-        let glob = Glob::new(&figure.case).map(|glob| glob.compile_matcher());
-        glob.is_ok_and(|glob| glob.is_match(&planned.case.name))
-    };
-    setup.recipe.published.iter().filter(fits).cloned().collect()
+    matrix::published(setup.recipe, &planned.case.name)
 }

@@ -186,10 +186,14 @@ fn exclude(cases: &mut Vec<Case>, globs: &[String], problems: &mut Vec<String>) 
     }
 }
 
+/// Whether the glob fits the case `name`.
+pub(super) fn fits(glob: &str, name: &str) -> bool {
+    matcher(glob).is_ok_and(|matcher| matcher.is_match(name))
+}
+
 /// Why `profile` leaves out the case `name`, if it does.
 pub(super) fn left_out(profile: &Profile, name: &str) -> Option<String> {
-    let fits = |glob: &str| matcher(glob).is_ok_and(|matcher| matcher.is_match(name));
-    let skip = profile.skips.iter().find(|skip| fits(&skip.case))?;
+    let skip = profile.skips.iter().find(|skip| fits(&skip.case, name))?;
     Some(skip.reason.clone())
 }
 

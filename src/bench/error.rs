@@ -107,6 +107,32 @@ pub enum BenchError {
         /// What differs, with both values.
         differences: Vec<String>,
     },
+    /// A file has not the name of a case's log.
+    #[error("`{}` has the name of no case's log\n{}", path.display(), list(names))]
+    NoCaseOfLog {
+        /// The file, or the folder that has none.
+        path: PathBuf,
+        /// The names that logs have.
+        names: Vec<String>,
+    },
+    /// Two files are the log of one case.
+    #[error("there are two logs of `{case}`\n  one    {}\n  other  {}", one.display(), other.display())]
+    TwoLogs {
+        /// The case.
+        case: String,
+        /// A log.
+        one: PathBuf,
+        /// Another log.
+        other: PathBuf,
+    },
+    /// What lies beside a log does not say when its pieces arrived.
+    #[error("the arrivals beside `{}` are not those of this log: {reason}", log.display())]
+    Arrivals {
+        /// The log.
+        log: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
     /// A record cannot be read.
     #[error("`{}` is no run record: {reason}", path.display())]
     Record {

@@ -126,6 +126,12 @@ impl RunFolder {
     }
 }
 
+/// The time of day, for names of runs and for records.
+#[expect(clippy::disallowed_methods, reason = "a record says when its run started")]
+pub(super) fn now(format: &str) -> String {
+    jiff::Timestamp::now().strftime(format).to_string()
+}
+
 /// The kernel lets go of the lock when the process ends, however it ends.
 fn lock(path: &Path, run: &str) -> Result<File, BenchError> {
     let folder = File::open(path).map_err(at("open", path))?;

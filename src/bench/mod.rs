@@ -10,7 +10,8 @@
 //! - `case`, `variables`, `template`: from matrix and profile to commands;
 //! - `log`, `arrivals`, `total`, `formula`, `number`, `clock`, `figures`, `checks`: from a log to figures;
 //! - `judge`, `verdict`, `record`, `guide`, `previous`: what is written, and whether a run repeats another;
-//! - `plan`, `run`, `resume`, `kept_log`: what would be run, running it, going on.
+//! - `plan`, `run`, `resume`, `kept_log`: what would be run, running it, going on;
+//! - `matrix`, `parse`: what the guides have, and logs that somebody else made.
 //!
 //! Invariants: every case that was started has a record, however it ended; a figure
 //! that could not be computed is absent with its reason, never a guess; what a user
@@ -31,8 +32,10 @@ mod host;
 mod judge;
 mod kept_log;
 mod log;
+mod matrix;
 mod nearest;
 mod number;
+mod parse;
 mod plan;
 mod previous;
 mod record;
@@ -50,10 +53,12 @@ pub use figures::{Figure, Rules};
 pub use formula::{Binding, FUNCTIONS, Formula, FormulaError, Scope};
 pub use host::Host;
 pub use log::{Findings, LogPatterns, LogReader};
+pub use matrix::{MatrixCase, matrix};
 pub use number::Number;
+pub use parse::{ParseRequest, Parsed, ParsedLog, keep, parse};
 pub use plan::{PlannedCase, ProfileFile, Setup, check, plan};
 pub use previous::Repeatable;
-pub use record::{RunRecord, SeriesRecord, Status, read_record, read_records};
+pub use record::{ParsedRecord, RunRecord, SeriesRecord, Status, read_record, read_records};
 pub use run::{Event, Options, RunSummary, run};
 pub use template::{Template, TemplateError};
 pub use total::Progress;

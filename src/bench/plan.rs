@@ -7,8 +7,9 @@ use std::time::Duration;
 use super::case::{self, Case, find_profile};
 use super::figures::Rules;
 use super::host::Host;
+use super::matrix;
 use super::template::Template;
-use super::variables::{Setting, value_text};
+use super::variables::{Setting, Variables, value_text};
 use super::{BenchError, expand, select};
 use crate::dataset::Unpacked;
 use crate::digest::Digest;
@@ -59,6 +60,8 @@ pub struct PlannedCase {
     pub case: Case,
     /// Command, environment, mounts and limits.
     pub job: Job,
+    /// What the guide types for it.
+    pub guide_command: String,
     /// Name of the kept log.
     pub log_file: String,
     /// Name of the guide's record, if the guide has one.
@@ -117,37 +120,55 @@ pub(super) fn rules(recipe: &Recipe) -> Result<BTreeMap<String, Rules>, BenchErr
 /// Needs neither image nor data: it compiles every pattern and formula, expands every
 /// matrix and fills in every template.
 pub fn check(recipe: &Recipe) -> Result<(), BenchError> {
-    let image = Image {
-        name: recipe.name.clone(),
-        seal: Digest::of(b""),
-        lock: Digest::of(b""),
-        layers: Vec::new(),
-        env: BTreeMap::new(),
-        workdir: String::new(),
-    };
+    let mut planned = Vec::new();
+    for name in recipe.profiles.keys() {
+        planned.push((name, plan_without_image(recipe, name)?));
+    }
+    let problems = matrix::unknown_cases(recipe, &planned);
+    if problems.is_empty() { Ok(()) } else { Err(BenchError::recipe(recipe, problems)) }
+}
+
+/// Every case of `profile` on no machine in particular.
+pub(super) fn plan_without_image(
+    recipe: &Recipe,
+    profile: &str,
+) -> Result<Vec<PlannedCase>, BenchError> {
+    let nothing = Digest::of(b"");
+    without_image(recipe, profile, (nothing, nothing), (&[], &[]), plan)
+}
+
+/// Does `work` with a setup that has neither image nor data; seal and lock are only names in it.
+pub(super) fn without_image<T>(
+    recipe: &Recipe,
+    profile: &str,
+    (seal, lock): (Digest, Digest),
+    (cases, settings): (&[String], &[Setting]),
+    work: impl FnOnce(&Setup) -> Result<T, BenchError>,
+) -> Result<T, BenchError> {
+    let rule = find_profile(recipe, profile)?;
+    let name = recipe.name.clone();
+    let (layers, env, workdir) = (Vec::new(), BTreeMap::new(), String::new());
+    let image = Image { name, seal, lock, layers, env, workdir };
     let nowhere = |target: &String| ProfileFile {
         target: target.clone(),
         source: PathBuf::new(),
         digest: Digest::of(b""),
     };
-    for (name, profile) in &recipe.profiles {
-        let files: Vec<_> = profile.files.keys().map(nowhere).collect();
-        let names = profile.data.values();
-        let data = names.map(|name| (name.clone(), Unpacked::nowhere())).collect();
-        plan(&Setup {
-            recipe,
-            lock: Digest::of(b""),
-            image: &image,
-            profile: name,
-            cases: &[],
-            settings: &[],
-            files: &files,
-            data: &data,
-            timeout: None,
-            host: &Host::default(),
-        })?;
-    }
-    Ok(())
+    let files: Vec<_> = rule.files.keys().map(nowhere).collect();
+    let names = rule.data.values();
+    let data = names.map(|name| (name.clone(), Unpacked::nowhere())).collect();
+    work(&Setup {
+        recipe,
+        lock,
+        image: &image,
+        profile,
+        cases,
+        settings,
+        files: &files,
+        data: &data,
+        timeout: None,
+        host: &Host::default(),
+    })
 }
 
 /// Data sets and profile files, sorted by their place in the job.
@@ -180,10 +201,8 @@ fn planned_case(
 ) -> Result<PlannedCase, Vec<String>> {
     let benchmark = setup.recipe.benchmark.of_mode(&case.mode);
     let mode = &benchmark.mode[&case.mode];
-    let mut filler = Filler::new(&case);
-    let template = mode.commands.get(&case.model).unwrap_or(&mode.command);
-    let command: Vec<String> =
-        template.iter().flat_map(|argument| filler.argument(argument)).collect();
+    let mut filler = Filler::new(&case.variables);
+    let command = filler.command(mode.command_of(&case.model));
     let mut env = setup.image.env.clone();
     for (name, value) in mode.env.iter().chain(&profile.env) {
         env.insert(name.clone(), filler.text("environment", value));
@@ -192,12 +211,14 @@ fn planned_case(
     let log_file = filler.file_name("`log-file`", benchmark.log_file());
     let record = benchmark.record.as_ref();
     let record_file = record.map(|record| filler.file_name("`file`", &record.file));
-    filler.check_names(&command, &log_file, record_file.as_deref());
+    filler.check_names(&case.mode, &command, &log_file, record_file.as_deref());
     let left_out = case::left_out(profile, &case.name);
+    let guide_command = matrix::guide_command(setup.recipe, profile, mode, &case);
+    let guide_command = guide_command.map_err(|more| filler.problems.extend(more));
     let problems = filler.problems;
-    if !problems.is_empty() {
+    let (Ok(guide_command), true) = (guide_command, problems.is_empty()) else {
         return Err(problems);
-    }
+    };
     let image = &setup.recipe.image;
     let timeout = setup.timeout.or(profile.timeout).unwrap_or(benchmark.timeout);
     let job = Job {
@@ -212,25 +233,29 @@ fn planned_case(
         gpus: profile.gpus,
     };
     let lacks = if profile.gpus { setup.host.lacks_gpus(case.gpus) } else { None };
-    Ok(PlannedCase { case, job, log_file, record_file, left_out, lacks })
+    Ok(PlannedCase { case, job, guide_command, log_file, record_file, left_out, lacks })
 }
 
 /// Fills in templates with the variables of one case and collects what goes wrong.
-struct Filler<'a> {
-    case: &'a Case,
+pub(super) struct Filler<'a> {
+    variables: &'a Variables,
     known: Vec<String>,
-    problems: Vec<String>,
+    pub(super) problems: Vec<String>,
 }
 
 impl<'a> Filler<'a> {
-    fn new(case: &'a Case) -> Self {
-        let known = case.variables.keys().cloned().collect();
-        Self { case, known, problems: Vec::new() }
+    pub(super) fn new(variables: &'a Variables) -> Self {
+        let known = variables.keys().cloned().collect();
+        Self { variables, known, problems: Vec::new() }
+    }
+
+    pub(super) fn command(&mut self, template: &[String]) -> Vec<String> {
+        template.iter().flat_map(|argument| self.argument(argument)).collect()
     }
 
     fn argument(&mut self, template: &str) -> Vec<String> {
-        let case = self.case;
-        let value = |name: &str| case.variables.get(name).map(value_text);
+        let variables = self.variables;
+        let value = |name: &str| variables.get(name).map(value_text);
         let filled = Template::parse(template)
             .and_then(|template| template.render_argument(&self.known, value));
         filled.unwrap_or_else(|error| {
@@ -239,9 +264,9 @@ impl<'a> Filler<'a> {
         })
     }
 
-    fn text(&mut self, place: &str, template: &str) -> String {
-        let case = self.case;
-        let value = |name: &str| case.variables.get(name).map(value_text);
+    pub(super) fn text(&mut self, place: &str, template: &str) -> String {
+        let variables = self.variables;
+        let value = |name: &str| variables.get(name).map(value_text);
         let filled =
             Template::parse(template).and_then(|template| template.render(&self.known, value));
         filled.unwrap_or_else(|error| {
@@ -259,9 +284,15 @@ impl<'a> Filler<'a> {
         name
     }
 
-    fn check_names(&mut self, command: &[String], log_file: &str, record_file: Option<&str>) {
+    fn check_names(
+        &mut self,
+        mode: &str,
+        command: &[String],
+        log_file: &str,
+        record_file: Option<&str>,
+    ) {
         if command.first().is_none_or(String::is_empty) {
-            self.problems.push(format!("the command of mode `{}` is empty", self.case.mode));
+            self.problems.push(format!("the command of mode `{mode}` is empty"));
         }
         let own = super::record::FILE;
         let wrong = |name: &str| name.is_empty() || name == own;

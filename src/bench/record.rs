@@ -41,6 +41,10 @@ pub struct RunRecord {
     pub run: String,
     /// Position of the case in its run, from 1.
     pub index: usize,
+    /// The log that somebody else made, if so: nothing is known of its machine, and nobody has
+    /// seen that it is of this image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parsed: Option<ParsedRecord>,
     /// The case, `seg/fastscnn/sp/bs2/fp32`.
     pub case: String,
     /// How it ended.
@@ -76,6 +80,9 @@ pub struct RunRecord {
     pub not_taken_over: Vec<String>,
     /// What templates and formulas could name.
     pub variables: Variables,
+    /// What the guide types for this case.
+    #[serde(default)]
+    pub guide_command: String,
     /// What was run.
     pub job: JobRecord,
     /// Name of the engine.
@@ -105,6 +112,13 @@ pub struct RunRecord {
     pub published: Vec<Published>,
     /// What the guide gets wrong, or the recipe does otherwise.
     pub errata: Vec<Erratum>,
+}
+
+/// A log that was not written by a run of ours.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ParsedRecord {
+    /// Where it lay.
+    pub path: PathBuf,
 }
 
 /// How a case ended.
@@ -322,9 +336,11 @@ impl RunRecord {
         bytes
     }
 
-    /// Seal, profile, data, command and settings are the same: both runs did the same work.
+    /// Both were run, and seal, profile, data, command and settings are the same: both runs did the same work.
     pub fn is_same_work(&self, other: &Self) -> bool {
-        self.case == other.case
+        self.parsed.is_none()
+            && other.parsed.is_none()
+            && self.case == other.case
             && self.image.seal == other.image.seal
             && self.profile.files == other.profile.files
             && self.data == other.data

@@ -7,7 +7,7 @@ use super::arrivals::{self, ArrivalsWriter};
 use super::blank;
 use super::error::{BenchError, at};
 use super::figures::{Figure, Rules};
-use super::files::RunFolder;
+use super::files::{RunFolder, now};
 use super::judge;
 use super::kept_log::{Ended, KeptLog};
 use super::plan::{PlannedCase, Setup, plan, rules};
@@ -173,11 +173,6 @@ fn refuse_if_strict(planned: &[PlannedCase], options: &Options) -> Result<(), Be
         return Err(BenchError::Strict { lacking });
     }
     Ok(())
-}
-
-#[expect(clippy::disallowed_methods, reason = "a record says when its run started")]
-fn now(format: &str) -> String {
-    jiff::Timestamp::now().strftime(format).to_string()
 }
 
 impl Run<'_, '_> {

@@ -1,10 +1,8 @@
 //! How a log becomes figures, where a mode has rules of its own; what cannot be run, and what is left out.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
-use super::types::{Benchmark, Recipe};
+use super::types::{Benchmark, Mode};
 
 /// Steps counted in a line that also says how many there will be: `Iter [490/500]`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,9 +108,9 @@ impl Benchmark {
     }
 }
 
-impl Recipe {
-    /// The cases of the guide that cannot be run, by name.
-    pub fn unavailable_cases(&self) -> BTreeMap<&str, &Unavailable> {
-        self.unavailable.iter().map(|case| (case.case.as_str(), case)).collect()
+impl Mode {
+    /// The command of `model`, one template per argument.
+    pub fn command_of(&self, model: &str) -> &[String] {
+        self.commands.get(model).unwrap_or(&self.command)
     }
 }

@@ -1,0 +1,113 @@
+//! The matrix of a guide: its own command for each case, ours, what it publishes, what nobody can run.
+
+use super::BenchError;
+use super::case::{self, Case, FULL_PROFILE};
+use super::plan::{Filler, PlannedCase, plan_without_image};
+use super::variables::{self, AXES};
+use crate::recipe::{Mode, Profile, Published, Recipe};
+
+/// One case of a guide.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MatrixCase {
+    /// `seg/fastscnn/sp/bs2/fp32`.
+    pub name: String,
+    /// What the guide types.
+    pub guide_command: String,
+    /// What is run; empty if the case is unavailable.
+    pub command: Vec<String>,
+    /// The figures that the guide publishes for it.
+    pub published: Vec<Published>,
+    /// Why it cannot be run here at all, if so.
+    pub unavailable: Option<String>,
+}
+
+/// The guide's own matrix with what cannot be run at its end; nothing without a profile `full`.
+pub fn matrix(recipe: &Recipe) -> Result<Vec<MatrixCase>, BenchError> {
+    let planned = match recipe.profiles.contains_key(FULL_PROFILE) {
+        true => plan_without_image(recipe, FULL_PROFILE)?,
+        false => Vec::new(),
+    };
+    let available = planned.into_iter().map(|planned| MatrixCase {
+        published: published(recipe, &planned.case.name),
+        name: planned.case.name,
+        guide_command: planned.guide_command,
+        command: planned.job.command,
+        unavailable: None,
+    });
+    let unavailable = recipe.unavailable.iter().map(|case| MatrixCase {
+        published: published(recipe, &case.case),
+        name: case.case.clone(),
+        guide_command: case.guide_command.clone(),
+        command: Vec::new(),
+        unavailable: Some(case.reason.clone()),
+    });
+    Ok(available.chain(unavailable).collect())
+}
+
+/// The figures that the guide publishes for the case `name`.
+pub(super) fn published(recipe: &Recipe, name: &str) -> Vec<Published> {
+    let fits = |figure: &&Published| case::fits(&figure.case, name);
+    recipe.published.iter().filter(fits).cloned().collect()
+}
+
+/// What the guide types for `case`: whatever profile is run, the guide's own variables.
+pub(super) fn guide_command(
+    recipe: &Recipe,
+    profile: &Profile,
+    mode: &Mode,
+    case: &Case,
+) -> Result<String, Vec<String>> {
+    let guide = recipe.profiles.get(FULL_PROFILE).unwrap_or(profile);
+    let mut variables = variables::of_model(&recipe.benchmark, guide, &case.model);
+    let axes = case.variables.iter().filter(|(name, _)| AXES.contains(&name.as_str()));
+    variables.extend(axes.map(|(name, value)| (name.clone(), value.clone())));
+    let mut filler = Filler::new(&variables);
+    let line = match mode.guide_commands.get(&case.model).or(mode.guide_command.as_ref()) {
+        Some(line) => filler.text("guide-command", line),
+        None => filler.command(mode.command_of(&case.model)).join(" "),
+    };
+    if filler.problems.is_empty() { Ok(line) } else { Err(filler.problems) }
+}
+
+/// Names of cases that fit no case, as fragments.
+pub(super) fn unknown_cases(
+    recipe: &Recipe,
+    planned: &[(&String, Vec<PlannedCase>)],
+) -> Vec<String> {
+    let mut problems = Vec::new();
+    let all = || planned.iter().flat_map(|(_, cases)| cases);
+    for case in &recipe.unavailable {
+        if all().any(|planned| planned.case.name == case.case) {
+            problems.push(format!("`{}` is unavailable, but the matrix has it", case.case));
+        }
+    }
+    for figure in &recipe.published {
+        let unavailable =
+            recipe.unavailable.iter().any(|case| case::fits(&figure.case, &case.case));
+        let mut fitting =
+            all().filter(|planned| case::fits(&figure.case, &planned.case.name)).peekable();
+        let (metric, name) = (&figure.metric, &figure.case);
+        if fitting.peek().is_none() && !unavailable {
+            problems.push(format!("`{metric}` is published for `{name}`, which fits no case"));
+        } else if fitting.peek().is_some()
+            && !fitting.any(|planned| has_metric(recipe, &planned.case, metric))
+        {
+            problems
+                .push(format!("`{metric}` is published for `{name}`, which has no such metric"));
+        }
+    }
+    for (name, cases) in planned {
+        for skip in &recipe.profiles[*name].skips {
+            if !cases.iter().any(|planned| case::fits(&skip.case, &planned.case.name)) {
+                let glob = &skip.case;
+                problems
+                    .push(format!("profile `{name}` skips `{glob}`, which fits none of its cases"));
+            }
+        }
+    }
+    problems
+}
+
+fn has_metric(recipe: &Recipe, case: &Case, name: &str) -> bool {
+    recipe.benchmark.of_mode(&case.mode).metrics.iter().any(|metric| metric.name == name)
+}

@@ -1,0 +1,261 @@
+//! Logs that somebody else made: the same figures and the same record, marked as such.
+//!
+//! Nothing is known of the machine, of the image or of how the job ended; none of that is guessed.
+//! Where the arrivals of a log's pieces were kept beside it, the series that need them are there, too.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::BenchError;
+use super::arrivals;
+use super::blank;
+use super::error::at;
+use super::figures::Rules;
+use super::files::{RunFolder, now};
+use super::judge;
+use super::plan::{PlannedCase, Setup, plan, rules, without_image};
+use super::record::{ArrivalsRecord, FILE, JobRecord, LogRecord, ParsedRecord, RunRecord};
+use super::variables::Setting;
+use crate::digest::Digest;
+use crate::recipe::Recipe;
+
+/// The logs among some files.
+#[derive(Debug, Default)]
+struct Matched<'a> {
+    /// In the order of the cases.
+    logs: Vec<(&'a PlannedCase, PathBuf)>,
+    /// Files that are the log of no case.
+    others: Vec<PathBuf>,
+}
+
+/// Finds the cases of the logs in `paths`, files or folders, by the names that the recipe gives to logs.
+///
+/// A file is taken for the log of the only case there is, whatever its name.
+fn match_logs<'a>(cases: &'a [PlannedCase], paths: &[PathBuf]) -> Result<Matched<'a>, BenchError> {
+    let mut matched = Matched::default();
+    for path in paths {
+        if path.is_dir() {
+            match_folder(cases, path, &mut matched)?;
+            continue;
+        }
+        let case = match cases {
+            [only] => Some(only),
+            _ => case_of(cases, path),
+        };
+        let case = case.ok_or_else(|| no_case(cases, path))?;
+        matched.logs.push((case, path.clone()));
+    }
+    let name = |log: &(&PlannedCase, PathBuf)| log.0.case.name.clone();
+    matched.logs.sort_by_key(|log| cases.iter().position(|case| case.case.name == name(log)));
+    let twice = matched.logs.windows(2).find(|pair| name(&pair[0]) == name(&pair[1]));
+    match (twice, paths) {
+        (Some([one, other]), _) => {
+            Err(BenchError::TwoLogs { case: name(one), one: one.1.clone(), other: other.1.clone() })
+        }
+        (_, [first, ..]) if matched.logs.is_empty() => Err(no_case(cases, first)),
+        _ => Ok(matched),
+    }
+}
+
+fn no_case(cases: &[PlannedCase], path: &Path) -> BenchError {
+    let names = cases.iter().map(|case| case.log_file.clone()).collect();
+    BenchError::NoCaseOfLog { path: path.to_owned(), names }
+}
+
+fn match_folder<'a>(
+    cases: &'a [PlannedCase],
+    folder: &Path,
+    matched: &mut Matched<'a>,
+) -> Result<(), BenchError> {
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(folder).map_err(at("read", folder))? {
+        paths.push(entry.map_err(at("read", folder))?.path());
+    }
+    paths.sort();
+    for path in paths {
+        // A link may lead back up.
+        if path.is_dir() && !path.is_symlink() {
+            match_folder(cases, &path, matched)?;
+        } else if let Some(case) = case_of(cases, &path) {
+            matched.logs.push((case, path));
+        } else if !is_beside_a_log(cases, &path) {
+            matched.others.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// The case whose log has this name; where several have, the one whose folder it lies in.
+fn case_of<'a>(cases: &'a [PlannedCase], path: &Path) -> Option<&'a PlannedCase> {
+    let name = path.file_name();
+    let named: Vec<_> =
+        cases.iter().filter(|case| name == Some(OsStr::new(&case.log_file))).collect();
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let own = named.iter().find(|case| folder.ends_with(&case.case.name));
+    match (own, named.as_slice()) {
+        (Some(own), _) => Some(own),
+        (None, [only]) => Some(only),
+        _ => None,
+    }
+}
+
+/// What a run leaves beside a log.
+fn is_beside_a_log(cases: &[PlannedCase], path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let record = |case: &PlannedCase| case.record_file.as_deref() == Some(&*name);
+    name == FILE || name.ends_with(arrivals::SUFFIX) || cases.iter().any(record)
+}
+
+/// What a log came to.
+#[derive(Debug)]
+pub struct ParsedLog {
+    /// The record.
+    pub record: RunRecord,
+    /// The record that the guide asks for, if it asks for one: its name and its bytes.
+    pub guide_record: Option<(String, String)>,
+    log: Vec<u8>,
+    arrivals: Option<String>,
+}
+
+/// What is to be read, and as what.
+#[derive(Debug, Clone, Copy)]
+pub struct ParseRequest<'a> {
+    /// The recipe.
+    pub recipe: &'a Recipe,
+    /// Seal and digest of its lock; whether the logs are of this image nobody knows.
+    pub sealed: (Digest, Digest),
+    /// Name of the profile.
+    pub profile: &'a str,
+    /// Names and globs of cases; all of them if empty.
+    pub cases: &'a [String],
+    /// What was set otherwise than the recipe says.
+    pub settings: &'a [Setting],
+    /// Logs, and folders with logs.
+    pub paths: &'a [PathBuf],
+}
+
+/// What came of some files.
+#[derive(Debug)]
+pub struct Parsed {
+    /// In the order of the cases.
+    pub logs: Vec<ParsedLog>,
+    /// Files in the folders that are the log of no case.
+    pub others: Vec<PathBuf>,
+}
+
+/// Reads logs of cases; a log of a job that has failed is a record, not an error.
+pub fn parse(request: &ParseRequest) -> Result<Parsed, BenchError> {
+    let ParseRequest { recipe, sealed, profile, cases, settings, paths } = *request;
+    without_image(recipe, profile, sealed, (cases, settings), |setup| {
+        let planned = plan(setup)?;
+        let matched = match_logs(&planned, paths)?;
+        let rules = rules(recipe)?;
+        let logs = matched.logs.iter().enumerate();
+        let logs = logs.map(|(at, (case, path))| {
+            let blank = blank(setup, case, at + 1, path);
+            read(&rules[&case.case.mode], case, path, blank)
+        });
+        Ok(Parsed { logs: logs.collect::<Result<_, _>>()?, others: matched.others })
+    })
+}
+
+fn read(
+    rules: &Rules,
+    case: &PlannedCase,
+    path: &Path,
+    mut record: RunRecord,
+) -> Result<ParsedLog, BenchError> {
+    let log = fs::read(path).map_err(at("read", path))?;
+    let arrivals = beside(path)?;
+    let findings = match &arrivals {
+        None => rules.read(&log),
+        Some(text) => {
+            let wrong = |reason| BenchError::Arrivals { log: path.to_owned(), reason };
+            let mut reader = rules.patterns.timed_reader();
+            let pieces = arrivals::pieces(text, &log).map_err(wrong)?;
+            pieces.into_iter().for_each(|(time, bytes)| reader.push_at(time, bytes));
+            reader.finish()
+        }
+    };
+    record.log = Some(log_record(case, &log, findings.cut_lines, arrivals.as_deref()));
+    let variables = &case.case.variables;
+    judge::judge(&mut record, rules, variables, findings, None);
+    record.guide_record.clone_from(&case.record_file);
+    let guide_record = case.record_file.clone().map(|file| {
+        let json = judge::guide_record(&record, rules, variables, &case.log_file);
+        (file, json)
+    });
+    Ok(ParsedLog { record, guide_record, log, arrivals })
+}
+
+/// Writes logs and records to a folder of their own below `results`, as a run does; returns it.
+pub fn keep(results: &Path, parsed: &mut Parsed) -> Result<PathBuf, BenchError> {
+    let folder = RunFolder::create(results, &format!("{}-parsed", now("%Y%m%dT%H%M%SZ")))?;
+    for log in &mut parsed.logs {
+        log.record.run.clone_from(&folder.id);
+        let place = folder.case(&log.record.case)?;
+        let kept = log.record.log.as_ref().map(|kept| kept.file.clone()).unwrap_or_default();
+        folder.write_file(&place.join(&kept), &log.log)?;
+        if let Some(arrivals) = &log.arrivals {
+            let name = format!("{kept}{}", arrivals::SUFFIX);
+            folder.write_file(&place.join(name), arrivals.as_bytes())?;
+        }
+        if let Some((name, json)) = &log.guide_record {
+            folder.write_file(&place.join(name), json.as_bytes())?;
+        }
+        folder.write_file(&place.join(FILE), &log.record.to_bytes())?;
+    }
+    Ok(folder.path)
+}
+
+/// The text of the file that says when the pieces of a log arrived, if it lies beside it.
+fn beside(log: &Path) -> Result<Option<String>, BenchError> {
+    let mut path = log.as_os_str().to_owned();
+    path.push(arrivals::SUFFIX);
+    let path = PathBuf::from(path);
+    if !path.is_file() {
+        return Ok(None);
+    }
+    fs::read_to_string(&path).map(Some).map_err(at("read", &path))
+}
+
+fn log_record(case: &PlannedCase, log: &[u8], cut_lines: u64, arrivals: Option<&str>) -> LogRecord {
+    let arrivals = arrivals.map(|text| ArrivalsRecord {
+        file: format!("{}{}", case.log_file, arrivals::SUFFIX),
+        digest: Digest::of(text.as_bytes()),
+    });
+    LogRecord {
+        file: case.log_file.clone(),
+        digest: Digest::of(log),
+        size: log.len() as u64,
+        cut_lines,
+        arrivals,
+    }
+}
+
+/// A record that claims nothing of what only a run could know.
+fn blank(setup: &Setup, case: &PlannedCase, index: usize, path: &Path) -> RunRecord {
+    let record = blank::record(setup, case, "none", "parsed", index, String::new());
+    let job = JobRecord {
+        command: Vec::new(),
+        env: BTreeMap::new(),
+        workdir: String::new(),
+        mounts: Vec::new(),
+        writable: Vec::new(),
+        shm_size: 0,
+        timeout: 0,
+    };
+    let mut profile = record.profile.clone();
+    profile.files.clear();
+    RunRecord {
+        parsed: Some(ParsedRecord { path: path.to_owned() }),
+        data: Vec::new(),
+        not_taken_over: Vec::new(),
+        published: Vec::new(),
+        job,
+        profile,
+        ..record
+    }
+}
