@@ -3,7 +3,7 @@
 //! Nothing is known of the machine, of the image or of how the job ended; none of that is guessed.
 //! Where the arrivals of a log's pieces were kept beside it, the series that need them are there, too.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -60,8 +60,8 @@ fn match_logs<'a>(cases: &'a [PlannedCase], paths: &[PathBuf]) -> Result<Matched
 }
 
 fn no_case(cases: &[PlannedCase], path: &Path) -> BenchError {
-    let names = cases.iter().map(|case| case.log_file.clone()).collect();
-    BenchError::NoCaseOfLog { path: path.to_owned(), names }
+    let names: BTreeSet<_> = cases.iter().map(|case| case.log_file.clone()).collect();
+    BenchError::NoCaseOfLog { path: path.to_owned(), names: names.into_iter().collect() }
 }
 
 fn match_folder<'a>(

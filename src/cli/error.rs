@@ -223,9 +223,7 @@ impl CliError {
             Self::Image(error) => image_hint(error),
             Self::Carry(error) => carry_hint(error),
             Self::Gc(GcError::Store(error)) => store_hint(error),
-            Self::Bench(BenchError::OtherInputs { .. }) => {
-                Some("leave `--resume` out to start a new run".to_owned())
-            }
+            Self::Bench(error) => bench_hint(error).map(str::to_owned),
             _ => None,
         }
     }
@@ -472,6 +470,18 @@ fn bench_code(error: &BenchError) -> u8 {
         BenchError::RunIsLive { .. } => INTERNAL,
         _ => INPUT,
     }
+}
+
+fn bench_hint(error: &BenchError) -> Option<&'static str> {
+    Some(match error {
+        BenchError::OtherInputs { .. } => "leave `--resume` out to start a new run",
+        BenchError::NoCaseOfLog { .. } => "`--case` names the case of a log that has another name",
+        BenchError::TwoLogs { .. } => "parse them one after the other, or take one away",
+        BenchError::Arrivals { .. } => {
+            "take the `.arrivals` file away to read the log without the times of its lines"
+        }
+        _ => return None,
+    })
 }
 
 fn fetch_code(error: &FetchError) -> u8 {

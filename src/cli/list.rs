@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::{Value, json};
 
+use super::cases;
 use super::context::Context;
 use super::error::CliError;
 use super::output;
@@ -17,10 +18,14 @@ use crate::recipe::Recipe;
 #[command(after_help = "Examples:\n  \
     repro list                 every image with its state\n  \
     repro list seg-debian      its profiles and cases\n  \
-    repro list --json")]
+    repro list --cases         every case of the guides: what they type, what they publish\n  \
+    repro list --cases --json  the same with what is run")]
 pub struct Arguments {
     /// Show the profiles and cases of these images
     images: Vec<String>,
+    /// Show the matrix of each guide, one case a line; variants share it
+    #[arg(long)]
+    cases: bool,
 }
 
 pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliError> {
@@ -30,6 +35,10 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliErro
         let recipes = arguments.images.iter().map(|name| context.recipe(name));
         recipes.collect::<Result<_, _>>()?
     };
+    if arguments.cases {
+        cases::show(&recipes, context.json)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     if context.json {
         let items: Result<Vec<Value>, CliError> =
             recipes.iter().map(|recipe| describe(context, recipe)).collect();

@@ -10,6 +10,7 @@
 
 mod build;
 mod bundle;
+mod cases;
 mod context;
 mod diff;
 mod error;
@@ -24,6 +25,7 @@ mod list;
 mod lock;
 mod mirror;
 mod output;
+mod parse;
 mod pin_data;
 mod progress;
 mod pull;
@@ -133,6 +135,8 @@ enum Command {
     Wheel(wheel::Arguments),
     /// Run the benchmark's cases in the sealed image; write records and a table
     Run(run::Arguments),
+    /// Read logs that somebody else made; print the table and the guide's records
+    Parse(parse::Arguments),
     /// Run one command in a sealed image
     Exec(exec::Arguments),
     /// Check data sets against what is pinned
@@ -199,6 +203,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, CliError> {
         Command::Verify(arguments) => verify::run(&context, &arguments),
         Command::Wheel(arguments) => wheel::run(&context, &arguments),
         Command::Run(arguments) => run::run(&context, &arguments),
+        Command::Parse(arguments) => parse::run(&context, &arguments),
         Command::Exec(arguments) => exec::run(&context, &arguments),
         Command::VerifyData(arguments) => verify_data::run(&context, &arguments),
         Command::PinData(arguments) => pin_data::run(&context, &arguments),

@@ -239,7 +239,11 @@ fn dry_run(
             output::print(&format!("  skipped  {reason}\n"));
         }
         output::print(&format!("  folder   {}\n", case.job.workdir));
-        output::print(&format!("  command  {}\n", case.job.command.join(" ")));
+        let command = case.job.command.join(" ");
+        if case.guide_command != command {
+            output::print(&format!("  guide    {}\n", case.guide_command));
+        }
+        output::print(&format!("  command  {command}\n"));
         for (name, value) in &case.job.env {
             output::print(&format!("  env      {name}={value}\n"));
         }
@@ -259,7 +263,7 @@ fn describe(case: &PlannedCase) -> serde_json::Value {
         .map(|mount| json!({ "source": mount.source, "target": mount.target }))
         .collect();
     json!({
-        "case": case.case.name, "command": case.job.command, "env": case.job.env,
+        "case": case.case.name, "guide_command": case.guide_command, "command": case.job.command, "env": case.job.env,
         "workdir": case.job.workdir, "mounts": mounts, "timeout": case.job.timeout.as_secs(),
         "lacks": case.lacks, "left_out": case.left_out, "deviations": case.case.deviations,
     })

@@ -38,6 +38,14 @@ const ARRIVAL: &str =
 fn heading(record: &RunRecord, format: Format) -> String {
     let mark = if format == Format::Markdown { "## " } else { "" };
     let (image, profile) = (&record.image, &record.profile.name);
+    if record.parsed.is_some() {
+        // Nobody has seen where these logs come from, so no seal stands beside their figures.
+        let name = &image.name;
+        return format!(
+            "{mark}run {}\n\n{name}, seal not verified, profile {profile}, logs made elsewhere\n\n",
+            record.run
+        );
+    }
     format!(
         "{mark}run {}\n\n{}@{}, profile {profile}, engine {}\n\n",
         record.run, image.name, image.seal, record.engine
