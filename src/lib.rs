@@ -26,6 +26,7 @@ pub mod registry;
 pub mod engine;
 pub mod build;
 pub mod bench;
+pub mod audit;
 pub mod carry;
 pub mod gc;
 pub mod diff;

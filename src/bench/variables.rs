@@ -63,7 +63,7 @@ fn read_value(text: &str) -> Value {
 }
 
 /// How a value stands in a command.
-pub(super) fn value_text(value: &Value) -> String {
+pub fn value_text(value: &Value) -> String {
     match value {
         Value::Integer(whole) => whole.to_string(),
         Value::Float(fraction) => Number::Float(*fraction).repr(),

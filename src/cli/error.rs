@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::output;
+use crate::audit::AuditError;
 use crate::bench::BenchError;
 use crate::build::BuildError;
 use crate::carry::CarryError;
@@ -57,6 +58,8 @@ pub enum CliError {
     #[error(transparent)]
     Bench(#[from] BenchError),
     #[error(transparent)]
+    Audit(#[from] AuditError),
+    #[error(transparent)]
     Carry(#[from] CarryError),
     #[error(transparent)]
     Gc(#[from] GcError),
@@ -86,6 +89,10 @@ pub enum CliError {
     NoRecipe { name: String },
     #[error("the data folder `{}` is not there", path.display())]
     NoDataFolder { path: PathBuf },
+    #[error("nothing says what case `{}` is of", path.display())]
+    NoCase { path: PathBuf },
+    #[error("there is no case `{name}`{}", lines(known))]
+    UnknownCase { name: String, known: Vec<String> },
     #[error("`{name}` is no name of a system: {rule}")]
     NoName { name: String, rule: String },
     #[error("`{}` is there already", path.display())]
@@ -159,6 +166,8 @@ impl CliError {
             | Self::Ambiguous { .. }
             | Self::NoRecipe { .. }
             | Self::NoDataFolder { .. }
+            | Self::NoCase { .. }
+            | Self::UnknownCase { .. }
             | Self::NoName { .. }
             | Self::Exists { .. }
             | Self::NotEmpty { .. } => INPUT,
@@ -171,6 +180,7 @@ impl CliError {
             Self::Engine(error) => engine_code(error),
             Self::Dataset(error) => dataset_code(error),
             Self::Bench(error) => bench_code(error),
+            Self::Audit(error) => audit_code(error),
             Self::Carry(error) => carry_code(error),
             Self::Gc(error) => gc_code(error),
             Self::Diff(error) => diff_code(error),
@@ -202,6 +212,12 @@ impl CliError {
             Self::NoDataFolder { .. } => {
                 Some("make it, or name another with `--data DIR` or `$REPRO_DATA`".to_owned())
             }
+            Self::NoCase { .. } => Some(
+                "name the case with `--case CASE`; `repro list IMAGE` shows the cases".to_owned(),
+            ),
+            Self::Audit(AuditError::Fetch(error)) => fetch_hint(error),
+            Self::Audit(AuditError::Store(error)) => store_hint(error),
+            Self::Audit(AuditError::Engine(error)) => engine_hint(error),
             Self::Exists { .. } => {
                 Some("choose another name, or remove the file".to_owned())
             }
@@ -254,6 +270,21 @@ fn fetch_hint(error: &FetchError) -> Option<String> {
             Some("fetch once without `--offline` (`repro build NAME --fetch-only`), or name folders that have the files: `--find-links DIR` for Python, `--debian-mirror DIR` for Debian".to_owned())
         }
         _ => None,
+    }
+}
+
+fn audit_code(error: &AuditError) -> u8 {
+    match error {
+        AuditError::NoAudit { .. }
+        | AuditError::NoFile { .. }
+        | AuditError::Command(_)
+        | AuditError::Rules { .. } => INPUT,
+        AuditError::OtherTree { .. } => CONTENT,
+        AuditError::Fetch(error) => fetch_code(error),
+        AuditError::Store(error) => store_code(error),
+        AuditError::Engine(error) => engine_code(error),
+        AuditError::Git(_) | AuditError::Io { .. } => INTERNAL,
+        AuditError::Stopped => STOPPED,
     }
 }
 

@@ -8,6 +8,7 @@
 //! Invariants: no other module prints; every error ends here and gets its exit
 //! code and its hint in `error`. Commands are thin: what they do is in the modules.
 
+mod audit;
 mod build;
 mod bundle;
 mod cases;
@@ -139,6 +140,8 @@ enum Command {
     Parse(parse::Arguments),
     /// Run one command in a sealed image
     Exec(exec::Arguments),
+    /// Hold a guide against itself and against its recipe
+    Audit(audit::Arguments),
     /// Check data sets against what is pinned
     VerifyData(verify_data::Arguments),
     /// Measure an archive and pin it in `datasets.toml`
@@ -205,6 +208,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, CliError> {
         Command::Run(arguments) => run::run(&context, &arguments),
         Command::Parse(arguments) => parse::run(&context, &arguments),
         Command::Exec(arguments) => exec::run(&context, &arguments),
+        Command::Audit(arguments) => audit::run(&context, &arguments),
         Command::VerifyData(arguments) => verify_data::run(&context, &arguments),
         Command::PinData(arguments) => pin_data::run(&context, &arguments),
         Command::Diff(arguments) => diff::run(&context, &arguments),

@@ -26,6 +26,7 @@ mod workers;
 pub(crate) use client::{Answer, Ask, Request, http_client, retry_after, send};
 pub(crate) use download::{Downloader, NotBrought};
 pub use error::{FetchError, InputError, InputFailure, Refusal, Tried, Trouble, size_text};
+pub use git::{GitTree, git_tree};
 pub use progress::{Progress, Quiet};
 pub(crate) use retry::{Attempts, Ending, Stopped, wait};
 pub use wanted::{Place, Planned, Wanted, base_layers_of_mirrors, plan, wanted, wanted_of_mirrors};

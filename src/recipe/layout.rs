@@ -8,6 +8,7 @@
 //! [benchmark]             # how the image is run and its logs are read
 //! [profile.smoke]
 //! [[erratum]] [[published]] [[unavailable]]
+//! [audit]                 # how the guide is held against itself
 //! [variant.debian.python] # any of the above but guide and figures, laid over it
 //! ```
 //!
@@ -23,6 +24,7 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::audit;
 use super::check;
 use super::document::{Document, Fault, merge};
 use super::names;
@@ -45,7 +47,7 @@ const VARIANT_KEYS: [&str; 14] = [
     "erratum",
 ];
 
-const KEYS: [&str; 18] = [
+const KEYS: [&str; 19] = [
     "title",
     "base",
     "debian",
@@ -63,6 +65,7 @@ const KEYS: [&str; 18] = [
     "guide",
     "published",
     "unavailable",
+    "audit",
     "variant",
 ];
 
@@ -177,6 +180,7 @@ impl Context<'_> {
         let errata = document.section::<Vec<Erratum>>("erratum", faults).unwrap_or_default();
         let published = document.section("published", faults).unwrap_or_default();
         let unavailable = document.section("unavailable", faults).unwrap_or_default();
+        let audit = document.section("audit", faults);
         let recipe = Recipe {
             name: name.to_owned(),
             system: self.system.to_owned(),
@@ -188,10 +192,12 @@ impl Context<'_> {
             errata,
             published,
             unavailable,
+            audit,
             folder: self.folder.to_owned(),
             text: self.text.to_owned(),
         };
         check::recipe(&recipe, document, faults);
+        audit::check(&recipe, document, faults);
         Some(recipe)
     }
 }

@@ -14,6 +14,7 @@
 //! `images` folder. Resolving anything (versions, hashes) is left to `fetch::pin`,
 //! the meaning of formulas and templates to `bench`.
 
+mod audit;
 mod check;
 mod decode;
 pub(crate) mod document;
@@ -31,6 +32,7 @@ use std::path::{Path, PathBuf};
 
 use crate::digest::Digest;
 
+pub use audit::{Audit, AuditCheck, AuditScript, Covered, Finding, Lines, Statement};
 pub use document::{Problem, nearest};
 pub use example::CHOICE;
 pub use exchange::{InputRule, OutputRule};

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::audit::Audit;
 use super::exchange::{InputRule, OutputRule};
 use super::reading::{CheckRule, ResultRule, SkipRule, TotalRule, Unavailable};
 use super::units::{byte_size, duration_seconds, optional_duration_seconds};
@@ -33,6 +34,8 @@ pub struct Recipe {
     pub published: Vec<Published>,
     /// Cases of the guide that cannot be run here at all.
     pub unavailable: Vec<Unavailable>,
+    /// How the guide is held against itself, if its repository can be had.
+    pub audit: Option<Audit>,
     /// The folder local files are relative to (`images`).
     pub folder: PathBuf,
     /// The recipe's text as read, for its digest and for the store.

@@ -1,6 +1,7 @@
 //! Behaviour of the library and of the program, one file per behaviour.
 
 mod archives;
+mod auditing;
 mod bad_archives;
 mod bench;
 mod building;

@@ -13,6 +13,7 @@ mod local;
 mod packets;
 mod place;
 mod smart;
+mod source;
 mod tree;
 
 use std::path::{Path, PathBuf};
@@ -22,6 +23,7 @@ use git2::{ObjectType, Odb, Oid, Repository, TreeWalkMode, TreeWalkResult};
 use reqwest::Url;
 
 use self::place::Target;
+pub use self::source::{GitTree, git_tree};
 use super::client::http_client_through;
 use super::error::{FetchError, Refusal, Tried};
 use super::progress::Progress;
