@@ -99,6 +99,8 @@ pub enum CliError {
     Exists { path: PathBuf },
     #[error("`{}` is in no project and not empty\n  found  {}", folder.display(), entry.display())]
     NotEmpty { folder: PathBuf, entry: PathBuf },
+    #[error("nobody said where data sets lie")]
+    NoDataSetting,
     #[error("stopped")]
     Stopped,
 }
@@ -165,6 +167,7 @@ impl CliError {
             | Self::Unknown { .. }
             | Self::Ambiguous { .. }
             | Self::NoRecipe { .. }
+            | Self::NoDataSetting
             | Self::NoDataFolder { .. }
             | Self::NoCase { .. }
             | Self::UnknownCase { .. }
@@ -224,6 +227,9 @@ impl CliError {
             Self::NotEmpty { .. } => Some(
                 "go to a project, or make an empty folder for a new one".to_owned(),
             ),
+            Self::NoDataSetting => {
+                Some("name the folder with `--data DIR` or `$REPRO_DATA`".to_owned())
+            }
             Self::Unknown { .. } => Some("`repro list` shows what there is".to_owned()),
             Self::Ambiguous { .. } => Some("give more of the name or of the digest".to_owned()),
             Self::Store(error) => store_hint(error),
@@ -236,6 +242,13 @@ impl CliError {
             Self::Dataset(DatasetError::NoManifest { name }) => Some(format!(
                 "nothing pins the files of `{name}`, so a run could not say what it used; `repro pin-data FILE` pins an archive that you have"
             )),
+            Self::Dataset(DatasetError::Contradicted { .. }) => Some(
+                "the publisher may have replaced it, or the download is damaged; `--replace` pins it all the same"
+                    .to_owned(),
+            ),
+            Self::Dataset(DatasetError::Ambiguous { .. }) => {
+                Some("put it into a folder that has the data set's name".to_owned())
+            }
             Self::Image(error) => image_hint(error),
             Self::Carry(error) => carry_hint(error),
             Self::Gc(GcError::Store(error)) => store_hint(error),
@@ -264,6 +277,10 @@ fn fetch_hint(error: &FetchError) -> Option<String> {
         FetchError::NoSpace { .. } => {
             Some("make room, or put the store elsewhere with `REPRO_HOME`".to_owned())
         }
+        FetchError::NoDataSpace { .. } => Some(
+            "make room, name another folder with `--data DIR`, or fetch fewer data sets; `--dry-run` shows each item"
+                .to_owned(),
+        ),
         FetchError::Inputs { failures, .. }
             if failures.iter().any(|failure| matches!(failure.reason, InputError::Offline)) =>
         {
@@ -519,7 +536,8 @@ fn fetch_code(error: &FetchError) -> u8 {
     match error {
         FetchError::Stopped => STOPPED,
         FetchError::Store(error) => store_code(error),
-        FetchError::NoSpace { .. } => INTERNAL,
+        FetchError::NoSpace { .. } | FetchError::NoDataSpace { .. } => INTERNAL,
+        FetchError::Dataset(error) => dataset_code(error),
         FetchError::Settings(_) => INPUT,
         FetchError::Tree { source: GitError::Pattern { .. }, .. } => INPUT,
         error if error.is_about_content() => CONTENT,

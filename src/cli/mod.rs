@@ -17,6 +17,7 @@ mod diff;
 mod error;
 mod exec;
 mod export;
+mod fetch_data;
 mod fsck;
 mod gc;
 mod import;
@@ -142,6 +143,8 @@ enum Command {
     Exec(exec::Arguments),
     /// Hold a guide against itself and against its recipe
     Audit(audit::Arguments),
+    /// Bring data sets: download, verify, unpack; say what has to be brought by hand
+    FetchData(fetch_data::Arguments),
     /// Check data sets against what is pinned
     VerifyData(verify_data::Arguments),
     /// Measure an archive and pin it in `datasets.toml`
@@ -209,6 +212,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, CliError> {
         Command::Parse(arguments) => parse::run(&context, &arguments),
         Command::Exec(arguments) => exec::run(&context, &arguments),
         Command::Audit(arguments) => audit::run(&context, &arguments),
+        Command::FetchData(arguments) => fetch_data::run(&context, &arguments),
         Command::VerifyData(arguments) => verify_data::run(&context, &arguments),
         Command::PinData(arguments) => pin_data::run(&context, &arguments),
         Command::Diff(arguments) => diff::run(&context, &arguments),

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread;
 
-use super::{DatasetError, Progress};
+use super::{DatasetError, Progress, at};
 use crate::digest::{Digest, Hasher};
 use crate::store::{FileStamp, Store};
 
@@ -62,6 +62,32 @@ pub(super) fn hash_all(
         hash_jobs(store, &jobs, progress, &mut done)?;
     }
     Ok(done)
+}
+
+/// Digest and size of one file; one that is unchanged since it was hashed last is not read again.
+///
+/// # Errors
+///
+/// What cannot be read, and [`DatasetError::Stopped`] if somebody asked to stop.
+pub fn measure_file(
+    store: &Store,
+    path: &Path,
+    progress: &dyn Progress,
+) -> Result<(Digest, u64), DatasetError> {
+    let mut hashed = hash_all(store, &[path.to_owned()], false, progress)?;
+    let result = hashed.remove(path).unwrap_or_else(|| Err("it was not hashed".to_owned()));
+    result.map_err(|reason| at("read", path)(io::Error::other(reason)))
+}
+
+/// Remembers the digest of a file that was hashed while it was written.
+///
+/// # Errors
+///
+/// The store's; a file that is gone again is none.
+pub fn note_measured(store: &Store, path: &Path, digest: &Digest) -> Result<(), DatasetError> {
+    let Ok(metadata) = fs::metadata(path) else { return Ok(()) };
+    let stamp = FileStamp::of(&metadata);
+    Ok(store.remember(BUCKET, &key(path), &format!("{} {digest}", stamp.as_str()))?)
 }
 
 struct Finished<'a> {

@@ -248,6 +248,17 @@ impl TreeView {
     }
 }
 
+impl Manifest {
+    /// The manifest that `datasets.toml` pins for a data set, if it does.
+    ///
+    /// # Errors
+    ///
+    /// [`DatasetError::Manifest`] if its file is another one.
+    pub fn pinned(datasets: &Datasets, set: &Dataset) -> Result<Option<Self>, DatasetError> {
+        set.tree.as_ref().map_or(Ok(None), |rule| load_manifest(datasets, rule))
+    }
+}
+
 /// The pinned manifest of a tree; `None` if only counts are known.
 pub(super) fn load_manifest(
     datasets: &Datasets,

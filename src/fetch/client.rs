@@ -46,6 +46,7 @@ pub(crate) trait Ask: Sync {
 pub(super) struct Client {
     python: HttpClient,
     debian: HttpClient,
+    web: HttpClient,
 }
 
 /// Whose settings hold for a request.
@@ -59,6 +60,8 @@ pub(crate) enum Publisher {
     Git,
     /// Only a mirror has it.
     Mirror,
+    /// A site of the web: a data set's publisher.
+    Web,
 }
 
 impl Publisher {
@@ -144,9 +147,11 @@ impl Client {
             python = python.tls_certs_merge(certificates(&path)?);
         }
         let debian = builder(limit, settings.debian_proxies())?;
+        let web = builder(limit, settings.proxies())?;
         Ok(Self {
             python: python.build().map_err(client(CERTIFICATES))?,
             debian: debian.build().map_err(client(CERTIFICATES))?,
+            web: web.build().map_err(client(CERTIFICATES))?,
         })
     }
 
@@ -157,6 +162,7 @@ impl Client {
         let http = match request.publisher {
             Publisher::Python | Publisher::Mirror => &self.python,
             Publisher::Debian | Publisher::Registry | Publisher::Git => &self.debian,
+            Publisher::Web => &self.web,
         };
         let mut sending = http.get(request.url.clone());
         if let Some(accept) = request.accept {

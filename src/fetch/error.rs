@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::wanted::{Place, Wanted};
+use crate::dataset::DatasetError;
 use crate::digest::{CommitId, Digest};
 use crate::git::GitError;
 use crate::settings::SettingsError;
@@ -44,6 +45,24 @@ pub enum FetchError {
         /// Bytes that are free.
         free: u64,
     },
+    /// The data folder's disk is too small for what is to come.
+    #[error(
+        "not enough space for data sets in `{}`\n  needed  {} ({needed} bytes){}\n  free    {} ({free} bytes)",
+        folder.display(), size_text(*needed), unknown_text(*unknown), size_text(*free)
+    )]
+    NoDataSpace {
+        /// The data folder.
+        folder: PathBuf,
+        /// Bytes to download and to unpack, as far as they are known.
+        needed: u64,
+        /// Archives whose size nobody knows.
+        unknown: usize,
+        /// Bytes that are free.
+        free: u64,
+    },
+    /// A data set is not what it must be, or its list is wrong.
+    #[error(transparent)]
+    Dataset(#[from] DatasetError),
     /// Somebody asked to stop.
     #[error("stopped while fetching")]
     Stopped,
@@ -204,7 +223,7 @@ impl Refusal {
     }
 
     /// Whether content other than what was locked was sent or announced.
-    fn is_about_content(&self) -> bool {
+    pub(super) fn is_about_content(&self) -> bool {
         matches!(
             self,
             Self::Announced(_) | Self::Differs { .. } | Self::GitDiffers { .. } | Self::Endless
@@ -316,6 +335,15 @@ fn chain(error: &(dyn Error + 'static)) -> String {
         next = cause.source();
     }
     text
+}
+
+/// What is not in a sum.
+fn unknown_text(archives: usize) -> String {
+    match archives {
+        0 => String::new(),
+        1 => ", and 1 archive of unknown size".to_owned(),
+        more => format!(", and {more} archives of unknown size"),
+    }
 }
 
 /// A size for a reader: `831.4 MB`, in powers of ten as indexes and disks count, rounded.

@@ -12,6 +12,7 @@
 //! to `cli`, what the inputs mean to `layer` and `build`.
 
 mod client;
+pub mod data;
 mod download;
 mod error;
 mod git;

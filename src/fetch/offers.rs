@@ -232,7 +232,7 @@ fn choose<'a>(links: &'a [Link], wanted: &Wanted) -> Option<&'a Link> {
 }
 
 /// `path` below `folder`, each part escaped as it must be.
-fn below(folder: &Url, path: &str) -> Url {
+pub(super) fn below(folder: &Url, path: &str) -> Url {
     let mut url = folder.clone();
     if let Ok(mut segments) = url.path_segments_mut() {
         segments.pop_if_empty().extend(path.split('/'));

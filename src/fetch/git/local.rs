@@ -7,18 +7,27 @@ use std::path::{Path, PathBuf};
 
 use git2::Repository;
 
-use super::{Wish, holding};
+use super::{Wish, holding, over};
 use crate::fetch::error::Refusal;
 
 /// The repository at `path`, if it holds the commit, on a branch or not.
 pub(super) fn open(path: &Path, wish: Wish<'_>) -> Result<Repository, Refusal> {
+    holding(&folders(path)?.iter().map(PathBuf::as_path).collect::<Vec<_>>(), wish)
+}
+
+/// Opens the repository at `path`, whatever of it is there.
+pub(super) fn open_partial(path: &Path) -> Result<Repository, Refusal> {
+    over(&folders(path)?.iter().map(PathBuf::as_path).collect::<Vec<_>>())
+}
+
+/// The folders that its objects lie in.
+fn folders(path: &Path) -> Result<Vec<PathBuf>, Refusal> {
     let Some(objects) = objects(path) else {
         return Err(Refusal::git("there is no git repository"));
     };
     let mut folders = vec![objects.clone()];
     folders.extend(alternates(&objects));
-    let folders: Vec<&Path> = folders.iter().map(PathBuf::as_path).collect();
-    holding(&folders, wish)
+    Ok(folders)
 }
 
 /// The object folder of a bare repository, of one with a work tree, or of a linked work tree.

@@ -1,0 +1,183 @@
+//! Brings one archive: from a mirror, from its URLs in order, or joined from its parts.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use reqwest::Url;
+
+use super::super::client::Publisher;
+use super::super::download::{NotBrought, Sink, Sought};
+use super::super::error::{FetchError, Refusal, Tried, Trouble};
+use super::super::offers::below;
+use super::file::DataFile;
+use super::{Crew, plan};
+use crate::dataset::{self, Archive, Dataset};
+use crate::digest::Digest;
+use crate::settings::masked;
+use crate::store::at;
+
+/// Where a URL stands that no setting named.
+const LIST: &str = "`datasets.toml`";
+
+/// A file that is to come: an archive, or a part of one.
+struct Wish<'a> {
+    file: &'a str,
+    urls: &'a [String],
+    size: Option<u64>,
+    sha256: Option<Digest>,
+}
+
+/// Whether a file came.
+pub(super) enum Brought {
+    /// It is at its place, with this digest and size.
+    Yes(Digest, u64),
+    /// Every place was asked, in this order.
+    No(Vec<Tried>),
+}
+
+impl Crew<'_> {
+    /// Brings an archive to its place below the data folder.
+    pub(super) fn bring(&self, set: &Dataset, archive: &Archive) -> Result<Brought, FetchError> {
+        let target = plan::target(set, archive, self.data);
+        let Archive { file, urls, size, sha256, .. } = archive;
+        let wish = Wish { file, urls, size: *size, sha256: *sha256 };
+        let check = |path: &Path, sha256: &Digest, size| match archive.sha256 {
+            Some(_) => Ok(()),
+            None => dataset::check_known(archive, path, (sha256, size), self.means.hashing),
+        };
+        let tried = match self.bring_file(&wish, &target, &check)? {
+            Brought::No(tried) if !archive.parts.is_empty() => tried,
+            other => return Ok(other),
+        };
+        for part in &archive.parts {
+            let path = plan::part_path(set, archive, part, self.data);
+            let wish =
+                Wish { file: &part.file, urls: &part.urls, size: part.size, sha256: part.sha256 };
+            if path.is_file() {
+                continue;
+            }
+            if let Brought::No(more) = self.bring_file(&wish, &path, &|_, _, _| Ok(()))? {
+                return Ok(Brought::No(tried.into_iter().chain(more).collect()));
+            }
+        }
+        self.join(set, archive)
+    }
+
+    /// Joins an archive from its parts, which are there.
+    pub(super) fn join(&self, set: &Dataset, archive: &Archive) -> Result<Brought, FetchError> {
+        let mut whole = DataFile::open(&plan::target(set, archive, self.data))?;
+        whole.restart()?;
+        let mut buffer = vec![0; 256 << 10];
+        for part in &archive.parts {
+            let path = plan::part_path(set, archive, part, self.data);
+            let mut file = File::open(&path).map_err(at("open", &path))?;
+            while let count @ 1.. = file.read(&mut buffer).map_err(at("read", &path))? {
+                whole.take(&buffer[..count])?;
+            }
+        }
+        let (partial, sha256, size) = whole.measured();
+        if let Some(pinned) = archive.sha256.filter(|pinned| *pinned != sha256) {
+            whole.discard();
+            let file = archive.file.clone();
+            let wrong = dataset::DatasetError::PinnedOtherwise { file, pinned, found: sha256 };
+            return Err(wrong.into());
+        }
+        if archive.sha256.is_none() {
+            dataset::check_known(archive, partial, (&sha256, size), self.means.hashing)?;
+        }
+        whole.publish()?;
+        let target = plan::target(set, archive, self.data);
+        dataset::note_measured(self.means.store, &target, &sha256)?;
+        Ok(Brought::Yes(sha256, size))
+    }
+
+    fn bring_file(
+        &self,
+        wish: &Wish<'_>,
+        target: &Path,
+        check: &dyn Fn(&Path, &Digest, u64) -> Result<(), dataset::DatasetError>,
+    ) -> Result<Brought, FetchError> {
+        let mut tried = Vec::new();
+        for (url, setting) in self.places(wish)? {
+            let shown = masked(url.as_str());
+            let mut refused = |refusal| {
+                tried.push(Tried { url: shown.clone(), setting: setting.clone(), refusal });
+            };
+            if self.means.settings.offline() && url.scheme() != "file" {
+                let last = Trouble::Unusable { reason: "no network may be asked".to_owned() };
+                refused(Refusal::Trouble { attempts: 1, last });
+                continue;
+            }
+            let mut file = DataFile::open(target)?;
+            let sought = Sought {
+                name: wish.file,
+                size: wish.size,
+                publisher: Publisher::Web,
+                is_pinned: wish.sha256.is_some(),
+            };
+            self.means.progress.started(wish.file, wish.size.unwrap_or(0));
+            let filled = self.fill(&mut file, &url, sought, wish.sha256);
+            self.means.progress.finished(wish.file);
+            match filled {
+                Ok(()) => {}
+                Err(NotBrought::Stopped) => return Err(FetchError::Stopped),
+                Err(NotBrought::Store(error)) => return Err(error.into()),
+                Err(NotBrought::Refused(refusal)) => {
+                    refused(refusal);
+                    continue;
+                }
+            }
+            let (partial, digest, size) = file.measured();
+            if wish.sha256.is_some_and(|pinned| pinned != digest) {
+                file.discard();
+                refused(Refusal::Differs { digest, size });
+                continue;
+            }
+            if let Err(error) = check(partial, &digest, size) {
+                file.discard();
+                return Err(error.into());
+            }
+            file.publish()?;
+            dataset::note_measured(self.means.store, target, &digest)?;
+            return Ok(Brought::Yes(digest, size));
+        }
+        Ok(Brought::No(tried))
+    }
+
+    /// What an earlier attempt left may be of another file: then all of it comes again, once.
+    fn fill(
+        &self,
+        file: &mut DataFile,
+        url: &Url,
+        sought: Sought<'_>,
+        pinned: Option<Digest>,
+    ) -> Result<(), NotBrought> {
+        let was_resumed = file.size() > 0;
+        let downloader = self.downloader();
+        if sought.size.is_some_and(|size| file.size() > size) {
+            file.restart().map_err(NotBrought::Store)?;
+        }
+        downloader.fill(file, url, sought)?;
+        let (_, digest, _) = file.measured();
+        if was_resumed && pinned.is_some_and(|pinned| pinned != digest) {
+            file.restart().map_err(NotBrought::Store)?;
+            return downloader.fill(file, url, sought);
+        }
+        Ok(())
+    }
+
+    /// Mirrors by digest, then the publisher's own.
+    fn places(&self, wish: &Wish<'_>) -> Result<Vec<(Url, String)>, FetchError> {
+        let mut places = Vec::new();
+        if let Some(sha256) = wish.sha256 {
+            for mirror in self.means.settings.mirrors()? {
+                let url = below(mirror.url(), &format!("blobs/sha256/{}", sha256.hex()));
+                places.push((url, mirror.setting().to_owned()));
+            }
+        }
+        let own = wish.urls.iter().filter_map(|url| Url::parse(url).ok());
+        places.extend(own.map(|url| (url, LIST.to_owned())));
+        Ok(places)
+    }
+}
