@@ -74,7 +74,7 @@ impl World {
     }
 }
 
-fn zip(path: &Path, files: &[(&str, &[u8])]) {
+pub fn zip(path: &Path, files: &[(&str, &[u8])]) {
     let mut zip = zip::ZipWriter::new(File::create(path).unwrap());
     for (name, content) in files {
         let options = zip::write::SimpleFileOptions::default();
@@ -85,7 +85,7 @@ fn zip(path: &Path, files: &[(&str, &[u8])]) {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test archive, no layer")]
-fn tar_of(path: &Path, build: impl FnOnce(&mut tar::Builder<File>)) {
+pub fn tar_of(path: &Path, build: impl FnOnce(&mut tar::Builder<File>)) {
     let mut tar = tar::Builder::new(File::create(path).unwrap());
     build(&mut tar);
     tar.finish().unwrap();
@@ -93,7 +93,7 @@ fn tar_of(path: &Path, build: impl FnOnce(&mut tar::Builder<File>)) {
 
 /// A header with any name at all: the crate's own setters refuse the bad ones.
 #[expect(clippy::disallowed_methods, reason = "a test archive, no layer")]
-fn header(name: &str, kind: tar::EntryType, size: u64) -> tar::Header {
+pub fn header(name: &str, kind: tar::EntryType, size: u64) -> tar::Header {
     let mut header = tar::Header::new_ustar();
     header.as_mut_bytes()[..name.len()].copy_from_slice(name.as_bytes());
     header.set_entry_type(kind);
@@ -299,7 +299,8 @@ fn an_archive_of_the_project_is_verified_and_unpacked_into_the_store() {
         assert_eq!(fs::read(folder.join(path)).unwrap(), content);
     }
     assert_eq!(world.unpack(&datasets).unwrap(), folder);
-    assert_eq!(ensure_unpacked(&datasets, "tiny", None, &world.store, &Silent).unwrap(), folder);
+    let again = ensure_unpacked(&datasets, "tiny", None, &world.store, &Silent).unwrap();
+    assert_eq!(again.folders[""], folder);
 }
 
 #[test]

@@ -96,7 +96,8 @@ fn runs_of_other_work_are_not_compared() {
     let mut other = bench.set(&["workers=1"]);
     assert_eq!(run(&other, &good_log()).repeatable, Repeatable::NothingToCompare);
     other.settings.clear();
-    other.data.get_mut("cityscapes-tiny").unwrap().1 = repro::digest::Digest::of(b"other data");
+    other.data.get_mut("cityscapes-tiny").unwrap().digest =
+        repro::digest::Digest::of(b"other data");
     assert_eq!(run(&other, &good_log()).repeatable, Repeatable::NothingToCompare);
     other.image.seal = repro::digest::Digest::of(b"other seal");
     assert_eq!(run(&other, &good_log()).repeatable, Repeatable::NothingToCompare);

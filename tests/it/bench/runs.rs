@@ -272,7 +272,9 @@ fn a_run_of_other_inputs_is_not_gone_on_with() {
     assert!(error.contains("was run with other inputs"), "{error}");
     assert!(error.contains("deviations") && error.contains("iterations"), "{error}");
     let mut other = other.set(&[]);
-    other.data.insert("cityscapes-tiny".to_owned(), ("/x".into(), repro::digest::Digest::of(b"x")));
+    let digest = repro::digest::Digest::of(b"x");
+    let unpacked = repro::dataset::Unpacked { digest, ..repro::dataset::Unpacked::nowhere() };
+    other.data.insert("cityscapes-tiny".to_owned(), unpacked);
     let error = go_on(&other, &[]).unwrap_err().to_string();
     assert!(error.contains("data\n") && !error.contains("image\n"), "{error}");
 }
