@@ -28,7 +28,7 @@ fn published(name: &str) -> Option<Vec<u8>> {
 }
 
 /// The variables of the only case of `guide` that has `part` in its name.
-fn variables(guide: &str, part: &str) -> Variables {
+pub(super) fn variables(guide: &str, part: &str) -> Variables {
     let mut cases = expand(&recipe(guide), "full", &[]).unwrap();
     cases.retain(|case| case.name.contains(part));
     assert_eq!(cases.len(), 1, "{part}");
@@ -41,7 +41,7 @@ fn figures(guide: &str, part: &str, log: &[u8]) -> Vec<Figure> {
 }
 
 /// The figure as Python would print it, or the reason why there is none.
-fn text(figures: &[Figure], name: &str) -> String {
+pub(super) fn text(figures: &[Figure], name: &str) -> String {
     let figure = figures.iter().find(|figure| figure.name == name).unwrap();
     match figure.value {
         Some(value) => value.repr(),
@@ -196,7 +196,7 @@ fn time_to_train_is_that_of_the_first_evaluation_that_meets_the_target() {
 #[test]
 fn mindspore_logs_give_the_time_of_a_step() {
     let Some(log) = published("cpu/fairmot_mindspore.log") else { return };
-    let figures = figures("mindspore", "sp", &log);
+    let figures = figures("mindspore", "/sp/", &log);
     assert_eq!(text(&figures, "final_result"), "3692.597");
     let rules = Rules::compile(&recipe("mindspore").benchmark).unwrap();
     assert_eq!(rules.read(&log).series["loss"][0], "25.992277145385742");

@@ -2,6 +2,8 @@
 
 mod cases;
 mod guides;
+mod parsing;
+mod published;
 mod records;
 mod runs;
 
@@ -41,16 +43,22 @@ fn recipe_of(name: &str, text: &str) -> Recipe {
 struct Play {
     output: Vec<u8>,
     chunk: usize,
+    pause: Duration,
     exit: Exit,
 }
 
 impl Play {
     fn log(output: impl Into<Vec<u8>>) -> Self {
-        Self { output: output.into(), chunk: 100, exit: Exit::Status(0) }
+        Self { output: output.into(), chunk: 100, pause: Duration::ZERO, exit: Exit::Status(0) }
     }
 
     fn exit(self, exit: Exit) -> Self {
         Self { exit, ..self }
+    }
+
+    /// Waits after each piece, so that pieces have times of their own.
+    fn slowly(self) -> Self {
+        Self { pause: Duration::from_millis(2), ..self }
     }
 }
 
@@ -82,7 +90,10 @@ impl Engine for Player {
     ) -> Result<Outcome, EngineError> {
         let play = self.plays.lock().unwrap().pop().expect("another case is run than was planned");
         self.jobs.lock().unwrap().push(job.clone());
-        play.output.chunks(play.chunk).for_each(output);
+        for piece in play.output.chunks(play.chunk) {
+            output(piece);
+            std::thread::sleep(play.pause);
+        }
         if play.exit == Exit::Stopped {
             stop.request();
         }

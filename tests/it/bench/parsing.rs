@@ -1,0 +1,220 @@
+//! Logs that somebody else made, and times at which lines arrive.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use repro::bench::{BenchError, ParseRequest, Parsed, RunRecord, Status, keep, parse, read_record};
+use repro::digest::Digest;
+use repro::recipe::Recipe;
+use repro::report::{Format, report};
+
+use super::{Bench, Play, good_log, recipe};
+
+fn request<'a>(recipe: &'a Recipe, cases: &'a [String], paths: &'a [PathBuf]) -> ParseRequest<'a> {
+    let sealed = (Digest::of(b"seal"), Digest::of(b"lock"));
+    ParseRequest { recipe, sealed, profile: "full", cases, settings: &[], paths }
+}
+
+fn parse_all(recipe: &Recipe, paths: &[&Path]) -> Result<Parsed, BenchError> {
+    let paths: Vec<PathBuf> = paths.iter().map(|path| (*path).to_owned()).collect();
+    parse(&request(recipe, &[], &paths))
+}
+
+#[test]
+fn a_foreign_log_gives_the_record_of_a_run_without_what_only_a_run_knows() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("mine.log");
+    fs::write(&log, good_log()).unwrap();
+    let recipe = recipe("seg");
+    let parsed = parse(&request(&recipe, &["fastscnn/sp".to_owned()], &[log.clone()])).unwrap();
+    let record = &parsed.logs[0].record;
+    let mut bench = Bench::of(recipe, "full").cases(&["fastscnn/sp"]);
+    bench.host.gpus = vec!["V100".to_owned()];
+    let run = bench.run(&[Play::log(good_log())]).records.remove(0);
+    assert_eq!((&record.status, &record.metrics), (&run.status, &run.metrics));
+    assert_eq!((&record.series, &record.once), (&run.series, &run.once));
+    assert_eq!(record.log, run.log);
+    assert_eq!(record.guide_record, run.guide_record);
+    assert_eq!(record.parsed.as_ref().unwrap().path, log);
+    assert_eq!(record.host, repro::bench::Host::default());
+    assert!(record.exit.is_none() && record.job.command.is_empty() && record.data.is_empty());
+    assert!(record.published.is_empty(), "nobody knows what made this log");
+    let text = report(std::slice::from_ref(record), Format::Text);
+    assert!(text.contains("seg, seal not verified, profile full, logs made elsewhere"), "{text}");
+    assert!(!text.contains("sha256:"), "{text}");
+}
+
+#[test]
+fn a_folder_is_searched_for_logs_by_the_names_that_the_recipe_gives() {
+    let folder = tempfile::tempdir().unwrap();
+    let deep = folder.path().join("logs/of/somebody");
+    fs::create_dir_all(&deep).unwrap();
+    fs::write(deep.join("segformer_b0_mp_bs2_fp32_8"), good_log()).unwrap();
+    fs::write(folder.path().join("fastscnn_sp_bs2_fp32_1"), good_log()).unwrap();
+    fs::write(folder.path().join("fastscnn_sp_bs2_fp32_1_speed"), "{}").unwrap();
+    fs::write(folder.path().join("notes.txt"), "").unwrap();
+    let parsed = parse_all(&recipe("seg"), &[folder.path()]).unwrap();
+    let cases: Vec<_> = parsed.logs.iter().map(|log| log.record.case.as_str()).collect();
+    assert_eq!(cases, ["seg/fastscnn/sp/bs2/fp32", "seg/segformer_b0/mp/bs2/fp32"]);
+    assert_eq!(parsed.others, [folder.path().join("notes.txt")]);
+}
+
+#[test]
+fn logs_of_one_name_are_told_apart_by_the_folder_of_their_case() {
+    let folder = tempfile::tempdir().unwrap();
+    let recipe = recipe("detectron2");
+    for mode in ["sp", "mp"] {
+        let case = folder.path().join(format!("detectron2/mask_rcnn_R_50_FPN_1x/{mode}/bs2/fp32"));
+        fs::create_dir_all(&case).unwrap();
+        fs::write(case.join("train.log"), "").unwrap();
+    }
+    fs::write(folder.path().join("train.log"), "").unwrap();
+    let parsed = parse_all(&recipe, &[folder.path()]).unwrap();
+    assert_eq!(parsed.logs.len(), 2);
+    assert_eq!(parsed.others, [folder.path().join("train.log")], "it could be of either");
+}
+
+#[test]
+fn a_log_without_a_case_and_a_case_with_two_logs_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let seg = recipe("seg");
+    let empty = parse_all(&seg, &[folder.path()]).unwrap_err().to_string();
+    assert!(empty.contains("has the name of no case's log\n  fastscnn_mp_bs2_fp32_8"), "{empty}");
+    let other = folder.path().join("my.log");
+    fs::write(&other, good_log()).unwrap();
+    assert!(matches!(parse_all(&seg, &[&other]), Err(BenchError::NoCaseOfLog { .. })));
+    let named = folder.path().join("fastscnn_sp_bs2_fp32_1");
+    fs::write(&named, good_log()).unwrap();
+    let twice = parse_all(&seg, &[&named, folder.path()]).unwrap_err().to_string();
+    assert!(twice.starts_with("there are two logs of `seg/fastscnn/sp/bs2/fp32`\n  one    "));
+    let missing = parse_all(&seg, &[&folder.path().join("none/fastscnn_sp_bs2_fp32_1")]);
+    assert!(matches!(missing, Err(BenchError::Io { action: "read", .. })));
+}
+
+#[test]
+fn what_was_parsed_can_be_kept_and_is_never_taken_for_a_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("fastscnn_sp_bs2_fp32_1");
+    fs::write(&log, good_log()).unwrap();
+    let mut bench = Bench::of(recipe("seg"), "full").cases(&["fastscnn/sp"]);
+    bench.host.gpus = vec!["V100".to_owned()];
+    let mut parsed = parse_all(&bench.recipe, &[&log]).unwrap();
+    let kept = keep(&bench.results, &mut parsed).unwrap();
+    let case = kept.join("seg/fastscnn/sp/bs2/fp32");
+    assert_eq!(read_record(&case.join("record.json")).unwrap(), parsed.logs[0].record);
+    assert_eq!(fs::read_to_string(case.join("fastscnn_sp_bs2_fp32_1")).unwrap(), good_log());
+    assert!(case.join("fastscnn_sp_bs2_fp32_1_speed").is_file());
+    let run = bench.run(&[Play::log(good_log())]).records.remove(0);
+    assert_eq!(run.repeatable, repro::bench::Repeatable::NothingToCompare);
+}
+
+/// A log of MindSpore without times, and with the epoch times that `TimeMonitor` adds.
+fn mindspore_log() -> String {
+    let step = |step: usize| format!("epoch: 1 step: {step}, loss is {}.5\n", 30 - step);
+    let steps: String = (1..=6).map(step).collect();
+    format!(
+        "[Start training `fairmot_dla34`]\n{steps}epoch time: 16.9 ms, per step time: 8.449 ms\n"
+    )
+}
+
+fn trained() -> (Bench, RunRecord) {
+    let mut bench = Bench::of(recipe("mindspore"), "full").cases(&["*/sp/*"]);
+    bench.host.gpus = vec!["V100".to_owned()];
+    let mut play = Play::log(mindspore_log()).slowly();
+    play.chunk = 10;
+    let record = bench.run(&[play]).records.remove(0);
+    (bench, record)
+}
+
+#[test]
+fn where_a_program_prints_no_time_the_arrival_of_its_lines_is_measured_and_named() {
+    let (bench, record) = trained();
+    assert_eq!(record.status, Status::Ok);
+    let series = &record.series["step_time"];
+    assert_eq!((series.values.len(), series.used, series.arrival), (5, 4, true));
+    assert!(series.values.iter().all(|value| value.parse::<f64>().unwrap() > 0.0));
+    let figure = record.metrics.iter().find(|figure| figure.name == "by_arrival").unwrap();
+    assert!(figure.arrival && figure.value.is_some());
+    assert!(record.metrics.iter().filter(|figure| figure.arrival).count() == 1);
+    assert!(record.guide_record.is_none(), "this guide has no record");
+    let folder = bench.results.join(&record.run).join(&record.case);
+    let arrivals = record.log.unwrap().arrivals.unwrap();
+    let text = fs::read(folder.join(&arrivals.file)).unwrap();
+    assert_eq!(
+        (arrivals.file.as_str(), arrivals.digest),
+        ("train.log.arrivals", Digest::of(&text))
+    );
+    let mut files: Vec<_> =
+        fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    files.sort();
+    assert_eq!(files, ["record.json", "train.log", "train.log.arrivals"]);
+}
+
+#[test]
+fn the_kept_arrivals_give_the_same_figures_again() {
+    let (bench, record) = trained();
+    let folder = bench.results.join(&record.run);
+    let parsed = parse_all(&bench.recipe, &[&folder]).unwrap();
+    assert_eq!(parsed.logs[0].record.series, record.series);
+    assert_eq!(parsed.logs[0].record.metrics, record.metrics);
+    assert!(parsed.others.is_empty(), "{:?}", parsed.others);
+    let log = folder.join(&record.case).join("train.log");
+    fs::write(&log, "epoch: 1 step: 1, loss is 2\n").unwrap();
+    let error = parse_all(&bench.recipe, &[&folder]).unwrap_err().to_string();
+    assert!(
+        error.contains("are not those of this log: the log is shorter than it says"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_log_alone_has_no_arrival_times_and_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("train.log");
+    fs::write(&log, mindspore_log()).unwrap();
+    let recipe = recipe("mindspore");
+    let parsed = parse(&request(&recipe, &["*/sp/*".to_owned()], &[log])).unwrap();
+    let record = &parsed.logs[0].record;
+    assert_eq!(record.status, Status::Ok, "what nobody noted is no failure");
+    assert!(record.not_measured.contains("step_time") && !record.series.contains_key("step_time"));
+    let figure = record.metrics.iter().find(|figure| figure.name == "by_arrival").unwrap();
+    assert_eq!(figure.value, None);
+    let expected = "`step_time` was not measured: nobody noted when the lines arrived";
+    assert_eq!(figure.reason.as_deref(), Some(expected));
+}
+
+#[test]
+fn a_table_names_figures_by_arrival_and_running_means() {
+    let mut changed = recipe("mindspore");
+    changed.benchmark.result.as_mut().unwrap().throughput = "by_arrival".to_owned();
+    changed.benchmark.log.running_mean = vec!["loss".to_owned()];
+    let mut bench = Bench::of(changed, "full").cases(&["*/sp/*"]);
+    bench.host.gpus = vec!["V100".to_owned()];
+    let mut play = Play::log(mindspore_log()).slowly();
+    play.chunk = 10;
+    let text = report(&bench.run(&[play]).records, Format::Text);
+    assert!(text.contains(" images/s (arrival)") && text.contains("running mean"), "{text}");
+    assert!(text.contains("\narrival: from the times at which lines of the log arrived"), "{text}");
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("train.log");
+    fs::write(&log, mindspore_log()).unwrap();
+    let parsed = parse(&request(&bench.recipe, &["*/sp/*".to_owned()], &[log])).unwrap();
+    let text = report(&[parsed.logs[0].record.clone()], Format::Text);
+    assert!(text.contains("8.449 ms/step  not measured"), "{text}");
+}
+
+#[test]
+fn a_case_that_the_profile_leaves_out_is_skipped_with_its_reason() {
+    let mut recipe = recipe("seg");
+    let smoke = recipe.profiles.get_mut("smoke").unwrap();
+    smoke.skips = vec![repro::recipe::SkipRule {
+        case: "*/ocrnet*/*".to_owned(),
+        reason: "takes an hour without a GPU".to_owned(),
+    }];
+    let bench = Bench::of(recipe, "smoke");
+    let plays = [Play::log(good_log()), Play::log(good_log())];
+    let summary = bench.run(&plays);
+    let skipped = Status::Skipped("takes an hour without a GPU".to_owned());
+    assert_eq!(summary.records[2].status, skipped);
+    assert!(summary.all_ok());
+}
