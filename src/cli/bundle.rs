@@ -154,8 +154,9 @@ fn add_data(
     }
     let datasets = Datasets::load(&subject.project(context)?)?;
     contents.add_project_text(dataset::FILE, &datasets.text);
-    for name in names {
-        let set = datasets.get(name)?;
+    let names: Vec<String> = names.iter().cloned().collect();
+    for set in datasets.plain(&names)? {
+        let name = &set.name;
         if let Some(manifest) = set.tree.as_ref().and_then(|tree| tree.manifest.as_ref()) {
             contents.add_project_file(manifest, &datasets.project.join(manifest))?;
         }

@@ -10,8 +10,8 @@ use super::error::CliError;
 use super::output;
 use crate::dataset::Datasets;
 use crate::fetch::data::{
-    ArchiveOutcome, ArchiveState, DataPlan, DataRequest, Means, SetOutcome, Step, fetch_data,
-    plan_data,
+    ArchiveOutcome, ArchiveState, DataPlan, DataRequest, Means, PlannedArchive, PlannedPart,
+    SetOutcome, Step, fetch_data, plan_data,
 };
 use crate::fetch::{self, FetchError};
 
@@ -99,7 +99,7 @@ fn show_plan(context: &Context, plan: &DataPlan) {
             "to_unpack": plan.to_unpack, "unknown": plan.unknown, "needed": plan.needed(),
             "free": plan.free, "fits": !plan.is_too_large() }));
     }
-    let row = |archive: &crate::fetch::data::PlannedArchive| {
+    let row = |archive: &PlannedArchive| {
         let step = match archive.step {
             Step::Here => "there",
             Step::Download if archive.brought > 0 => "go on downloading",
@@ -155,19 +155,17 @@ fn show_archive(archive: &ArchiveOutcome) {
             format!("  unpinned     {place}: {reason}\n    measured  {sha256} ({bytes} bytes)")
         }
         ArchiveState::ByHand { pages, parts } => {
-            let mut todo: Vec<_> = pages.iter().map(|page| format!("open  {page}")).collect();
-            todo.push(format!("put   {place}"));
-            for part in parts {
-                let page = part.page.as_deref().unwrap_or("its publisher");
-                todo.push(format!("or    {} from {page}", part.place.display()));
-            }
+            let mut todo: Vec<_> = pages.iter().map(|page| format!("open    {page}")).collect();
+            todo.push(format!("put     {place}"));
+            todo.extend(parts.iter().map(by_part));
             format!("  by hand      {file}{}", indented(&todo))
         }
-        ArchiveState::Unreachable { tried, pages } => {
+        ArchiveState::Unreachable { tried, pages, parts } => {
             let mut told: Vec<_> =
                 tried.iter().map(|tried| tried.trim_start().to_owned()).collect();
-            told.extend(pages.iter().map(|page| format!("or open  {page}")));
-            told.push(format!("or put   {place}"));
+            told.extend(pages.iter().map(|page| format!("or open {page}")));
+            told.push(format!("or put  {place}"));
+            told.extend(parts.iter().map(by_part));
             format!("  unreachable  {file}{}", indented(&told))
         }
         ArchiveState::Differs { reason } => {
@@ -175,6 +173,11 @@ fn show_archive(archive: &ArchiveOutcome) {
         }
     };
     output::print(&format!("{text}\n"));
+}
+
+fn by_part(part: &PlannedPart) -> String {
+    let page = part.page.as_deref().unwrap_or("its publisher");
+    format!("or put  {} from {page}", part.place.display())
 }
 
 fn indented(lines: &[String]) -> String {

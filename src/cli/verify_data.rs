@@ -77,7 +77,9 @@ fn next_step(datasets: &Datasets, report: &SetReport, data: Option<&Path>) {
         };
         output::note(&format!("hint: bring `{}`{source} into {place}", archive.file));
     }
-    if set.archives.is_empty() {
+    if set.archives.iter().any(|archive| !archive.urls.is_empty()) {
+        output::note(&format!("hint: `repro fetch-data {}` brings what can be had", set.name));
+    } else if set.archives.is_empty() && !set.is_union() {
         output::note(&format!("hint: put the unpacked data set into {place} as `{}`", set.name));
     }
 }

@@ -31,6 +31,18 @@ pub(super) fn recall(store: &Store, set: &Dataset) -> Result<Option<Manifest>, D
     Ok(Manifest::parse(&String::from_utf8_lossy(&text)).ok())
 }
 
+/// The manifest that was measured here before, by its digest, and the lists that must not be lost: what of
+/// the store a data set needs beside its pinned manifest.
+///
+/// # Errors
+///
+/// The store's.
+pub fn needed(store: &Store, set: &Dataset) -> Result<(Option<Digest>, Vec<Digest>), DatasetError> {
+    let derived = recall(store, set)?.map(|manifest| manifest.digest());
+    let lists = set.tree.iter().flat_map(|tree| &tree.lists).map(|list| list.sha256);
+    Ok((derived, lists.collect()))
+}
+
 /// Remembers the manifest that was measured from the archives of a data set.
 pub(super) fn remember(
     store: &Store,
@@ -55,6 +67,13 @@ fn key(set: &Dataset) -> Option<String> {
 
 /// The manifest of everything in these archives.
 pub(super) fn measure(archives: &[(&Archive, PathBuf)]) -> Result<Manifest, DatasetError> {
+    measure_within(archives, &limit)
+}
+
+fn measure_within(
+    archives: &[(&Archive, PathBuf)],
+    limit: &dyn Fn(&Path) -> u64,
+) -> Result<Manifest, DatasetError> {
     let mut manifest = Manifest::default();
     for (archive, path) in archives {
         let limit = limit(path);
@@ -91,4 +110,30 @@ fn measure_entry(
     let size = hasher.size();
     manifest.add(target, hasher.finish(), size).map_err(|reason| entry.refuse(&reason))?;
     Ok(size)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+    use crate::dataset::Datasets;
+
+    #[test]
+    fn an_archive_that_unpacks_to_far_more_than_its_size_is_stopped() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("bomb.zip");
+        let mut zip = zip::ZipWriter::new(std::fs::File::create(&path).unwrap());
+        let options = zip::write::SimpleFileOptions::default();
+        zip.start_file("zeros", options.compression_method(zip::CompressionMethod::Stored))
+            .unwrap();
+        zip.write_all(&[0; 1000]).unwrap();
+        zip.finish().unwrap();
+        let text = "[a]\ntitle = \"t\"\n[[a.archive]]\nfile = \"bomb.zip\"\nunpinned = \"r\"\n";
+        let datasets = Datasets::parse(text, folder.path()).unwrap();
+        let archives = [(&datasets.sets["a"].archives[0], path)];
+        assert!(measure_within(&archives, &|_| 1000).is_ok());
+        let error = measure_within(&archives, &|_| 999).unwrap_err().to_string();
+        assert!(error.contains("more than 200 times its size"), "{error}");
+    }
 }

@@ -37,6 +37,7 @@ use crate::store::StoreError;
 
 pub use audit::audit;
 pub use carried::archives;
+pub use derived::needed;
 pub use hash::{measure_file, note_measured};
 pub use known::check_known;
 pub use manifest::Manifest;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::DatasetError;
 use crate::digest::{self, Checks, CommitId, Digest};
 
 /// The folder of the data folder that archives are downloaded to.
@@ -188,6 +189,27 @@ impl Archive {
 }
 
 impl Datasets {
+    /// The data sets of these names (all, if none is named), each once; what a union is made of
+    /// stands for it.
+    ///
+    /// # Errors
+    ///
+    /// [`DatasetError::Unknown`] for a name that is not listed.
+    pub fn plain(&self, names: &[String]) -> Result<Vec<&Dataset>, DatasetError> {
+        let mut sets: Vec<&Dataset> = Vec::new();
+        for set in self.select(names)? {
+            let named: Vec<&String> =
+                if set.is_union() { set.of.values().collect() } else { vec![&set.name] };
+            for name in named {
+                let set = self.get(name)?;
+                if !sets.iter().any(|other| other.name == set.name) {
+                    sets.push(set);
+                }
+            }
+        }
+        Ok(sets)
+    }
+
     /// Where an archive lies: in the project, among the downloaded archives, in the data set's
     /// folder, or in the data folder.
     pub fn archive_path(&self, set: &Dataset, archive: &Archive, data: Option<&Path>) -> PathBuf {

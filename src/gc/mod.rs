@@ -17,7 +17,7 @@ use std::path::PathBuf;
 
 use crate::bench::{self, BenchError};
 use crate::build::{self, BuildError, Checkout};
-use crate::dataset::{DatasetError, Datasets};
+use crate::dataset::{self, DatasetError, Datasets};
 use crate::digest::Digest;
 use crate::image::{self, Image, ImageError};
 use crate::lock::{Lock, LockError};
@@ -204,6 +204,9 @@ impl Keep<'_> {
         self.pinned(&lock);
         for set in Datasets::load(&project)?.sets.values() {
             set.binding().iter().for_each(|binding| self.keep(Kind::Data, binding));
+            let (derived, lists) = dataset::needed(self.store, set)?;
+            derived.iter().for_each(|manifest| self.keep(Kind::Data, manifest));
+            derived.iter().chain(&lists).for_each(|blob| self.keep(Kind::Blob, blob));
         }
         // The checkout of an imported bundle lies in the store itself.
         let name = project.file_name().unwrap_or_default().to_string_lossy().into_owned();

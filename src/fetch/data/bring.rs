@@ -1,7 +1,5 @@
 //! Brings one archive: from a mirror, from its URLs in order, or joined from its parts.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 use reqwest::Url;
@@ -11,11 +9,11 @@ use super::super::download::{NotBrought, Sink, Sought};
 use super::super::error::{FetchError, Refusal, Tried, Trouble};
 use super::super::offers::below;
 use super::file::DataFile;
+use super::joined::Joined;
 use super::{Crew, plan};
 use crate::dataset::{self, Archive, Dataset};
 use crate::digest::Digest;
 use crate::settings::masked;
-use crate::store::at;
 
 /// Where a URL stands that no setting named.
 const LIST: &str = "`datasets.toml`";
@@ -68,14 +66,8 @@ impl Crew<'_> {
     pub(super) fn join(&self, set: &Dataset, archive: &Archive) -> Result<Brought, FetchError> {
         let mut whole = DataFile::open(&plan::target(set, archive, self.data))?;
         whole.restart()?;
-        let mut buffer = vec![0; 256 << 10];
-        for part in &archive.parts {
-            let path = plan::part_path(set, archive, part, self.data);
-            let mut file = File::open(&path).map_err(at("open", &path))?;
-            while let count @ 1.. = file.read(&mut buffer).map_err(at("read", &path))? {
-                whole.take(&buffer[..count])?;
-            }
-        }
+        let path = |part| plan::part_path(set, archive, part, self.data);
+        Joined::open(archive.parts.iter().map(path).collect())?.write(&mut whole)?;
         let (partial, sha256, size) = whole.measured();
         if let Some(pinned) = archive.sha256.filter(|pinned| *pinned != sha256) {
             whole.discard();
@@ -109,6 +101,10 @@ impl Crew<'_> {
                 refused(Refusal::Trouble { attempts: 1, last });
                 continue;
             }
+            if self.down.borrow().contains(&host(&url)) {
+                refused(Refusal::Trouble { attempts: 0, last: Trouble::HostIsDown });
+                continue;
+            }
             let mut file = DataFile::open(target)?;
             let sought = Sought {
                 name: wish.file,
@@ -124,6 +120,7 @@ impl Crew<'_> {
                 Err(NotBrought::Stopped) => return Err(FetchError::Stopped),
                 Err(NotBrought::Store(error)) => return Err(error.into()),
                 Err(NotBrought::Refused(refusal)) => {
+                    self.remember(&url, &refusal);
                     refused(refusal);
                     continue;
                 }
@@ -167,6 +164,15 @@ impl Crew<'_> {
         Ok(())
     }
 
+    /// Remembers a server that could not be connected to, or that never said a word.
+    fn remember(&self, url: &Url, refusal: &Refusal) {
+        if let Refusal::Trouble { last: Trouble::Request { source }, .. } = refusal
+            && (source.is_connect() || source.is_timeout())
+        {
+            self.down.borrow_mut().insert(host(url));
+        }
+    }
+
     /// Mirrors by digest, then the publisher's own.
     fn places(&self, wish: &Wish<'_>) -> Result<Vec<(Url, String)>, FetchError> {
         let mut places = Vec::new();
@@ -180,4 +186,8 @@ impl Crew<'_> {
         places.extend(own.map(|url| (url, LIST.to_owned())));
         Ok(places)
     }
+}
+
+fn host(url: &Url) -> String {
+    url.origin().ascii_serialization()
 }

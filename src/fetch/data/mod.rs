@@ -10,9 +10,13 @@
 
 mod bring;
 mod file;
+mod joined;
 mod list;
 mod plan;
+mod split;
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -91,6 +95,8 @@ pub enum ArchiveState {
         tried: Vec<String>,
         /// The pages that a person may open instead.
         pages: Vec<String>,
+        /// The files that a person may put into the folder instead.
+        parts: Vec<PlannedPart>,
     },
     /// It is, or was sent as, another file.
     Differs {
@@ -160,7 +166,7 @@ impl SetOutcome {
 ///
 /// A data set that is not listed, or a manifest that is not the pinned one.
 pub fn plan_data(request: &DataRequest<'_>) -> Result<DataPlan, FetchError> {
-    let sets = plan::plain(request.datasets, request.names)?;
+    let sets = request.datasets.plain(request.names)?;
     let free = (request.free_space)(request.data);
     Ok(plan::plan(request.datasets, &sets, request.data, free)?)
 }
@@ -175,14 +181,15 @@ pub fn fetch_data(
     request: &DataRequest<'_>,
     means: Means<'_>,
 ) -> Result<Vec<SetOutcome>, FetchError> {
-    let sets = plan::plain(request.datasets, request.names)?;
+    let sets = request.datasets.plain(request.names)?;
     let plan = plan_data(request)?;
     if let Some(free) = plan.free.filter(|_| plan.is_too_large()) {
         let (folder, needed, unknown) = (request.data.to_owned(), plan.needed(), plan.unknown);
         return Err(FetchError::NoDataSpace { folder, needed, unknown, free });
     }
     let client = Client::new(means.settings)?;
-    let crew = Crew { means, client, data: request.data, datasets: request.datasets };
+    let DataRequest { datasets, data, .. } = *request;
+    let crew = Crew { means, client, data, datasets, down: RefCell::default() };
     let downloads = plan.archives.iter().filter(|archive| archive.step == Step::Download);
     means.progress.begin(downloads.count(), plan.to_write);
     let outcomes = sets.iter().map(|set| crew.fetch_set(set, request.keep_archives)).collect();
@@ -196,6 +203,8 @@ struct Crew<'a> {
     client: Client,
     data: &'a Path,
     datasets: &'a Datasets,
+    /// Servers that could not be reached: no further archive waits for them.
+    down: RefCell<BTreeSet<String>>,
 }
 
 impl Crew<'_> {
@@ -308,15 +317,15 @@ impl Crew<'_> {
                 format!("what came as `{file}` is not the file that was pinned{pinned}\n{wrong}");
             return ArchiveState::Differs { reason };
         }
-        if tried.is_empty() {
-            let part = |part: &dataset::Part| PlannedPart {
-                place: plan::part_path(set, archive, part, self.data),
-                page: part.page.clone(),
-            };
-            let parts = archive.parts.iter().map(part).filter(|part| !part.place.is_file());
-            return ArchiveState::ByHand { pages, parts: parts.collect() };
+        let part = |part: &dataset::Part| PlannedPart {
+            place: plan::part_path(set, archive, part, self.data),
+            page: part.page.clone(),
+        };
+        let parts = archive.parts.iter().map(part).filter(|part| !part.place.is_file()).collect();
+        match tried.iter().map(ToString::to_string).collect::<Vec<_>>() {
+            tried if tried.is_empty() => ArchiveState::ByHand { pages, parts },
+            tried => ArchiveState::Unreachable { tried, pages, parts },
         }
-        ArchiveState::Unreachable { tried: tried.iter().map(ToString::to_string).collect(), pages }
     }
 
     fn remove_archives(&self, set: &Dataset) -> Result<(), FetchError> {

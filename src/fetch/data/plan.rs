@@ -161,22 +161,3 @@ pub(super) fn target(set: &Dataset, archive: &Archive, data: &Path) -> PathBuf {
 pub(super) fn part_path(set: &Dataset, archive: &Archive, part: &Part, data: &Path) -> PathBuf {
     set.archive_folder(data).join(archive.parts_folder()).join(&part.file)
 }
-
-/// The data sets of these names without unions: what those are made of stands for them.
-pub(super) fn plain<'d>(
-    datasets: &'d Datasets,
-    names: &[String],
-) -> Result<Vec<&'d Dataset>, DatasetError> {
-    let mut sets: Vec<&Dataset> = Vec::new();
-    for set in datasets.select(names)? {
-        let named: Vec<&String> =
-            if set.is_union() { set.of.values().collect() } else { vec![&set.name] };
-        for name in named {
-            let set = datasets.get(name)?;
-            if !sets.iter().any(|other| other.name == set.name) {
-                sets.push(set);
-            }
-        }
-    }
-    Ok(sets)
-}
