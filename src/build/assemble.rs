@@ -7,8 +7,8 @@ use crate::fetch;
 use crate::image::{BaseConfiguration, Configuration, Content, Documents, Image, ImageLayer};
 use crate::layer::{self, Directories, FileInput, LayerPlan, PackageInput, TreeInput, WheelInput};
 use crate::lock::{
-    BuiltFile, Lock, LockedBase, LockedBaseLayer, LockedBuild, LockedFile, LockedGit,
-    LockedPackage, LockedSeal, LockedWheel,
+    BuiltFile, Lock, LockedBase, LockedBaseLayer, LockedBuild, LockedDownload, LockedFile,
+    LockedGit, LockedPackage, LockedSeal, LockedWheel,
 };
 
 /// The store's bucket of locks that were built here: lock digest to seal.
@@ -33,7 +33,7 @@ impl Builder<'_> {
     }
 
     /// The layers of the image, lowest first: those of the base, large wheels, small wheels, git
-    /// trees, built files, local files. What two layers have at one path is the higher one's.
+    /// trees, downloads, built files, local files. What two layers have at one path is the higher one's.
     pub(super) fn assemble(&self, lock: &Lock) -> Result<Vec<ImageLayer>, BuildError> {
         let mut layers = base_layers(lock);
         let plans = self.plan(lock)?;
@@ -75,6 +75,10 @@ impl Builder<'_> {
         }
         for tree in lock.git.iter().filter_map(tree_input) {
             below = add(layer::source_tree(store, &tree, &below)?, &below);
+        }
+        if !lock.downloads.is_empty() {
+            let files: Vec<_> = lock.downloads.iter().map(download_input).collect();
+            below = add(layer::downloaded_files(store, &files, &below)?, &below);
         }
         let built: Vec<_> = of_image(lock).flat_map(|build| &build.files).collect();
         if !built.is_empty() {
@@ -233,6 +237,10 @@ fn tree_input(git: &LockedGit) -> Option<TreeInput> {
 }
 
 fn built_input(file: &BuiltFile) -> FileInput {
+    FileInput { path: file.path.clone(), digest: file.sha256, executable: file.executable }
+}
+
+fn download_input(file: &LockedDownload) -> FileInput {
     FileInput { path: file.path.clone(), digest: file.sha256, executable: file.executable }
 }
 

@@ -86,6 +86,7 @@ pub(super) fn named_inputs(lock: &Lock) -> Vec<(String, Digest)> {
     let trees =
         lock.git.iter().map(|git| (format!("{} {}", git.name, git.commit), git.archive.digest));
     inputs.extend(trees);
+    inputs.extend(lock.downloads.iter().map(|file| (file.path.clone(), file.sha256)));
     inputs.extend(lock.local_files.iter().map(|file| (file.path.clone(), file.sha256)));
     inputs.sort();
     inputs.dedup();

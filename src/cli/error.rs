@@ -605,9 +605,12 @@ fn pin_code(error: &PinError) -> u8 {
     match error {
         PinError::Network(error) => fetch_code(error),
         PinError::Store(error) => store_code(error),
-        PinError::Offline { .. } | PinError::ToolMissing { .. } | PinError::NoBase { .. } => {
-            NOT_THERE
-        }
+        PinError::Offline { .. }
+        | PinError::ToolMissing { .. }
+        | PinError::NoBase { .. }
+        | PinError::NoLinks { .. }
+        | PinError::NoDownload { .. } => NOT_THERE,
+        PinError::Contradicted { .. } => CONTENT,
         _ => INPUT,
     }
 }

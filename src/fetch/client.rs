@@ -69,7 +69,8 @@ impl Publisher {
     pub(crate) fn of(place: &Place) -> Self {
         match place {
             Place::Debian { .. } => Self::Debian,
-            Place::Python { .. } => Self::Python,
+            Place::Python { .. } | Place::Linked { .. } => Self::Python,
+            Place::Web { .. } => Self::Web,
             Place::Registry { .. } => Self::Registry,
             Place::Git(_) => Self::Git,
             Place::Mirror => Self::Mirror,

@@ -283,8 +283,10 @@ impl fmt::Display for InputFailure {
 /// What to set to ask elsewhere.
 fn settable(place: &Place) -> &'static str {
     match place {
-        Place::Python { .. } => "--index-url, REPRO_INDEX_URL, or `index-url` in `repro.toml`",
-        Place::Mirror => "--mirror, REPRO_MIRROR, or `mirror` in `repro.toml`",
+        Place::Python { .. } | Place::Linked { .. } => {
+            "--index-url, REPRO_INDEX_URL, or `index-url` in `repro.toml`"
+        }
+        Place::Mirror | Place::Web { .. } => "--mirror, REPRO_MIRROR, or `mirror` in `repro.toml`",
         Place::Debian { .. } => {
             "--debian-mirror, REPRO_DEBIAN_MIRROR, or `debian-mirror` in `repro.toml`"
         }

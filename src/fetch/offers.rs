@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Read;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -50,6 +51,8 @@ pub(super) struct Offers<'a> {
     client: &'a Client,
     stop: &'a AtomicBool,
     offline: bool,
+    /// What folders of a recipe are relative to.
+    project: Option<PathBuf>,
     pages: Mutex<BTreeMap<String, Arc<Vec<Link>>>>,
 }
 
@@ -69,22 +72,31 @@ impl<'a> Offers<'a> {
         let mut archives = BTreeMap::new();
         for wanted in wanted {
             match &wanted.place {
-                Place::Python { .. } => python = python_sources(settings, optional)?,
+                Place::Python { .. } | Place::Linked { .. } => {
+                    python = python_sources(settings, optional)?;
+                }
                 Place::Debian { suite, .. } if !archives.contains_key(suite) => {
                     archives.insert(suite.clone(), debian_archives(settings, suite, optional)?);
                 }
-                Place::Debian { .. } | Place::Registry { .. } | Place::Git(_) | Place::Mirror => {}
+                Place::Debian { .. }
+                | Place::Web { .. }
+                | Place::Registry { .. }
+                | Place::Git(_)
+                | Place::Mirror => {}
             }
         }
         let (pages, credentials) = (Mutex::default(), settings.credentials());
-        Ok(Self { mirrors, python, archives, credentials, client, stop, offline, pages })
+        let project = settings.project().ok().map(Path::to_owned);
+        Ok(Self { mirrors, python, archives, credentials, client, stop, offline, project, pages })
     }
 
     /// The places to ask for an input, in order.
     pub(super) fn sources(&self, wanted: &Wanted) -> Vec<Source> {
         let mut sources = self.mirror_places(&wanted.digest);
         sources.extend(match &wanted.place {
-            Place::Python { project } => self.python_places(project, &wanted.name),
+            Place::Python { project } => self.python_places(project, &wanted.name, &[]),
+            Place::Linked { project, pages } => self.python_places(project, &wanted.name, pages),
+            Place::Web { urls } => web_places(urls),
             Place::Debian { path, suite } => self.debian_places(path, suite),
             // `registry` and `git` ask for those themselves.
             Place::Registry { .. } | Place::Git(_) | Place::Mirror => Vec::new(),
@@ -104,15 +116,18 @@ impl<'a> Offers<'a> {
         self.mirrors.iter().map(place).collect()
     }
 
-    fn python_places(&self, project: &str, name: &str) -> Vec<Source> {
-        let find_links = self.python.find_links.iter().map(|location| {
+    /// The user's own places before those of the recipe.
+    fn python_places(&self, project: &str, name: &str, pages: &[String]) -> Vec<Source> {
+        let of_recipe = recipe_links(pages, self.project.as_deref());
+        let find_links = self.python.find_links.iter().chain(&of_recipe).map(|location| {
             let url = location.url();
             let is_folder = url.scheme() == "file" && url.path().ends_with('/');
             let way = if is_folder { Way::File(below(url, name)) } else { Way::Page(url.clone()) };
             Source { location: location.clone(), way }
         });
+        let find_links: Vec<_> = find_links.collect();
         // A folder that is not there is often set for all machines alike; pip passes over it, too.
-        let find_links = find_links.filter(|source| {
+        let find_links = find_links.into_iter().filter(|source| {
             let folder = source.location.url().to_file_path();
             folder.map_or(true, |folder| folder.exists())
         });
@@ -223,6 +238,24 @@ impl<'a> Offers<'a> {
         }
         Ok(plain)
     }
+}
+
+/// Places of wheels that a recipe names; one that cannot be is passed over.
+pub(super) fn recipe_links(pages: &[String], project: Option<&Path>) -> Vec<Location> {
+    let location = |page: &String| match page.contains("://") {
+        true => Location::of_recipe(page, Path::new("/")),
+        false => Location::of_recipe(page, project?),
+    };
+    pages.iter().filter_map(location).collect()
+}
+
+/// Addresses that a recipe names, each as it is.
+fn web_places(urls: &[String]) -> Vec<Source> {
+    let source = |text: &String| {
+        let location = Location::of_recipe(text, Path::new("/"))?;
+        Some(Source { location, way: Way::File(Url::parse(text).ok()?) })
+    };
+    urls.iter().filter_map(source).collect()
 }
 
 /// The link to take: the name that was locked; the digest that was locked decides among several.

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::digest::Digest;
-use crate::lock::{BuildSource, Lock, LockedGit, LockedPackage, LockedWheel, Pinned, PinnedKind};
+use crate::lock::{
+    BuildSource, Lock, LockedDownload, LockedGit, LockedPackage, LockedWheel, Pinned, PinnedKind,
+};
 use crate::store::Store;
 
 /// One file that a lock pins and that somebody else publishes.
@@ -26,6 +28,18 @@ pub enum Place {
     Python {
         /// Normalised name of the project (PEP 503).
         project: String,
+    },
+    /// A page of links that the recipe names, or a project of an index.
+    Linked {
+        /// Normalised name of the project (PEP 503).
+        project: String,
+        /// The pages, or folders of the project.
+        pages: Vec<String>,
+    },
+    /// Addresses of the web that the recipe names.
+    Web {
+        /// The addresses, in order.
+        urls: Vec<String>,
     },
     /// A Debian archive.
     Debian {
@@ -62,8 +76,10 @@ pub struct Planned {
 pub fn wanted(lock: &Lock) -> Vec<Wanted> {
     let mut all: Vec<Wanted> = Vec::new();
     all.extend(lock.packages.iter().map(|package| of_package(package, &lock.suite)));
+    let of_wheel = |wheel: &LockedWheel| of_wheel(wheel, &lock.find_links);
     all.extend(lock.wheels.iter().map(of_wheel));
     all.extend(lock.git.iter().map(of_git));
+    all.extend(lock.downloads.iter().map(of_download));
     for build in &lock.builds {
         if let BuildSource::Distribution(source) = &build.source {
             all.push(Wanted {
@@ -87,9 +103,10 @@ pub fn wanted(lock: &Lock) -> Vec<Wanted> {
 /// it can be had otherwise too.
 pub fn wanted_of_mirrors(lock: &Lock) -> Vec<Wanted> {
     let elsewhere = |pinned: &Pinned| match pinned.kind {
-        PinnedKind::Package { .. } | PinnedKind::Distribution { .. } | PinnedKind::BaseLayer => {
-            false
-        }
+        PinnedKind::Package { .. }
+        | PinnedKind::Distribution { .. }
+        | PinnedKind::Download
+        | PinnedKind::BaseLayer => false,
         PinnedKind::BaseDocument
         | PinnedKind::Tree
         | PinnedKind::Built
@@ -124,13 +141,18 @@ fn of_package(package: &LockedPackage, suite: &str) -> Wanted {
     }
 }
 
-fn of_wheel(wheel: &LockedWheel) -> Wanted {
-    Wanted {
-        name: wheel.file.clone(),
-        digest: wheel.sha256,
-        size: wheel.size,
-        place: Place::Python { project: wheel.name.clone() },
-    }
+fn of_wheel(wheel: &LockedWheel, find_links: &[String]) -> Wanted {
+    let project = wheel.name.clone();
+    let place = match find_links {
+        [] => Place::Python { project },
+        pages => Place::Linked { project, pages: pages.to_vec() },
+    };
+    Wanted { name: wheel.file.clone(), digest: wheel.sha256, size: wheel.size, place }
+}
+
+fn of_download(file: &LockedDownload) -> Wanted {
+    let place = Place::Web { urls: file.urls.clone() };
+    Wanted { name: file.path.clone(), digest: file.sha256, size: file.size, place }
 }
 
 fn of_git(git: &LockedGit) -> Wanted {

@@ -179,6 +179,16 @@ pub fn files(
     single_files(store, "local files", files, below)
 }
 
+/// Plans a layer of files of the web. They are large and stay as they are: they share no layer
+/// with what changes.
+pub fn downloaded_files(
+    store: &Store,
+    files: &[FileInput],
+    below: &Directories,
+) -> Result<LayerPlan, LayerError> {
+    single_files(store, "downloaded files", files, below)
+}
+
 /// Plans a layer of files that build jobs made.
 pub fn built_files(
     store: &Store,

@@ -8,11 +8,11 @@ use serde::Serialize;
 use super::asked::{build_files, gone, local_files, profile_files};
 use super::{
     Asked, BuildSource, BuiltFile, ImageConfig, Lock, LockError, LockedBase, LockedBaseLayer,
-    LockedBuild, LockedFile, LockedGit, LockedPackage, LockedProfileFile, LockedWheel,
-    PythonTarget, Unpinned,
+    LockedBuild, LockedDownload, LockedFile, LockedGit, LockedPackage, LockedProfileFile,
+    LockedWheel, PythonTarget, Unpinned,
 };
 use crate::digest::Digest;
-use crate::recipe::{BuildRecipe, GitRecipe, Recipe, names};
+use crate::recipe::{BuildRecipe, DownloadRecipe, GitRecipe, ImageRecipe, Recipe, names};
 
 /// One thing that is not the same on both sides.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -65,6 +65,8 @@ impl Lock {
         };
         let asked: Vec<_> = image.git.iter().filter(|git| !is_told(git)).collect();
         found.git_asked(&self.git, &asked);
+        found.downloads_asked(self, image);
+        found.lists("find-links", &self.find_links, &image.python.find_links);
         found.gone(&self.unpinned, &gone(image));
         found.python(&self.python, &PythonTarget::of(image));
         for asked in &image.builds {
@@ -92,6 +94,8 @@ impl Lock {
         found.asked(&self.asked, &newer.asked);
         found.base(self.base.as_ref(), newer.base.as_ref());
         found.git(&self.git, &newer.git);
+        found.downloads(&self.downloads, &newer.downloads);
+        found.lists("find-links", &self.find_links, &newer.find_links);
         found.python(&self.python, &newer.python);
         found.packages("Debian package", &self.packages, &newer.packages);
         found.wheels("wheel", &self.wheels, &newer.wheels);
@@ -202,6 +206,37 @@ impl Differences {
             list.iter().flat_map(of).collect()
         };
         self.map("submodule", &modules(before), &modules(after));
+    }
+
+    /// What a recipe says of downloads: addresses, and what it knows of their content.
+    fn downloads_asked(&mut self, lock: &Lock, image: &ImageRecipe) {
+        let is_open = |path: &str| {
+            let input = Unpinned::of_download(path);
+            image.is_gone(path) || lock.unpinned.iter().any(|item| item.input == input)
+        };
+        let asked = image.downloads.iter().filter(|download| !is_open(&download.path));
+        let asked: BTreeMap<_, _> =
+            asked.map(|asked| (asked.path.clone(), download_asked_text(asked))).collect();
+        let locked = lock.downloads.iter().map(|locked| {
+            let asked = image.downloads.iter().find(|asked| asked.path == locked.path);
+            (locked.path.clone(), download_locked_text(locked, asked))
+        });
+        self.map("download", &locked.collect(), &asked);
+    }
+
+    fn downloads(&mut self, before: &[LockedDownload], after: &[LockedDownload]) {
+        let table = |list: &[LockedDownload]| -> BTreeMap<_, _> {
+            let entry = |file: &LockedDownload| {
+                let text = address_text(&file.urls, file.executable);
+                (file.path.clone(), format!("{text} ({}, {} bytes)", file.sha256, file.size))
+            };
+            list.iter().map(entry).collect()
+        };
+        self.map("download", &table(before), &table(after));
+    }
+
+    fn lists(&mut self, what: &str, before: &[String], after: &[String]) {
+        self.value(what, &before.join(", "), &after.join(", "));
     }
 
     /// An input that was not pinned is named in full already, its backticks included.
@@ -399,6 +434,25 @@ fn git_text(git: &GitRecipe) -> String {
     };
     let (only, without) = (patterns("only", &git.include), patterns("without", &git.exclude));
     format!("{} of {}{place}{only}{without}", git.commit, git.urls.join(", "))
+}
+
+fn address_text(urls: &[String], executable: bool) -> String {
+    format!("from {}{}", urls.join(", "), if executable { " executable" } else { "" })
+}
+
+fn download_asked_text(asked: &DownloadRecipe) -> String {
+    let digest = asked.sha256.map(|digest| format!(", {digest}")).unwrap_or_default();
+    let size = asked.size.map(|size| format!(", {size} bytes")).unwrap_or_default();
+    format!("{}{digest}{size}", address_text(&asked.urls, asked.executable))
+}
+
+/// A locked download in as many words as the recipe has for it.
+fn download_locked_text(locked: &LockedDownload, asked: Option<&DownloadRecipe>) -> String {
+    let knows = |what: fn(&DownloadRecipe) -> bool| asked.is_some_and(what);
+    let digest = knows(|asked| asked.sha256.is_some()).then(|| format!(", {}", locked.sha256));
+    let size = knows(|asked| asked.size.is_some()).then(|| format!(", {} bytes", locked.size));
+    let address = address_text(&locked.urls, locked.executable);
+    format!("{address}{}{}", digest.unwrap_or_default(), size.unwrap_or_default())
 }
 
 fn files(files: &[LockedFile]) -> BTreeMap<String, String> {

@@ -130,6 +130,7 @@ impl Lock {
             git.include.sort();
             git.exclude.sort();
         }
+        self.downloads.sort();
         self.builds.sort_by(|left, right| left.name.cmp(&right.name));
         for build in &mut self.builds {
             build.packages.sort();

@@ -35,6 +35,8 @@ pub enum PinnedKind {
     },
     /// A git tree.
     Tree,
+    /// A file of the web.
+    Download,
     /// What a build job made: a wheel or a file.
     Built,
     /// A file of the recipe's folder in the image or for a build job.
@@ -55,6 +57,10 @@ impl Lock {
             let name = format!("{} {}", git.name, git.commit);
             all.push(Pinned::new(&name, git.archive.digest, git.archive.size, PinnedKind::Tree));
         }
+        let download = |file: &super::LockedDownload| {
+            Pinned::new(&file.path, file.sha256, file.size, PinnedKind::Download)
+        };
+        all.extend(self.downloads.iter().map(download));
         all.extend(self.local_files.iter().map(of_local));
         let profile = |file: &super::LockedProfileFile| {
             Pinned::new(&file.source, file.sha256, file.size, PinnedKind::ProfileFile)

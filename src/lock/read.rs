@@ -10,7 +10,8 @@ use crate::digest::{CommitId, TreeId};
 use crate::git::check_pattern;
 use crate::recipe::document::{Document, Fault, problems};
 use crate::recipe::names::{
-    self, ABSOLUTE_PATH, FILE_NAME, IMAGE_REFERENCE, PLAIN_NAME, RELATIVE_PATH,
+    self, ABSOLUTE_PATH, FILE_NAME, FIND_LINKS, IMAGE_REFERENCE, PLAIN_NAME, RELATIVE_PATH,
+    WEB_ADDRESS,
 };
 
 #[derive(Deserialize)]
@@ -27,6 +28,8 @@ struct LockText {
     python: PythonText,
     #[serde(default)]
     git: Vec<GitText>,
+    #[serde(default)]
+    download: Vec<LockedDownload>,
     #[serde(default)]
     build: Vec<BuildText>,
     config: ConfigText,
@@ -82,7 +85,7 @@ struct GitText {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct PythonText {
     version: String,
     interpreter: String,
@@ -90,6 +93,8 @@ struct PythonText {
     site: String,
     scripts: String,
     glibc: String,
+    #[serde(default)]
+    find_links: Vec<String>,
     wheels: Vec<LockedWheel>,
 }
 
@@ -226,7 +231,9 @@ impl LockText {
             config: config.into_config(),
             packages,
             wheels: python.wheels,
+            find_links: python.find_links,
             git: self.git.into_iter().map(GitText::into_git).collect(),
+            downloads: self.download,
             builds,
             symlinks: self.symlinks,
             files: self.files,
@@ -329,6 +336,7 @@ fn check(lock: &Lock, document: &Document<'_>, faults: &mut Vec<Fault>) {
         check.build(&at, build, lock);
     }
     check.git(&lock.git);
+    check.addresses(lock);
     for date in lock.unpinned.iter().filter_map(|item| item.gone.as_ref()) {
         check.rule(names::date(date), &["unpinned", "inputs"], date, "it is no date");
     }
@@ -386,6 +394,22 @@ impl Check<'_, '_> {
             }
         }
         self.unique(&["git"], git.iter().map(|tree| tree.name.clone()));
+    }
+
+    /// What is asked for by an address of the recipe.
+    fn addresses(&mut self, lock: &Lock) {
+        for (at, download) in lock.downloads.iter().enumerate() {
+            let path = ["download", &at.to_string()];
+            self.rule(names::absolute_path(&download.path), &path, &download.path, ABSOLUTE_PATH);
+            for url in &download.urls {
+                self.rule(names::web_address(url), &path, url, WEB_ADDRESS);
+            }
+        }
+        self.unique(&["download"], lock.downloads.iter().map(|download| download.path.clone()));
+        for place in &lock.find_links {
+            let fine = names::web_address(place) || names::relative_path(place);
+            self.rule(fine, &["python", "find-links"], place, FIND_LINKS);
+        }
     }
 
     fn build(&mut self, at: &str, build: &LockedBuild, lock: &Lock) {

@@ -30,8 +30,12 @@ pub struct Lock {
     pub packages: Vec<LockedPackage>,
     /// Wheels from an index, sorted by normalised name.
     pub wheels: Vec<LockedWheel>,
+    /// Places of wheels that no index has, as the recipe names them.
+    pub find_links: Vec<String>,
     /// Git trees, sorted by name.
     pub git: Vec<LockedGit>,
+    /// Files of the web, sorted by path.
+    pub downloads: Vec<LockedDownload>,
     /// Wheels and files made by build jobs, sorted by name.
     pub builds: Vec<LockedBuild>,
     /// Symbolic links: path to target.
@@ -262,6 +266,24 @@ pub enum BuildSource {
     Local,
 }
 
+/// A file of the web that becomes part of the image.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct LockedDownload {
+    /// Absolute path in the image.
+    pub path: String,
+    /// Addresses that had it, asked in order; the digest decides what is taken.
+    pub urls: Vec<String>,
+    /// Bytes.
+    pub size: u64,
+    /// SHA-256.
+    #[serde(with = "crate::digest::hex")]
+    pub sha256: Digest,
+    /// Whether it is executable.
+    #[serde(default)]
+    pub executable: bool,
+}
+
 /// One wheel, or some files, that a build job compiles.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LockedBuild {
@@ -391,6 +413,11 @@ impl Unpinned {
     /// What a git source is called among inputs; of another commit nothing is said.
     pub fn of_git(git: &GitRecipe) -> String {
         format!("git source `{}` at {}", git.name, git.commit)
+    }
+
+    /// What a download is called among inputs.
+    pub fn of_download(path: &str) -> String {
+        format!("download `{path}`")
     }
 
     /// An input that could not be pinned but may be another time.

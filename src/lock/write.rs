@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{Asked, BuildSource, Lock, LockedBuild, LockedGit, LockedSeal, VERSION};
+use super::{
+    Asked, BuildSource, Lock, LockedBuild, LockedDownload, LockedGit, LockedSeal, VERSION,
+};
 
 impl Lock {
     /// The canonical text.
@@ -20,6 +22,7 @@ impl Lock {
         text.base(&lock);
         text.python(&lock);
         lock.git.iter().for_each(|git| text.git(git));
+        lock.downloads.iter().for_each(|download| text.download(download));
         lock.builds.iter().for_each(|build| text.build(build));
         text.tables(&lock);
         if let Some(seal) = &lock.seal {
@@ -90,6 +93,17 @@ impl Text {
         self.pair("archive", &git.archive);
     }
 
+    fn download(&mut self, download: &LockedDownload) {
+        self.header("[[download]]");
+        self.pair("path", &download.path);
+        self.list("urls", &download.urls);
+        self.pair("size", &download.size);
+        self.pair("sha256", &download.sha256.hex());
+        if download.executable {
+            self.pair("executable", &true);
+        }
+    }
+
     fn python(&mut self, lock: &Lock) {
         self.header("[python]");
         self.pair("version", &lock.python.version);
@@ -98,6 +112,9 @@ impl Text {
         self.pair("site", &lock.python.site);
         self.pair("scripts", &lock.python.scripts);
         self.pair("glibc", &lock.python.glibc);
+        if !lock.find_links.is_empty() {
+            self.list("find-links", &lock.find_links);
+        }
         self.list("wheels", &lock.wheels);
     }
 

@@ -6,9 +6,12 @@ mod reading;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::document::{Document, Fault};
-use super::names::{self, ABSOLUTE_PATH, IMAGE_REFERENCE, PLAIN_NAME, RELATIVE_PATH};
+use super::names::{
+    self, ABSOLUTE_PATH, FIND_LINKS, IMAGE_REFERENCE, PLAIN_NAME, RELATIVE_PATH, WEB_ADDRESS,
+};
 use super::types::{
-    BaseRecipe, Benchmark, BuildRecipe, GitRecipe, Gone, ImageRecipe, Profile, Recipe,
+    BaseRecipe, Benchmark, BuildRecipe, DownloadRecipe, GitRecipe, Gone, ImageRecipe, Profile,
+    Recipe,
 };
 use crate::git::check_pattern;
 
@@ -106,6 +109,9 @@ impl Check<'_, '_> {
             self.git(&at.to_string(), git);
         }
         self.unique(&["git"], image.git.iter().map(|git| git.name.as_str()));
+        for (at, download) in image.downloads.iter().enumerate() {
+            self.download(&at.to_string(), download);
+        }
         let trees = image.git.iter().filter_map(|git| git.path.as_deref());
         self.unique(&["git"], trees);
         for (at, build) in image.builds.iter().enumerate() {
@@ -152,6 +158,18 @@ impl Check<'_, '_> {
             }
             self.unique(&path(key), patterns.iter().map(String::as_str));
         }
+    }
+
+    fn download(&mut self, at: &str, download: &DownloadRecipe) {
+        let path = |key| ["download", at, key];
+        self.absolute(&path("path"), &download.path);
+        self.rule(!download.urls.is_empty(), &path("urls"), "[]", "a download needs an address");
+        for url in &download.urls {
+            self.rule(names::web_address(url), &path("urls"), url, WEB_ADDRESS);
+        }
+        let prefix = download.checks.sha256_prefix.as_deref().unwrap_or("");
+        let agrees = download.sha256.is_none_or(|digest| digest.hex().starts_with(prefix));
+        self.rule(agrees, &path("checks"), prefix, "the `sha256` begins otherwise");
     }
 
     /// What a build job compiles, and what comes out of it.
@@ -226,6 +244,11 @@ impl Check<'_, '_> {
         let words = "expected a date, `2026-11-20`";
         self.rule(names::date(&python.as_of), &["python", "as-of"], &python.as_of, words);
         self.requirements(&["python", "requirements"], &python.requirements);
+        for place in &python.find_links {
+            let fine = names::web_address(place) || names::relative_path(place);
+            self.rule(fine, &["python", "find-links"], place, FIND_LINKS);
+        }
+        self.unique(&["python", "find-links"], python.find_links.iter().map(String::as_str));
     }
 
     fn requirements(&mut self, path: &[&str], requirements: &[String]) {
@@ -281,6 +304,7 @@ impl Check<'_, '_> {
         self.unique(&["image", "writable"], image.writable.iter().map(String::as_str));
         let made = image.local_files.iter().map(|file| file.path.as_str());
         let made = made.chain(image.symlinks.keys().map(String::as_str));
+        let made = made.chain(image.downloads.iter().map(|download| download.path.as_str()));
         self.unique(&["file"], made.chain(image.files.keys().map(String::as_str)));
     }
 }

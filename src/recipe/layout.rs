@@ -4,7 +4,7 @@
 //! title = "…"
 //! [guide]                 # repository, commit, path
 //! [base] or [debian]      # the image part: what decides bytes
-//! [python] [[git]] [[build]] [[gone]] [[file]] [symlinks] [files] [image]
+//! [python] [[git]] [[download]] [[build]] [[gone]] [[file]] [symlinks] [files] [image]
 //! [benchmark]             # how the image is run and its logs are read
 //! [profile.smoke]
 //! [[erratum]] [[published]] [[unavailable]]
@@ -30,12 +30,13 @@ use super::document::{Document, Fault, merge};
 use super::names;
 use super::types::{BaseRecipe, Erratum, ImageRecipe, ImageTable, Recipe};
 
-const VARIANT_KEYS: [&str; 14] = [
+const VARIANT_KEYS: [&str; 15] = [
     "title",
     "base",
     "debian",
     "python",
     "git",
+    "download",
     "build",
     "gone",
     "file",
@@ -47,12 +48,13 @@ const VARIANT_KEYS: [&str; 14] = [
     "erratum",
 ];
 
-const KEYS: [&str; 19] = [
+const KEYS: [&str; 20] = [
     "title",
     "base",
     "debian",
     "python",
     "git",
+    "download",
     "build",
     "gone",
     "file",
@@ -218,6 +220,7 @@ fn image_part(document: &Document<'_>, faults: &mut Vec<Fault>) -> Option<ImageR
     let base = base(document, faults);
     let python = document.required("python", faults);
     let git = document.section("git", faults).unwrap_or_default();
+    let downloads = document.section("download", faults).unwrap_or_default();
     let builds = document.section("build", faults).unwrap_or_default();
     let gone = document.section("gone", faults).unwrap_or_default();
     let local_files = document.section("file", faults).unwrap_or_default();
@@ -228,6 +231,7 @@ fn image_part(document: &Document<'_>, faults: &mut Vec<Fault>) -> Option<ImageR
         base: base?,
         python: python?,
         git,
+        downloads,
         builds,
         gone,
         local_files,

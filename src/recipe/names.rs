@@ -57,6 +57,19 @@ pub(crate) fn repository_url(text: &str) -> bool {
         })
 }
 
+/// A file of the web that anybody can be told of.
+pub(crate) fn web_address(text: &str) -> bool {
+    let is_web = text.starts_with("https://") || text.starts_with("http://");
+    is_web && repository_url(text) && !text.contains('#')
+}
+
+/// What a recipe may name as a place of wheels, in words.
+pub(crate) const FIND_LINKS: &str = "expected the address of a page of links without credentials, or a folder relative to the project";
+
+/// The rule of [`web_address`] in words.
+pub(crate) const WEB_ADDRESS: &str =
+    "an address begins with `https://` or `http://` and has neither credentials nor a fragment";
+
 /// The rule of [`requirement`] in words.
 pub(crate) const REQUIREMENT: &str = "a requirement is a name and, if need be, extras, versions after `==`, `!=`, `<=`, `>=`, `<`, `>` or `~=`, and a marker: `torch==1.9.1`";
 
@@ -171,6 +184,21 @@ mod tests {
             ["https://me:secret@host.test/a", "host.test/a", "https://", "ftp://host.test/a"]
         {
             assert!(!repository_url(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_address_of_the_web_has_a_host_and_no_credentials() {
+        assert!(web_address("https://host.test/a/b.bin?download=1"));
+        for text in [
+            "/etc/passwd",
+            "file:///etc/passwd",
+            "https://me:x@host.test/a",
+            "https://",
+            "http://h.test/a#b",
+            "https://h.test/a b",
+        ] {
+            assert!(!web_address(text), "{text}");
         }
     }
 

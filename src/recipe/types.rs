@@ -9,7 +9,7 @@ use super::audit::Audit;
 use super::exchange::{InputRule, OutputRule};
 use super::reading::{CheckRule, ResultRule, SkipRule, TotalRule, Unavailable};
 use super::units::{byte_size, duration_seconds, optional_duration_seconds};
-use crate::digest::CommitId;
+use crate::digest::{self, Checks, CommitId, Digest};
 
 /// One image of one system, with everything needed to lock, build and run it.
 #[derive(Debug, Clone)]
@@ -91,6 +91,8 @@ pub struct ImageRecipe {
     pub python: PythonRecipe,
     /// Git trees that become part of the image, or that build jobs compile.
     pub git: Vec<GitRecipe>,
+    /// Files of the web that become part of the image.
+    pub downloads: Vec<DownloadRecipe>,
     /// What build jobs compile: wheels, or declared files.
     pub builds: Vec<BuildRecipe>,
     /// Inputs that were deleted upstream: they are never asked for, and the lock says so.
@@ -193,6 +195,30 @@ impl GitRecipe {
     }
 }
 
+/// A file of the web that becomes part of the image: weights.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct DownloadRecipe {
+    /// Absolute path in the image.
+    pub path: String,
+    /// Addresses that have it, asked in order.
+    pub urls: Vec<String>,
+    /// Bytes, if known.
+    pub size: Option<u64>,
+    /// SHA-256, if known; with the size it is pinned without being fetched.
+    #[serde(default, deserialize_with = "digest::hex::optional")]
+    pub sha256: Option<Digest>,
+    /// What else is known of it; must hold when it is first pinned.
+    #[serde(default)]
+    pub checks: Checks,
+    /// Where it can be seen what is known.
+    #[serde(default)]
+    pub evidence: String,
+    /// Whether it is executable (0755 instead of 0644).
+    #[serde(default)]
+    pub executable: bool,
+}
+
 /// Debian packages by name; apt finds the closure when the lock is written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -241,6 +267,10 @@ pub struct PythonRecipe {
     pub requirements: Vec<String>,
     /// Resolve as of this date (`2026-11-20`): later uploads do not exist.
     pub as_of: String,
+    /// Pages of links, or folders relative to the project, that have wheels no index has
+    /// (`+cu101`); they are asked beside the user's own.
+    #[serde(default)]
+    pub find_links: Vec<String>,
 }
 
 /// One build job: a source distribution or a git tree that is compiled to a wheel or to files.
@@ -302,7 +332,7 @@ impl BuildRecipe {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Gone {
     /// The input as the recipe asks for it: a requirement, a Debian package, `name==version` of a
-    /// build, the name of a git source, or `base` for the registry's image.
+    /// build, the name of a git source, the path of a download, or `base` for the registry's image.
     pub input: String,
     /// Where it can be seen that it is gone.
     pub evidence: String,

@@ -33,6 +33,11 @@ impl Location {
         Ok(Self { url: as_folder(url), setting: setting.to_owned() })
     }
 
+    /// A place that a recipe names; what is no URL is a folder below `folder`. `None` for what is neither.
+    pub(crate) fn of_recipe(text: &str, folder: &Path) -> Option<Self> {
+        Self::parse(text, "the recipe", folder).ok()
+    }
+
     /// The same with name and password, where `add` knows some.
     pub(super) fn with_credentials(mut self, add: impl FnOnce(&mut Url)) -> Self {
         add(&mut self.url);

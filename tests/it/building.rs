@@ -82,6 +82,8 @@ impl World {
             packages: vec![locked_package(&self.store)],
             wheels: vec![locked_wheel(&self.store, "numbers")],
             git: Vec::new(),
+            downloads: Vec::new(),
+            find_links: Vec::new(),
             builds: Vec::new(),
             symlinks: BTreeMap::from([("/bin/sh".to_owned(), "dash".to_owned())]),
             files: BTreeMap::from([(

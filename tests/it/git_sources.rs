@@ -150,6 +150,8 @@ fn lock_of(git: Vec<LockedGit>) -> Lock {
         packages: Vec::new(),
         wheels: Vec::new(),
         git,
+        downloads: Vec::new(),
+        find_links: Vec::new(),
         builds: Vec::new(),
         symlinks: BTreeMap::new(),
         files: BTreeMap::new(),

@@ -47,6 +47,8 @@ pub fn lock_of(recipe: &Recipe) -> Lock {
         packages: vec![package("python3"), package("libc6")],
         wheels: vec![wheel("numpy", "1.21.6"), wheel("addict", "2.4.0")],
         git: Vec::new(),
+        downloads: Vec::new(),
+        find_links: Vec::new(),
         builds: vec![LockedBuild {
             name: build.name.clone(),
             version: build.version.clone(),

@@ -5,8 +5,8 @@ use super::files::FilesPart;
 use super::python::PythonPart;
 use super::{Request, Scope};
 use crate::lock::{
-    Asked, BuildSource, ImageConfig, Lock, LockedBlob, LockedBuild, LockedGit, PythonTarget,
-    Unpinned, gone,
+    Asked, BuildSource, ImageConfig, Lock, LockedBlob, LockedBuild, LockedDownload, LockedGit,
+    PythonTarget, Unpinned, gone,
 };
 use crate::recipe::BuildRecipe;
 use crate::recipe::names::normalised;
@@ -16,6 +16,7 @@ pub(super) struct Parts {
     pub(super) files: FilesPart,
     pub(super) debian: DebianPart,
     pub(super) git: Vec<LockedGit>,
+    pub(super) downloads: Vec<LockedDownload>,
     pub(super) python: PythonPart,
     /// What could not be pinned.
     pub(super) unpinned: Vec<Unpinned>,
@@ -54,6 +55,8 @@ fn of_recipe(request: &Request<'_>, asked: &Asked, mut parts: Parts) -> Lock {
         packages: parts.debian.base,
         wheels: parts.python.wheels,
         git: parts.git,
+        downloads: parts.downloads,
+        find_links: image.python.find_links.clone(),
         builds,
         symlinks: image.symlinks.clone(),
         files: image.files.clone(),
@@ -110,6 +113,7 @@ fn with_parts(
         (build.output, build.files) = (None, Vec::new());
     }
     lock.git = parts.git;
+    lock.downloads = parts.downloads;
     lock.local_files = parts.files.local;
     lock.profile_files = parts.files.profile;
     answer(&mut lock.asked, scope, asked);

@@ -41,9 +41,14 @@ pub(super) fn pin(
     }
     names_are_plain(context)?;
     match (scope, context.request.previous) {
-        (Scope::Base | Scope::Distribution(_) | Scope::Git(_) | Scope::File(_), Some(lock)) => {
-            Ok(of_lock(lock))
-        }
+        (
+            Scope::Base
+            | Scope::Distribution(_)
+            | Scope::Git(_)
+            | Scope::Download(_)
+            | Scope::File(_),
+            Some(lock),
+        ) => Ok(of_lock(lock)),
         (Scope::Package(name), Some(lock)) => one_again(context, lock, name, holes),
         (Scope::Everything, Some(lock)) if is_usable(context, lock) => {
             // Where something else is asked for, what stays keeps its version if it can.

@@ -6,7 +6,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::digest::Digest;
-use crate::fetch::FetchError;
+use crate::fetch::{FetchError, Tried};
 use crate::lock::LockError;
 use crate::settings::SettingsError;
 use crate::store::StoreError;
@@ -184,6 +184,28 @@ pub enum PinError {
         /// Who was asked, and what came of it.
         error: String,
     },
+    /// Places of wheels that the recipe names do not answer.
+    #[error("places of wheels that the recipe names do not answer{}", tried_lines(tried))]
+    NoLinks {
+        /// Every place, and what came of asking it.
+        tried: Vec<Tried>,
+    },
+    /// Nobody gives a file of the web.
+    #[error("`{file}` could not be downloaded{}", tried_lines(tried))]
+    NoDownload {
+        /// The file.
+        file: String,
+        /// Every address that was asked.
+        tried: Vec<Tried>,
+    },
+    /// A file of the web is not what the recipe knows of it.
+    #[error("`{file}` is not the file that the recipe describes\n{}", .contradictions.join("\n"))]
+    Contradicted {
+        /// The file.
+        file: String,
+        /// What each address sent, with both sides.
+        contradictions: Vec<String>,
+    },
     /// The settings do not say enough.
     #[error(transparent)]
     Settings(#[from] SettingsError),
@@ -259,6 +281,10 @@ impl Problems {
             _ => PinError::Several(self.0),
         }
     }
+}
+
+fn tried_lines(tried: &[Tried]) -> String {
+    tried.iter().map(|tried| format!("\n{tried}")).collect()
 }
 
 /// Each line on one of its own, under the message.

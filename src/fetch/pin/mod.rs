@@ -20,6 +20,7 @@
 mod apt;
 mod assemble;
 mod debian;
+mod downloads;
 mod error;
 mod files;
 mod git;
@@ -157,6 +158,7 @@ pub fn pin(
     request.base.note(&mut holes);
     let git = problems.note(git::pin(&context, &scope, &mut holes));
     context.trees = git.iter().flatten().map(|git| git.name.clone()).collect();
+    let downloads = problems.note(downloads::pin(&context, &scope, &mut holes));
     let files = problems.note(files::pin(&request, &scope));
     let debian = problems.note(debian::pin(&context, &scope, &mut holes));
     let python = problems.note(python::pin(&context, &scope, &mut holes));
@@ -164,9 +166,9 @@ pub fn pin(
     let is_refused = nobody_answered || (scope != Scope::Everything && !holes.is_empty());
     let (unpinned, missing) = holes.into_parts();
     let missing = missing.into_list();
-    match (files, debian, git, python) {
-        (Some(files), Some(debian), Some(git), Some(python)) if !is_refused => {
-            let parts = assemble::Parts { files, debian, git, python, unpinned };
+    match (files, debian, git, downloads, python) {
+        (Some(files), Some(debian), Some(git), Some(downloads), Some(python)) if !is_refused => {
+            let parts = assemble::Parts { files, debian, git, downloads, python, unpinned };
             let lock = assemble::lock(&request, &context.asked, &scope, parts);
             if missing.is_empty() || has_something(&lock) {
                 return Ok(Pinned { lock, missing });
@@ -183,6 +185,7 @@ pub fn pin(
 /// Whether anything was pinned that somebody else publishes.
 fn has_something(lock: &Lock) -> bool {
     let has_files = !(lock.packages.is_empty() && lock.wheels.is_empty());
+    let has_files = has_files || !lock.downloads.is_empty();
     has_files || lock.base.is_some() || !lock.git.is_empty() || !lock.builds.is_empty()
 }
 

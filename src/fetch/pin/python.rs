@@ -142,6 +142,7 @@ fn everything(
         _ => Some(Resolution::new(context, previous, update)?),
     };
     let mut problems = Problems::default();
+    let open = holes.len();
     if let Some(resolution) = &resolution {
         if kept.image.is_none() {
             kept.image = problems.note(resolution.image(holes));
@@ -154,6 +155,9 @@ fn everything(
             }
         }
     }
+    // Without a hole nobody missed what a silent place may have.
+    let silence = resolution.and_then(|resolution| resolution.uv.silence());
+    silence.filter(|_| holes.len() > open).into_iter().for_each(|error| holes.blame(error));
     let (wheels, sources) = kept.image.unwrap_or_default();
     let part = |(name, source)| {
         let wheels = kept.builds.remove(&name).unwrap_or_default();

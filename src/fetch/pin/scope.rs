@@ -21,6 +21,8 @@ pub(super) enum Scope {
     Distribution(String),
     /// One git source, by the recipe's name for it.
     Git(String),
+    /// One file of the web, by its path in the image.
+    Download(String),
     /// One local file, by its path relative to the `images` folder.
     File(String),
 }
@@ -31,7 +33,7 @@ pub(super) fn of(request: &Request<'_>) -> Result<Scope, PinError> {
     let lock =
         request.previous.ok_or_else(|| PinError::NothingToUpdate { name: name.to_owned() })?;
     let scope = named(request, lock, name)?;
-    if !matches!(scope, Scope::File(_) | Scope::Git(_)) {
+    if !matches!(scope, Scope::File(_) | Scope::Git(_) | Scope::Download(_)) {
         is_complete(lock, name, &scope)?;
         same_builds(request, lock, name)?;
     }
@@ -63,7 +65,8 @@ fn named(request: &Request<'_>, lock: &Lock, name: &str) -> Result<Scope, PinErr
         let names = kinds.map(|(_, kind)| format!("`{kind}:{name}`")).collect();
         return Err(PinError::Ambiguous { name: name.to_owned(), names });
     }
-    one(lock, name, package.or(distribution).or(git).or_else(|| file_named(lock, name)))
+    let file = || download_named(lock, name).or_else(|| file_named(lock, name));
+    one(lock, name, package.or(distribution).or(git).or_else(file))
 }
 
 /// Where something is missing, what is there was not resolved as a whole.
@@ -122,6 +125,11 @@ fn git_named(lock: &Lock, name: &str) -> Option<Scope> {
     known.then(|| Scope::Git(name.to_owned()))
 }
 
+fn download_named(lock: &Lock, name: &str) -> Option<Scope> {
+    let known = lock.downloads.iter().any(|file| file.path == name);
+    known.then(|| Scope::Download(name.to_owned()))
+}
+
 fn file_named(lock: &Lock, name: &str) -> Option<Scope> {
     let of_image = local_files(lock).map(|file| (&file.path, &file.source));
     let of_profiles = lock.profile_files.iter().map(|file| (&file.path, &file.source));
@@ -152,5 +160,6 @@ fn known(lock: &Lock) -> Vec<&str> {
     let profile_files = lock.profile_files.iter().map(|file| file.source.as_str());
     let all = package_names(lock).chain(distribution_names(lock)).chain(files).chain(profile_files);
     let sources = lock.git.iter().map(|git| git.name.as_str());
-    all.chain(sources).chain(["debian"]).collect()
+    let downloads = lock.downloads.iter().map(|file| file.path.as_str());
+    all.chain(sources).chain(downloads).chain(["debian"]).collect()
 }

@@ -7,12 +7,18 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 
 use super::error::Problems;
 use super::names::requirement_name;
 use super::pylock::{self, Distribution};
 use super::tool::{UV, looking_at};
 use super::{Context, PinError};
+use crate::fetch::FetchError;
+use crate::fetch::client::{Ask, Client, Publisher, Request};
+use crate::fetch::error::{Refusal, Tried};
+use crate::fetch::offers::recipe_links;
+use crate::fetch::retry::Ending;
 use crate::recipe::BuildRecipe;
 use crate::settings::{Location, PythonSources};
 use crate::store::StoreError;
@@ -31,7 +37,9 @@ pub(super) struct Question<'a> {
 /// uv with everything that stays the same from question to question.
 pub(super) struct Uv<'a> {
     context: &'a Context<'a>,
-    sources: &'a PythonSources,
+    sources: PythonSources,
+    /// Places of the recipe that did not answer, and what came of it.
+    silent: Vec<Tried>,
     environment: BTreeMap<String, String>,
     cache: PathBuf,
     platform: String,
@@ -46,8 +54,10 @@ impl<'a> Uv<'a> {
         }
         let cutoff = cutoff(&context.request.recipe.image.python.as_of)?;
         let mut environment = context.settings.python_environment()?;
-        let sources = context.settings.python_sources()?;
-        environment.extend(locations(sources));
+        let mut sources = context.settings.python_sources()?.clone();
+        let (answering, silent) = links_of_recipe(context)?;
+        sources.find_links.extend(answering);
+        environment.extend(locations(&sources));
         for (name, value) in [
             // A Python to ask questions of is enough, and any version is.
             ("UV_PYTHON_DOWNLOADS", "never"),
@@ -59,7 +69,13 @@ impl<'a> Uv<'a> {
             environment.insert(name.to_owned(), value.to_owned());
         }
         let cache = context.store.scratch("uv-cache")?;
-        Ok(Self { context, sources, environment, cache, platform, cutoff })
+        Ok(Self { context, sources, silent, environment, cache, platform, cutoff })
+    }
+
+    /// The error of places of the recipe that did not answer, if there are any.
+    pub(super) fn silence(self) -> Option<PinError> {
+        let tried = self.silent;
+        (!tried.is_empty()).then_some(PinError::NoLinks { tried })
     }
 
     /// The distributions that satisfy `question`, sorted by name.
@@ -93,6 +109,42 @@ impl<'a> Uv<'a> {
         let path = folder.join("pylock.toml");
         fs::read_to_string(&path).map_err(|error| UV.answer(error.to_string()))
     }
+}
+
+/// The places of wheels that the recipe names: those that answer, and what came of asking the others.
+///
+/// uv refuses everything if one of them does not answer, and most wheels come from elsewhere.
+fn links_of_recipe(context: &Context<'_>) -> Result<(Vec<Location>, Vec<Tried>), PinError> {
+    let pages = &context.request.recipe.image.python.find_links;
+    let (mut answering, mut silent) = (Vec::new(), Vec::new());
+    if pages.is_empty() {
+        return Ok((answering, silent));
+    }
+    let client = Client::new(context.settings)?;
+    for location in recipe_links(pages, context.settings.project().ok()) {
+        let url = location.url().clone();
+        let publisher = Publisher::Python;
+        let request = Request { publisher, url, accept: None, from: 0, of_version: None };
+        let refusal = match location.url().to_file_path() {
+            Ok(path) if path.exists() => None,
+            Ok(_) => Some(Refusal::NotFound),
+            // The page is never read here: dropping the answer ends the transfer.
+            Err(()) => match client.ask(&request, &AtomicBool::new(false)) {
+                Ok(Some(_)) => None,
+                Ok(None) => Some(Refusal::NotFound),
+                Err(Ending::Trouble(last)) => Some(Refusal::Trouble { attempts: 1, last }),
+                Err(Ending::Stopped) => return Err(FetchError::Stopped.into()),
+            },
+        };
+        match refusal {
+            None => answering.push(location),
+            Some(refusal) => {
+                let (url, setting) = (location.to_string(), location.setting().to_owned());
+                silent.push(Tried { url, setting, refusal });
+            }
+        }
+    }
+    Ok((answering, silent))
 }
 
 /// The last second of the date: what was uploaded on that day belongs to it.
