@@ -12,7 +12,7 @@ use super::fields::{Field, compare};
 use super::{AuditError, Guide};
 use crate::bench::{Rules, Template, Variables, guide_record, value_text};
 use crate::digest::Digest;
-use crate::engine::{Engine, Exit, Job, Mount, Outcome, Stop};
+use crate::engine::{Engine, Exit, Gpus, Job, Mount, Outcome, Stop};
 use crate::image::Image;
 use crate::recipe::{AuditScript, Recipe};
 use crate::store::Store;
@@ -192,7 +192,8 @@ impl Bench<'_> {
             shm_size: image.shm_size,
             timeout: TIMEOUT,
             memory: None,
-            gpus: false,
+            gpus: Gpus::None,
+            keep: Vec::new(),
         })
     }
 }

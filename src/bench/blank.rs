@@ -47,6 +47,10 @@ pub(super) fn record(
         job: job(&planned.job),
         engine: engine.to_owned(),
         host: setup.host.clone(),
+        gpus: Vec::new(),
+        shared_host: None,
+        inputs: BTreeMap::new(),
+        outputs: BTreeMap::new(),
         log: None,
         once: BTreeMap::new(),
         series: BTreeMap::new(),
@@ -95,7 +99,7 @@ fn data(setup: &Setup) -> Vec<DataRecord> {
         .collect()
 }
 
-fn job(job: &Job) -> JobRecord {
+pub(super) fn job(job: &Job) -> JobRecord {
     let mounts = job.mounts.iter().map(|mount| MountRecord {
         target: mount.target.clone(),
         source: mount.source.clone(),

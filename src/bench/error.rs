@@ -83,6 +83,38 @@ pub enum BenchError {
         /// Case and reason, one each.
         lacking: Vec<String>,
     },
+    /// No GPU of this machine has the name that was chosen.
+    #[error("this machine has no one GPU `{name}`{}", gpus(known))]
+    UnknownGpu {
+        /// What was asked for.
+        name: String,
+        /// Number, UUID and model of each there is.
+        known: Vec<String>,
+    },
+    /// GPUs that were chosen are not free.
+    #[error("GPUs that were chosen are not free\n{}\n  ({looked})", list(taken))]
+    GpusTaken {
+        /// Which and why, one each.
+        taken: Vec<String>,
+        /// What was looked at.
+        looked: String,
+    },
+    /// No chosen case takes an input of the name that was given.
+    #[error("no chosen case takes an input `{name}`{}", inputs(known))]
+    UnknownInput {
+        /// The name.
+        name: String,
+        /// The inputs that they take.
+        known: Vec<String>,
+    },
+    /// A `NAME=FILE` cannot be used.
+    #[error("cannot take `{text}` as an input: {reason}")]
+    Input {
+        /// As the user wrote it.
+        text: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// There is no run to go on with.
     #[error("there is no run `{name}` in `{}`", results.display())]
     NoRun {
@@ -176,6 +208,20 @@ fn list(items: &[String]) -> String {
         .map(|item| format!("  {}", item.replace('\n', "\n  ")))
         .collect::<Vec<_>>()
         .join("\n")
+}
+
+fn gpus(known: &[String]) -> String {
+    match known {
+        [] => "; it has none".to_owned(),
+        _ => format!("\n{}", list(known)),
+    }
+}
+
+fn inputs(known: &[String]) -> String {
+    match known {
+        [] => "; they take none".to_owned(),
+        _ => format!("\n  known  {}", known.join(", ")),
+    }
 }
 
 fn nearest_cases(near: &[String], count: usize) -> String {

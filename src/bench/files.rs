@@ -106,6 +106,22 @@ impl RunFolder {
         Ok(file)
     }
 
+    /// Gives `folder` and everything in it to the owner of the results.
+    pub(super) fn give_all(&self, folder: &Path) {
+        if self.owner.is_none() || !folder.is_dir() || folder.is_symlink() {
+            return;
+        }
+        give(folder, self.owner);
+        for entry in fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok) {
+            let path = entry.path();
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                self.give_all(&path);
+            } else {
+                give(&path, self.owner);
+            }
+        }
+    }
+
     /// A new file that appears with all of its content.
     pub(super) fn write_file(&self, path: &Path, bytes: &[u8]) -> Result<(), BenchError> {
         match write_unnamed(path, bytes) {

@@ -8,6 +8,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::engine::Card;
+
 /// One machine.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Host {
@@ -25,6 +27,9 @@ pub struct Host {
     pub os: Option<String>,
     /// Names of the GPUs, one each; `GPU 0` where the driver tells no name.
     pub gpus: Vec<String>,
+    /// The same GPUs with what else names them, in the order of the bus.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cards: Vec<Card>,
     /// Version of the NVIDIA driver; absent when it is not loaded.
     pub driver: Option<String>,
 }
@@ -38,11 +43,11 @@ impl Host {
     }
 
     /// Reads the machine whose `/proc`, `/etc` and `/dev` lie under `root`.
-    fn under(root: &Path) -> Self {
+    pub(super) fn under(root: &Path) -> Self {
         let read = |path: &str| fs::read_to_string(root.join(path)).ok();
         let cpuinfo = read("proc/cpuinfo").unwrap_or_default();
         let driver = read("proc/driver/nvidia/version").and_then(|text| driver_version(&text));
-        let gpus = if driver.is_some() { gpus(root) } else { Vec::new() };
+        let cards = if driver.is_some() { cards(root) } else { Vec::new() };
         Self {
             cpu: field(&cpuinfo, "model name").or_else(|| field(&cpuinfo, "Processor")),
             cores: match cpuinfo.lines().filter(|line| line.starts_with("processor")).count() {
@@ -53,7 +58,8 @@ impl Host {
             memory: read("proc/meminfo").and_then(|text| kibibytes(&field(&text, "MemTotal")?)),
             kernel: read("proc/sys/kernel/osrelease").map(|text| text.trim().to_owned()),
             os: read("etc/os-release").and_then(|text| os_name(&text)),
-            gpus,
+            gpus: cards.iter().map(|card| card.name.clone()).collect(),
+            cards,
             driver,
         }
     }
@@ -95,23 +101,54 @@ fn driver_version(text: &str) -> Option<String> {
     line.split_whitespace().find(is_version).map(str::to_owned)
 }
 
-fn gpus(root: &Path) -> Vec<String> {
-    let count = names_in(&root.join("dev")).iter().filter(|name| is_gpu(name)).count();
+/// What the driver tells of one GPU.
+struct Told {
+    model: Option<String>,
+    uuid: Option<String>,
+    minor: Option<u32>,
+}
+
+/// Every GPU with a device file, in the order of the bus. In a container the driver tells of all
+/// GPUs of the machine, but there are device files only for those that it was given.
+fn cards(root: &Path) -> Vec<Card> {
+    let names = names_in(&root.join("dev"));
+    let mut minors: Vec<u32> = names.iter().filter_map(|name| minor(name)).collect();
+    minors.sort_unstable();
+    let mut told = told(root);
+    for (position, told) in told.iter_mut().enumerate() {
+        // Old drivers do not tell; their order is that of the device files.
+        told.minor = told.minor.or(minors.get(position).copied());
+    }
+    told.retain(|told| told.minor.is_some_and(|minor| minors.contains(&minor)));
+    let known: Vec<u32> = told.iter().filter_map(|told| told.minor).collect();
+    let silent = minors.into_iter().filter(|minor| !known.contains(minor));
+    told.extend(silent.map(|minor| Told { model: None, uuid: None, minor: Some(minor) }));
+    let card = |(index, told): (u32, Told)| Card {
+        index,
+        minor: told.minor.unwrap_or(index),
+        uuid: told.uuid,
+        name: told.model.unwrap_or_else(|| format!("GPU {index}")),
+    };
+    (0..).zip(told).map(card).collect()
+}
+
+fn told(root: &Path) -> Vec<Told> {
     let folder = root.join("proc/driver/nvidia/gpus");
-    let models: Vec<Option<String>> = names_in(&folder)
-        .iter()
-        .map(|name| fs::read_to_string(folder.join(name).join("information")).ok())
-        .map(|text| field(&text?, "Model"))
-        .collect();
-    (0..count)
-        .map(|index| models.get(index).cloned().flatten().unwrap_or(format!("GPU {index}")))
-        .collect()
+    let read = |name: &String| fs::read_to_string(folder.join(name).join("information"));
+    let texts = names_in(&folder).into_iter().map(|name| read(&name).unwrap_or_default());
+    let told = texts.map(|text| Told {
+        model: field(&text, "Model"),
+        // Before the GPU was used once there are question marks.
+        uuid: field(&text, "GPU UUID").filter(|uuid| !uuid.contains('?')),
+        minor: field(&text, "Device Minor").and_then(|minor| minor.parse().ok()),
+    });
+    told.collect()
 }
 
 /// `nvidia0` is a GPU; `nvidiactl`, `nvidia-uvm` and `nvidia-caps` are not.
-fn is_gpu(name: &str) -> bool {
-    let number = name.strip_prefix("nvidia").unwrap_or_default();
-    !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
+pub(super) fn minor(name: &str) -> Option<u32> {
+    let number = name.strip_prefix("nvidia")?;
+    number.bytes().all(|byte| byte.is_ascii_digit()).then(|| number.parse().ok())?
 }
 
 fn names_in(folder: &Path) -> Vec<String> {
@@ -170,6 +207,30 @@ mod tests {
         assert_eq!(host.lacks_gpus(8).unwrap(), "needs 8 GPUs, this machine has 2");
         let reason = machine(&devices).lacks_gpus(1).unwrap();
         assert_eq!(reason, "needs 1 GPU, this machine has 0 (no NVIDIA driver is loaded)");
+    }
+
+    #[test]
+    fn a_card_is_found_by_its_device_file_and_counted_in_the_order_of_the_bus() {
+        let told = |minor: &str, uuid: &str| {
+            format!("Model: \t A100\nGPU UUID: \t {uuid}\nDevice Minor: \t {minor}\n")
+        };
+        let (first, second, third) = (told("10", "GPU-a"), told("2", "GPU-??"), told("3", "GPU-c"));
+        let host = machine(&[
+            ("proc/driver/nvidia/version", DRIVER),
+            ("proc/driver/nvidia/gpus/0000:01:00.0/information", &first),
+            ("proc/driver/nvidia/gpus/0000:02:00.0/information", &second),
+            ("proc/driver/nvidia/gpus/0000:03:00.0/information", &third),
+            ("dev/nvidia10", ""),
+            ("dev/nvidia2", ""),
+            ("dev/nvidia-uvm", ""),
+        ]);
+        let card = |index, minor, uuid: Option<&str>| Card {
+            index,
+            minor,
+            uuid: uuid.map(str::to_owned),
+            name: "A100".to_owned(),
+        };
+        assert_eq!(host.cards, [card(0, 10, Some("GPU-a")), card(1, 2, None)]);
     }
 
     #[test]

@@ -11,7 +11,10 @@
 //! - `log`, `arrivals`, `total`, `formula`, `number`, `clock`, `figures`, `checks`: from a log to figures;
 //! - `judge`, `verdict`, `record`, `guide`, `previous`: what is written, and whether a run repeats another;
 //! - `plan`, `run`, `resume`, `kept_log`: what would be run, running it, going on;
-//! - `matrix`, `parse`: what the guides have, and logs that somebody else made.
+//! - `schedule`, `exchange`: which case is next, and what one takes from another;
+//! - `host`, `pool`, `busy`, `card_lock`: the machine, and which of its GPUs a run has for itself;
+//! - `preflight`: what of the machine a run lacks;
+//! - `matrix`, `parse`, `stored`: what the guides have, and logs that are there already.
 //!
 //! Invariants: every case that was started has a record, however it ended; a figure
 //! that could not be computed is absent with its reason, never a guess; what a user
@@ -20,10 +23,13 @@
 
 mod arrivals;
 mod blank;
+mod busy;
+mod card_lock;
 mod case;
 mod checks;
 mod clock;
 mod error;
+mod exchange;
 mod figures;
 mod files;
 mod formula;
@@ -37,10 +43,13 @@ mod nearest;
 mod number;
 mod parse;
 mod plan;
+mod pool;
+mod preflight;
 mod previous;
 mod record;
 mod resume;
 mod run;
+mod schedule;
 mod stored;
 mod template;
 mod total;
@@ -50,6 +59,9 @@ mod verdict;
 pub use case::{Case, FULL_PROFILE, expand, select};
 pub use checks::Check;
 pub use error::BenchError;
+pub use exchange::{
+    GivenInput, InputRecord, InputSource, OutputFile, OutputRecord, PlannedInput, PlannedOutput,
+};
 pub use figures::{Figure, Rules};
 pub use formula::{Binding, FUNCTIONS, Formula, FormulaError, Scope};
 pub use host::Host;
@@ -58,9 +70,11 @@ pub use matrix::{MatrixCase, matrix};
 pub use number::Number;
 pub use parse::{ParseRequest, Parsed, ParsedLog, keep, parse};
 pub use plan::{PlannedCase, ProfileFile, Setup, check, plan};
+pub use pool::{Claim, Places, Pool, Wish, claim};
+pub use preflight::{Kind, Lack, lacks_of_machine};
 pub use previous::Repeatable;
 pub use record::{ParsedRecord, RunRecord, SeriesRecord, Status, read_record, read_records};
-pub use run::{Event, Options, RunSummary, run};
+pub use run::{Event, Events, Options, RunSummary, run};
 pub use stored::{GuideRecord, guide_record};
 pub use template::{Template, TemplateError};
 pub use total::Progress;

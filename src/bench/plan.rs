@@ -5,17 +5,19 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::case::{self, Case, find_profile};
+use super::exchange::{self, GivenInput, PlannedInput, PlannedOutput};
 use super::figures::Rules;
 use super::host::Host;
 use super::matrix;
+use super::pool::Pool;
 use super::template::Template;
 use super::variables::{Setting, Variables, value_text};
 use super::{BenchError, expand, select};
 use crate::dataset::Unpacked;
 use crate::digest::Digest;
-use crate::engine::{Job, Mount};
+use crate::engine::{Gpus, Job, Mount};
 use crate::image::Image;
-use crate::recipe::{Profile, Recipe};
+use crate::recipe::{OutputRule, Profile, Recipe};
 
 /// A file that the profile mounts, where it lies on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +53,10 @@ pub struct Setup<'a> {
     pub timeout: Option<u64>,
     /// The machine.
     pub host: &'a Host,
+    /// The GPUs of it that cases may have.
+    pub pool: &'a Pool,
+    /// Files that the user gives to cases, by name.
+    pub inputs: &'a BTreeMap<String, GivenInput>,
 }
 
 /// One case as it would be run.
@@ -66,6 +72,12 @@ pub struct PlannedCase {
     pub log_file: String,
     /// Name of the guide's record, if the guide has one.
     pub record_file: Option<String>,
+    /// What it takes in.
+    pub inputs: Vec<PlannedInput>,
+    /// What it leaves behind.
+    pub outputs: Vec<PlannedOutput>,
+    /// The case that runs before it, if that was chosen too.
+    pub needs: Option<String>,
     /// Why the profile leaves it out, if it does.
     pub left_out: Option<String>,
     /// Why it would be skipped on this machine, if it would.
@@ -97,7 +109,12 @@ pub fn plan(setup: &Setup) -> Result<Vec<PlannedCase>, BenchError> {
         case_problems.retain(|problem| !problems.contains(problem));
         problems.extend(case_problems);
     }
-    if problems.is_empty() { Ok(planned) } else { Err(BenchError::recipe(recipe, problems)) }
+    if !problems.is_empty() {
+        return Err(BenchError::recipe(recipe, problems));
+    }
+    exchange::check_names(&planned, setup.inputs)?;
+    exchange::connect(&mut planned, &recipe.benchmark.mode);
+    Ok(planned)
 }
 
 /// The compiled rules of every mode.
@@ -168,6 +185,8 @@ pub(super) fn without_image<T>(
         data: &data,
         timeout: None,
         host: &Host::default(),
+        pool: &Pool::default(),
+        inputs: &BTreeMap::new(),
     })
 }
 
@@ -212,6 +231,12 @@ fn planned_case(
     let record = benchmark.record.as_ref();
     let record_file = record.map(|record| filler.file_name("`file`", &record.file));
     filler.check_names(&case.mode, &command, &log_file, record_file.as_deref());
+    let output = |(name, rule): (&String, &OutputRule)| PlannedOutput {
+        name: name.clone(),
+        pattern: filler.text(&format!("output `{name}`"), &rule.path),
+        is_taken: false,
+    };
+    let outputs = mode.outputs.iter().map(output).collect();
     let left_out = case::left_out(profile, &case.name);
     let guide_command = matrix::guide_command(setup.recipe, profile, mode, &case);
     let guide_command = guide_command.map_err(|more| filler.problems.extend(more));
@@ -230,10 +255,35 @@ fn planned_case(
         shm_size: image.shm_size,
         timeout: Duration::from_secs(timeout),
         memory: None,
-        gpus: profile.gpus,
+        gpus: gpus(setup, profile, &case),
+        keep: Vec::new(),
     };
-    let lacks = if profile.gpus { setup.host.lacks_gpus(case.gpus) } else { None };
-    Ok(PlannedCase { case, job, guide_command, log_file, record_file, left_out, lacks })
+    let lacks = match profile.gpus {
+        true => setup.pool.lacks(setup.host, case.gpus),
+        false => None,
+    };
+    let inputs = exchange::inputs(mode, setup.inputs);
+    Ok(PlannedCase {
+        case,
+        job,
+        guide_command,
+        log_file,
+        record_file,
+        inputs,
+        outputs,
+        needs: None,
+        left_out,
+        lacks,
+    })
+}
+
+/// The GPUs that the case would get if it were alone; which ones it really gets shows when it starts.
+fn gpus(setup: &Setup, profile: &Profile, case: &Case) -> Gpus {
+    if !profile.gpus {
+        return Gpus::None;
+    }
+    let cards = setup.pool.cards.iter().take(case.gpus as usize);
+    Gpus::Cards(cards.cloned().collect())
 }
 
 /// Fills in templates with the variables of one case and collects what goes wrong.

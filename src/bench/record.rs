@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::BenchError;
 use super::checks::Check;
 use super::error::at;
+use super::exchange::{self, InputRecord, OutputRecord};
 use super::figures::{Figure, number_of};
 use super::host::Host;
 use super::number::Number;
@@ -24,6 +25,7 @@ use super::previous::Repeatable;
 use super::total::Progress;
 use super::variables::{Deviation, Variables};
 use crate::digest::Digest;
+use crate::engine::Card;
 use crate::recipe::{Erratum, Guide, LogRule, Published};
 
 /// The version of records that this program writes.
@@ -89,6 +91,18 @@ pub struct RunRecord {
     pub engine: String,
     /// The machine.
     pub host: Host,
+    /// The GPUs that the case had.
+    #[serde(default)]
+    pub gpus: Vec<Card>,
+    /// The most cases that ran at once while this one did, itself included; absent if it was alone.
+    #[serde(default)]
+    pub shared_host: Option<usize>,
+    /// The files it took in, by name.
+    #[serde(default)]
+    pub inputs: BTreeMap<String, InputRecord>,
+    /// The files it left that were looked for, by name.
+    #[serde(default)]
+    pub outputs: BTreeMap<String, OutputRecord>,
     /// The kept log; absent if the command never started.
     pub log: Option<LogRecord>,
     /// Values found once, as the log writes them; `null` if there was none.
@@ -336,7 +350,12 @@ impl RunRecord {
         bytes
     }
 
-    /// Both were run, and seal, profile, data, command and settings are the same: both runs did the same work.
+    fn input_digests(&self) -> Vec<(&String, &Digest)> {
+        self.inputs.iter().map(|(name, input)| (name, &input.digest)).collect()
+    }
+
+    /// Both were run, and seal, profile, data, inputs, command and settings are the same: both runs did the
+    /// same work.
     pub fn is_same_work(&self, other: &Self) -> bool {
         self.parsed.is_none()
             && other.parsed.is_none()
@@ -344,6 +363,7 @@ impl RunRecord {
             && self.image.seal == other.image.seal
             && self.profile.files == other.profile.files
             && self.data == other.data
+            && self.input_digests() == other.input_digests()
             && self.variables == other.variables
             && self.job.command == other.job.command
             && self.job.env == other.job.env
@@ -381,6 +401,10 @@ pub fn read_records(folder: &Path) -> Result<Vec<RunRecord>, BenchError> {
 const DEEPEST: usize = 7;
 
 fn collect(folder: &Path, depth: usize, records: &mut Vec<RunRecord>) -> Result<(), BenchError> {
+    // Among what a case left may be files of any name.
+    if folder.file_name().is_some_and(|name| name == exchange::FOLDER) {
+        return Ok(());
+    }
     let entries = match fs::read_dir(folder) {
         // Another process may be removing old runs.
         Err(error) if error.kind() == io::ErrorKind::NotFound && depth > 0 => return Ok(()),

@@ -4,11 +4,13 @@
 //! files, data or settings are other than those of now ends the attempt, with what differs.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use serde::Serialize;
 
 use super::BenchError;
 use super::blank;
+use super::exchange::{self, InputRecord, OutputFile};
 use super::files::RunFolder;
 use super::plan::{PlannedCase, Setup};
 use super::record::{RunRecord, Status, read_records};
@@ -43,7 +45,7 @@ pub(super) fn earlier(
             continue;
         };
         let is_finished = match record.status {
-            Status::Ok => true,
+            Status::Ok => has_what_others_take(&record, case, folder),
             Status::Skipped(_) => case.skipped().is_some(),
             Status::Failed(_) => false,
         };
@@ -52,6 +54,26 @@ pub(super) fn earlier(
         }
     }
     Ok(earlier)
+}
+
+/// Whether every output that another case takes was kept and is still there.
+fn has_what_others_take(record: &RunRecord, case: &PlannedCase, folder: &RunFolder) -> bool {
+    let place = folder.path.join(&record.case);
+    let is_there = |file: &OutputFile| {
+        std::fs::metadata(place.join(&file.file)).is_ok_and(|found| found.len() == file.size)
+    };
+    let taken = case.outputs.iter().filter(|output| output.is_taken);
+    taken.into_iter().all(|output| {
+        let kept = record.outputs.get(&output.name);
+        kept.is_some_and(|kept| kept.files.iter().all(is_there))
+    })
+}
+
+/// Name and digest of the inputs that a user gave.
+fn given(inputs: &BTreeMap<String, InputRecord>) -> String {
+    let given = inputs.iter().filter(|(_, input)| input.from.is_none());
+    let given: Vec<_> = given.map(|(name, input)| format!("{name} {}", input.digest)).collect();
+    given.join(", ")
 }
 
 /// What of a record is other than it would be now, one line each.
@@ -77,8 +99,15 @@ fn differences(
     compare("profile files", text(&record.profile.files), text(&now.profile.files));
     compare("data", text(&record.data), text(&now.data));
     compare("deviations", text(&record.deviations), text(&now.deviations));
-    if case.is_some() {
+    if let Some(case) = case {
         compare("command", text(&record.job.command), text(&now.job.command));
+        let run = Path::new("");
+        // What was skipped took in nothing, and what another case leaves is not known here.
+        if let (Ok((_, inputs)), false) =
+            (exchange::take_in(case, run, &BTreeMap::new()), record.inputs.is_empty())
+        {
+            compare("inputs", given(&record.inputs), given(&inputs));
+        }
         compare("timeout", record.job.timeout.to_string(), now.job.timeout.to_string());
     }
     lines

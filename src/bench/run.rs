@@ -1,11 +1,14 @@
-//! Runs the planned cases one after the other and writes a record of each.
+//! Runs the planned cases, one after the other or side by side, and writes a record of each.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::thread;
 
 use super::arrivals::{self, ArrivalsWriter};
 use super::blank;
 use super::error::{BenchError, at};
+use super::exchange;
 use super::figures::{Figure, Rules};
 use super::files::{RunFolder, now};
 use super::judge;
@@ -14,9 +17,13 @@ use super::plan::{PlannedCase, Setup, plan, rules};
 use super::previous;
 use super::record::{ExitRecord, FILE, RunRecord, Status};
 use super::resume;
+use super::schedule::{self, Schedule, Turn};
 use super::verdict;
-use crate::engine::{Engine, Exit, Stop};
+use crate::engine::{Engine, Exit, Gpus, Mount, Stop};
 use crate::store::Store;
+
+/// Is told what happens, one event at a time, from whatever thread it happens in.
+pub type Events<'a> = dyn FnMut(Event) + Send + 'a;
 
 /// How a run goes about it.
 #[derive(Debug, Clone)]
@@ -29,6 +36,10 @@ pub struct Options {
     pub strict: bool,
     /// Go on with this run, `latest` for the newest one, instead of starting one.
     pub resume: Option<String>,
+    /// Cases of one GPU, or of none, that run side by side; 1 for one after the other.
+    pub jobs: usize,
+    /// Keep every declared output, not only what another case takes.
+    pub keep: bool,
 }
 
 /// What happens while cases run.
@@ -52,11 +63,15 @@ pub enum Event<'a> {
     },
     /// The job has written something.
     Output {
+        /// Position of its case, from 1.
+        index: usize,
         /// The bytes, in any pieces.
         bytes: &'a [u8],
     },
     /// The progress series has a new value.
     Progress {
+        /// Position of its case, from 1.
+        index: usize,
         /// How many values it has.
         step: usize,
         /// The newest, as the log writes it.
@@ -97,15 +112,16 @@ impl RunSummary {
 }
 
 /// Where and with what cases run.
-struct Run<'a, 's> {
+struct Run<'a, 's, 'e> {
     engine: &'a dyn Engine,
     store: &'a Store,
     setup: &'a Setup<'s>,
     /// By mode.
     rules: BTreeMap<String, Rules>,
     folder: RunFolder,
-    results: &'a Path,
+    options: &'a Options,
     stop: &'a Stop,
+    events: Mutex<&'a mut Events<'e>>,
 }
 
 /// Runs every case of `setup` with `engine` and tells `events` about it.
@@ -118,7 +134,7 @@ pub fn run(
     setup: &Setup,
     options: &Options,
     stop: &Stop,
-    events: &mut dyn FnMut(Event),
+    events: &mut Events<'_>,
 ) -> Result<RunSummary, BenchError> {
     let planned = plan(setup)?;
     refuse_if_strict(&planned, options)?;
@@ -129,24 +145,22 @@ pub fn run(
         None => resume::Earlier::default(),
     };
     events(Event::RunStarted { id: &folder.id, folder: &folder.path, cases: planned.len() });
-    let run = Run { engine, store, setup, rules, folder, results: &options.results, stop };
-    let mut records: Vec<RunRecord> = Vec::new();
-    for (index, case) in planned.iter().enumerate() {
-        let failed = |record: &RunRecord| matches!(record.status, Status::Failed(_));
-        let give_up = !options.keep_going && records.last().is_some_and(failed);
-        if give_up || stop.is_requested() {
-            break;
+    let give_up = !options.keep_going;
+    let how = schedule::Rules { jobs: options.jobs.max(1), give_up, stop };
+    let finished = std::mem::take(&mut earlier.finished);
+    let schedule = Schedule::new(&planned, &setup.pool.cards, finished, how);
+    let events = Mutex::new(events);
+    let run = Run { engine, store, setup, rules, folder, options, stop, events };
+    thread::scope(|scope| {
+        for _ in 1..how.jobs {
+            scope.spawn(|| run.work(&planned, &schedule));
         }
-        if let Some(record) = earlier.finished.remove(&case.case.name) {
-            records.push(record);
-            continue;
-        }
-        events(Event::CaseStarted { index: index + 1, case });
-        let record = run.case(index + 1, case, events)?;
-        events(Event::CaseEnded { record: &record });
-        records.push(record);
-    }
-    let not_run = planned[records.len()..].iter().map(|case| case.case.name.clone()).collect();
+        run.work(&planned, &schedule);
+    });
+    let done = schedule.finish()?;
+    let is_open = |case: &&PlannedCase| !done.contains_key(&case.case.name);
+    let not_run = planned.iter().filter(is_open).map(|case| case.case.name.clone()).collect();
+    let mut records: Vec<RunRecord> = done.into_values().collect();
     records.append(&mut earlier.others);
     records.sort_by_key(|record| record.index);
     let (id, folder) = (run.folder.id, run.folder.path);
@@ -175,30 +189,60 @@ fn refuse_if_strict(planned: &[PlannedCase], options: &Options) -> Result<(), Be
     Ok(())
 }
 
-impl Run<'_, '_> {
+impl Run<'_, '_, '_> {
+    /// Runs one case after the other until none is left to start.
+    fn work(&self, planned: &[PlannedCase], schedule: &Schedule) {
+        while let Some(turn) = schedule.next() {
+            let (position, case) = (turn.position, &planned[turn.position]);
+            self.tell(Event::CaseStarted { index: position + 1, case });
+            let record = self.case(case, turn, schedule);
+            if let Ok(record) = &record {
+                self.tell(Event::CaseEnded { record });
+            }
+            schedule.end(position, record);
+        }
+    }
+
+    /// One event at a time, whatever runs side by side.
+    fn tell(&self, event: Event) {
+        let mut events = self.events.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        events(event);
+    }
+
     /// Runs or skips one case; its record is on disk when this returns.
     fn case(
         &self,
-        index: usize,
         case: &PlannedCase,
-        events: &mut dyn FnMut(Event),
+        turn: Turn,
+        schedule: &Schedule,
     ) -> Result<RunRecord, BenchError> {
         self.folder.set_aside(&case.case.name)?;
         let folder = self.folder.case(&case.case.name)?;
         let start = now("%Y-%m-%dT%H:%M:%SZ");
         let engine = self.engine.name();
+        let index = turn.position + 1;
+        let case = &self.on_cards(case, &turn, &folder);
         let mut record = blank::record(self.setup, case, engine, &self.folder.id, index, start);
-        match case.skipped() {
-            Some(reason) => record.status = Status::Skipped(reason.to_owned()),
-            None => {
-                let ended = self.execute(case, &folder, events)?;
+        let ready = match case.skipped() {
+            Some(reason) => Err(reason.to_owned()),
+            None => exchange::take_in(case, &self.folder.path, &turn.done),
+        };
+        match ready {
+            Err(reason) => record.status = Status::Skipped(reason),
+            Ok((mounts, inputs)) => {
+                let case = &with_mounts(case, mounts);
+                record.job = blank::job(&case.job);
+                (record.inputs, record.gpus) = (inputs, turn.cards);
+                let ended = self.execute(index, case, &folder)?;
                 self.fill_in(&mut record, case, ended);
+                self.note_company(&mut record, schedule.most_at_once(turn.position));
                 self.write_guide_record(&mut record, case, &folder)?;
+                self.folder.give_all(&folder.join(exchange::FOLDER));
             }
         }
         let runs = self.store.runs();
         let repeatable = &self.rules[&case.case.mode].benchmark.log.repeatable;
-        record.repeatable = previous::compare(&record, repeatable, &[self.results, &runs]);
+        record.repeatable = previous::compare(&record, repeatable, &[&self.options.results, &runs]);
         let bytes = record.to_bytes();
         self.folder.write_file(&folder.join(FILE), &bytes)?;
         let kept = Path::new("runs").join(&self.folder.id).join(&case.case.name).join(FILE);
@@ -206,11 +250,29 @@ impl Run<'_, '_> {
         Ok(record)
     }
 
+    /// The case with the GPUs of its turn, and with what is to be kept of it.
+    fn on_cards(&self, case: &PlannedCase, turn: &Turn, folder: &Path) -> PlannedCase {
+        let mut case = case.clone();
+        if case.job.gpus != Gpus::None {
+            case.job.gpus = Gpus::Cards(turn.cards.clone());
+        }
+        case.job.keep = exchange::keep(&case, folder, self.options.keep);
+        case
+    }
+
+    /// What ran beside others is no measurement of the machine, and is not judged as one.
+    fn note_company(&self, record: &mut RunRecord, most: usize) {
+        if most > 1 {
+            record.shared_host = Some(most);
+            record.published.clear();
+        }
+    }
+
     fn execute(
         &self,
+        index: usize,
         case: &PlannedCase,
         folder: &Path,
-        events: &mut dyn FnMut(Event),
     ) -> Result<Ended, BenchError> {
         let path = folder.join(&case.log_file);
         let rules = &self.rules[&case.case.mode];
@@ -221,14 +283,15 @@ impl Run<'_, '_> {
         let mut seen = 0;
         let mut output = |bytes: &[u8]| {
             log.push(bytes);
-            events(Event::Output { bytes });
+            self.tell(Event::Output { index, bytes });
             let findings = log.findings();
             let Some(value) = findings.series[series].last() else { return };
             let step = findings.series[series].len();
             if step > seen {
                 seen = step;
                 let throughput = rules.current(&case.case.variables, findings);
-                events(Event::Progress { step, value, throughput: throughput.as_ref() });
+                let throughput = throughput.as_ref();
+                self.tell(Event::Progress { index, step, value, throughput });
             }
         };
         let outcome =
@@ -237,7 +300,11 @@ impl Run<'_, '_> {
     }
 
     /// Puts what a job did into its record.
-    fn fill_in(&self, record: &mut RunRecord, case: &PlannedCase, ended: Ended) {
+    fn fill_in(&self, record: &mut RunRecord, case: &PlannedCase, mut ended: Ended) {
+        if let Ok(outcome) = &mut ended.outcome {
+            let kept = std::mem::take(&mut outcome.kept);
+            record.outputs = exchange::outputs(case, kept, self.options.keep);
+        }
         if let Ok(outcome) = &ended.outcome {
             record.exit = Some(exit_record(outcome.exit));
             record.duration = Some(outcome.duration.as_secs_f64());
@@ -275,6 +342,12 @@ impl Run<'_, '_> {
         let file = self.folder.create_file(Path::new(&path))?;
         ArrivalsWriter::new(file).map(Some).map_err(at("write", Path::new(&path)))
     }
+}
+
+fn with_mounts(case: &PlannedCase, mounts: Vec<Mount>) -> PlannedCase {
+    let mut case = case.clone();
+    case.job.mounts.extend(mounts);
+    case
 }
 
 fn exit_record(exit: Exit) -> ExitRecord {

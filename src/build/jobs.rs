@@ -14,7 +14,7 @@ use std::time::Duration;
 use super::assemble::{base_layers, below_everything, wheel_input};
 use super::outputs::Made;
 use super::{BuildError, Builder, io};
-use crate::engine::{Exit, Job, Mount};
+use crate::engine::{Exit, Gpus, Job, Mount};
 use crate::image::Image;
 use crate::layer;
 use crate::lock::{BuildSource, Lock, LockedBuild};
@@ -178,7 +178,8 @@ fn job(lock: &Lock, build: &LockedBuild, image: &Image, mounts: Vec<Mount>) -> J
         shm_size: lock.config.shm_size,
         timeout: TIMEOUT,
         memory: None,
-        gpus: false,
+        gpus: Gpus::None,
+        keep: Vec::new(),
     }
 }
 

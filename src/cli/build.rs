@@ -89,7 +89,7 @@ pub fn current_lock(context: &Context, name: &str) -> Result<Lock, CliError> {
 }
 
 /// The other images of the same system whose lock has everything: those can be built.
-fn complete_variants(context: &Context, recipe: &Recipe) -> Result<Vec<String>, CliError> {
+pub fn complete_variants(context: &Context, recipe: &Recipe) -> Result<Vec<String>, CliError> {
     let mut complete = Vec::new();
     for other in Recipe::load_all(&context.images()?)? {
         let is_variant = other.system == recipe.system && other.name != recipe.name;

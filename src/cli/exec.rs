@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::context::Context;
 use super::error::CliError;
 use super::{output, reference};
-use crate::engine::{Exit, Job, Mount, Outcome};
+use crate::engine::{Exit, Gpus, Job, Mount, Outcome};
 use crate::image::Image;
 use crate::lock::Lock;
 
@@ -103,7 +103,8 @@ fn job(lock: &Lock, arguments: &Arguments) -> Job {
         shm_size: lock.config.shm_size,
         timeout: Duration::from_secs(arguments.timeout),
         memory: None,
-        gpus: arguments.gpus,
+        gpus: if arguments.gpus { Gpus::All } else { Gpus::None },
+        keep: Vec::new(),
     }
 }
 

@@ -29,6 +29,7 @@ mod mirror;
 mod output;
 mod parse;
 mod pin_data;
+mod preflight;
 mod progress;
 mod pull;
 mod push;

@@ -1,7 +1,7 @@
 //! `repro run`
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
@@ -9,16 +9,18 @@ use serde_json::json;
 
 use super::context::Context;
 use super::error::CliError;
-use super::subject::{self, Subject};
+use super::preflight::{self, Draft, Preflight};
 use super::{build, output, watch};
-use crate::bench::{self, Host, Options, PlannedCase, ProfileFile, RunSummary, Setting, Setup};
-use crate::dataset::Unpacked;
+use crate::bench::{
+    self, BenchError, Claim, GivenInput, Host, InputSource, Kind, Lack, Options, Places,
+    PlannedCase, Pool, ProfileFile, RunSummary, Setting, Setup, Wish,
+};
+use crate::dataset::{self, Datasets, Unpacked};
 use crate::digest::Digest;
-use crate::engine::{Engine, Mount};
-use crate::fetch;
+use crate::engine::{Card, Gpus, Mount};
 use crate::image::Image;
 use crate::lock::Lock;
-use crate::registry;
+use crate::recipe::Recipe;
 use crate::report;
 use crate::store::Store;
 
@@ -29,6 +31,8 @@ use crate::store::Store;
     repro run --image seg-debian --profile smoke\n  \
     repro run --image seg-debian --case 'seg/fastscnn/*' --set iterations=20\n  \
     repro run --image seg-debian --profile smoke --resume\n  \
+    repro run --image seg-debian --gpus 2,3 --jobs 2     one-card cases side by side on two cards\n  \
+    repro run --image seg-debian --input checkpoint=last.ckpt --case '*/eval/*'\n  \
     repro run --image seg-debian --dry-run      the exact command, mounts and environment of each case"
 )]
 pub struct Arguments {
@@ -60,113 +64,213 @@ pub struct Arguments {
     /// not run again, what failed is
     #[arg(long, value_name = "RUN", num_args = 0..=1, default_missing_value = "latest")]
     resume: Option<String>,
+    /// Run on these GPUs only: numbers as `nvidia-smi` shows them, or UUIDs [default: any that are free]
+    #[arg(long, value_name = "GPU,…", value_delimiter = ',')]
+    gpus: Option<Vec<String>>,
+    /// Run so many cases of one GPU (or of none) side by side; their records say so
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = at_least_one)]
+    jobs: usize,
+    /// Give cases a file that they take in; its digest stands in their records
+    #[arg(long, value_name = "NAME=FILE")]
+    input: Vec<String>,
+    /// Keep every output that the recipe declares, such as checkpoints
+    #[arg(long)]
+    keep: bool,
     /// Only say what would be run
     #[arg(long)]
     dry_run: bool,
 }
 
+fn at_least_one(text: &str) -> Result<usize, String> {
+    let number = text.parse::<usize>().map_err(|error| error.to_string())?;
+    if number == 0 { Err("one at least".to_owned()) } else { Ok(number) }
+}
+
 pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliError> {
     let store = context.store()?;
-    let mut subject = subject::resolve(context, &store, &arguments.image)?;
-    let settings: Vec<Setting> =
-        arguments.set.iter().map(|text| Setting::parse(text)).collect::<Result<_, _>>()?;
+    let draft = Draft::resolve(context, &store, &arguments.image)?;
     let host = Host::of_this_machine();
-    let request = Request { arguments, settings: &settings, host: &host };
-    let planned = request.plan(context, &store, &subject)?;
+    let mut request = Request::new(arguments, &host)?;
+    let (claim, taken) = request.claim(context, &store, &draft)?;
+    request.pool = claim.as_ref().map_or(request.pool, |claim| claim.pool.clone());
+    let (planned, mut lacks) = request.plan(context, &store, &draft)?;
+    lacks.extend(taken);
+    let preflight = Preflight::new(context, &store, &draft, &arguments.profile, &planned, lacks)?;
     if arguments.dry_run {
-        return dry_run(context, &store, &subject.lock, &planned);
+        return dry_run(context, &store, draft.lock.as_ref(), &planned, &preflight);
     }
-    let engine = context.engine()?;
-    // Where this machine can run none of the cases, nothing is downloaded, built or hashed to say so.
-    let idle = planned.iter().all(|case| case.skipped().is_some());
-    let image = if idle {
-        unbuilt(&subject.lock)
-    } else {
-        let built = build::ensure(context, &store, &subject)?;
-        subject.lock = built.lock;
-        built.image
-    };
-    let files = profile_files(&store, &subject, &arguments.profile)?;
-    let data = request.data(context, &store, &subject, !idle)?;
-    let setup = request.setup(&subject, &image, &files, &data);
-    measure(context, &store, &*engine, &setup, arguments)
+    if preflight.refuses(arguments.strict) {
+        return Ok(preflight.refuse(context));
+    }
+    output::note(preflight.text().trim_end());
+    let mut subject = draft.into_subject()?;
+    let built = build::ensure(context, &store, &subject)?;
+    subject.lock = built.lock;
+    let files = profile_files(&store, &subject.folder, &subject.lock, &arguments.profile)?;
+    let names = subject.recipe.profiles[&arguments.profile].data.values();
+    let project = subject.project(context)?;
+    let data = super::verify_data::folders(context, &project, &store, names)?;
+    let lock = subject.lock.digest();
+    let setup = request.setup(&subject.recipe, lock, &built.image, &files, &data);
+    measure(context, &store, &setup, arguments, &preflight)
 }
 
 /// What the user asks for, on what machine.
 struct Request<'a> {
     arguments: &'a Arguments,
-    settings: &'a [Setting],
+    settings: Vec<Setting>,
+    inputs: BTreeMap<String, GivenInput>,
     host: &'a Host,
+    pool: Pool,
 }
 
-impl Request<'_> {
-    /// The cases as they would be run; names are checked before anything is downloaded.
+impl<'a> Request<'a> {
+    fn new(arguments: &'a Arguments, host: &'a Host) -> Result<Self, CliError> {
+        let settings = arguments.set.iter().map(|text| Setting::parse(text));
+        let inputs = arguments.input.iter().map(|text| GivenInput::parse(text));
+        Ok(Self {
+            arguments,
+            settings: settings.collect::<Result<_, _>>()?,
+            inputs: inputs.collect::<Result<_, _>>()?,
+            host,
+            pool: Pool::whole(host),
+        })
+    }
+
+    /// GPUs for this run alone; if those that were chosen are not free, what is missing.
+    fn claim(
+        &self,
+        context: &Context,
+        store: &Store,
+        draft: &Draft,
+    ) -> Result<(Option<Claim>, Option<Lack>), CliError> {
+        let (planned, _) = self.plan(context, store, draft)?;
+        let with_gpus = planned.iter().filter(|case| case.job.gpus != Gpus::None);
+        let needs: Vec<u32> = with_gpus.map(|case| case.case.gpus).collect();
+        if needs.is_empty() {
+            return Ok((None, None));
+        }
+        let wish = Wish {
+            chosen: self.arguments.gpus.as_deref(),
+            needs: &needs,
+            jobs: self.arguments.jobs,
+        };
+        match bench::claim(self.host, &wish, &Places::of_this_machine()) {
+            Ok(claim) => Ok((Some(claim), None)),
+            Err(BenchError::GpusTaken { taken, looked }) => {
+                let there = format!("{} ({looked})", taken.join("; "));
+                Ok((None, Some(Lack::of_all(Kind::Gpus, "the chosen GPUs", there))))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The cases as they would be run, and what the machine lacks for them; names are checked
+    /// before anything is downloaded.
     fn plan(
         &self,
         context: &Context,
         store: &Store,
-        subject: &Subject,
-    ) -> Result<Vec<PlannedCase>, CliError> {
-        bench::expand(&subject.recipe, &self.arguments.profile, self.settings)?;
-        let image = unbuilt(&subject.lock);
-        let files = profile_files(store, subject, &self.arguments.profile)?;
-        let data = self.data(context, store, subject, false)?;
-        Ok(bench::plan(&self.setup(subject, &image, &files, &data))?)
-    }
-
-    /// The folders of the profile's data sets; without `verified` where they would be.
-    fn data(
-        &self,
-        context: &Context,
-        store: &Store,
-        subject: &Subject,
-        verified: bool,
-    ) -> Result<Folders, CliError> {
-        let names = subject.recipe.profiles[&self.arguments.profile].data.values();
-        super::verify_data::folders(context, &subject.project(context)?, store, names, verified)
+        draft: &Draft,
+    ) -> Result<(Vec<PlannedCase>, Vec<Lack>), CliError> {
+        let profile = &self.arguments.profile;
+        bench::expand(&draft.recipe, profile, &self.settings)?;
+        let image = unbuilt(draft);
+        let files = match &draft.lock {
+            Some(lock) => profile_files(store, &draft.folder, lock, profile)?,
+            None => unlocked_files(&draft.recipe, profile),
+        };
+        let data = unverified_data(context, store, draft, profile)?;
+        let setup = self.setup(&draft.recipe, image.lock, &image, &files, &data);
+        let planned = bench::plan(&setup)?;
+        let lacks = bench::lacks_of_machine(&setup, &planned);
+        Ok((planned, lacks))
     }
 
     fn setup<'s>(
         &'s self,
-        subject: &'s Subject,
+        recipe: &'s Recipe,
+        lock: Digest,
         image: &'s Image,
         files: &'s [ProfileFile],
         data: &'s Folders,
     ) -> Setup<'s> {
         Setup {
-            recipe: &subject.recipe,
-            lock: subject.lock.digest(),
+            recipe,
+            lock,
             image,
             profile: &self.arguments.profile,
             cases: &self.arguments.case,
-            settings: self.settings,
+            settings: &self.settings,
             files,
             data,
             timeout: self.arguments.timeout,
             host: self.host,
+            pool: &self.pool,
+            inputs: &self.inputs,
         }
     }
 }
 
-/// What a dry run needs of an image; an unsealed lock has a seal of zeros.
-fn unbuilt(lock: &Lock) -> Image {
-    Image {
-        name: lock.name.clone(),
-        seal: lock.seal.as_ref().map_or(Digest::from_bytes([0; 32]), |seal| seal.manifest),
-        lock: lock.digest(),
-        layers: Vec::new(),
-        env: lock.env(),
-        workdir: lock.config.workdir.clone(),
+/// What planning needs of an image; one that is not locked or not sealed has digests of zeros.
+fn unbuilt(draft: &Draft) -> Image {
+    let nothing = Digest::from_bytes([0; 32]);
+    let (name, layers) = (draft.recipe.name.clone(), Vec::new());
+    match &draft.lock {
+        Some(lock) => Image {
+            name,
+            seal: lock.seal.as_ref().map_or(nothing, |seal| seal.manifest),
+            lock: lock.digest(),
+            layers,
+            env: lock.env(),
+            workdir: lock.config.workdir.clone(),
+        },
+        None => Image {
+            name,
+            seal: nothing,
+            lock: nothing,
+            layers,
+            env: draft.recipe.image.env.clone(),
+            workdir: draft.recipe.image.workdir.clone(),
+        },
     }
+}
+
+/// The profile's files where there is no lock that names their content.
+fn unlocked_files(recipe: &Recipe, profile: &str) -> Vec<ProfileFile> {
+    let files = recipe.profiles[profile].files.iter();
+    let file = |(target, source): (&String, &String)| ProfileFile {
+        target: target.clone(),
+        source: recipe.folder.join(source),
+        digest: Digest::from_bytes([0; 32]),
+    };
+    files.map(file).collect()
+}
+
+/// Where the profile's data sets would be; nothing is looked at. One that nobody describes is nowhere.
+fn unverified_data(
+    context: &Context,
+    store: &Store,
+    draft: &Draft,
+    profile: &str,
+) -> Result<Folders, CliError> {
+    let datasets = Datasets::load(&draft.project(context)?)?;
+    let data = context.settings.data_folder();
+    let place = |name: &String| {
+        let expected = dataset::expected(&datasets, name, data, store);
+        (name.clone(), expected.unwrap_or_else(|_| Unpacked::nowhere()))
+    };
+    Ok(draft.recipe.profiles[profile].data.values().map(place).collect())
 }
 
 /// The profile's files, out of the store: what is mounted cannot change any more.
 fn profile_files(
     store: &Store,
-    subject: &Subject,
+    folder: &Path,
+    lock: &Lock,
     profile: &str,
 ) -> Result<Vec<ProfileFile>, CliError> {
-    let files = crate::build::profile_files(store, &subject.folder, &subject.lock, profile)?;
+    let files = crate::build::profile_files(store, folder, lock, profile)?;
     let file = |(target, digest)| {
         let source = store.blob_path(&digest);
         ProfileFile { target, source, digest }
@@ -177,21 +281,24 @@ fn profile_files(
 fn measure(
     context: &Context,
     store: &Store,
-    engine: &dyn Engine,
     setup: &Setup,
     arguments: &Arguments,
+    preflight: &Preflight,
 ) -> Result<ExitCode, CliError> {
+    let engine = context.engine()?;
     let options = Options {
         results: arguments.out.clone().unwrap_or(context.settings.results_folder().to_owned()),
         keep_going: arguments.keep_going,
         strict: arguments.strict,
         resume: arguments.resume.clone(),
+        jobs: arguments.jobs,
+        keep: arguments.keep,
     };
     let mut watch = watch::Watch::new(&context.display);
-    let summary = bench::run(engine, store, setup, &options, &context.stop, &mut |event| {
+    let summary = bench::run(&*engine, store, setup, &options, &context.stop, &mut |event| {
         watch.tell(&event);
     })?;
-    show(context, &summary);
+    show(context, &summary, preflight);
     let skipped = |record: &bench::RunRecord| matches!(record.status, bench::Status::Skipped(_));
     Ok(match summary {
         RunSummary { stopped: true, .. } => ExitCode::from(130),
@@ -202,11 +309,12 @@ fn measure(
     })
 }
 
-fn show(context: &Context, summary: &RunSummary) {
+fn show(context: &Context, summary: &RunSummary, preflight: &Preflight) {
     if context.json {
         return output::json(&json!({
             "run": summary.id, "folder": summary.folder, "ok": summary.all_ok(),
             "records": summary.records, "not_run": summary.not_run, "stopped": summary.stopped,
+            "missing": preflight.json(),
         }));
     }
     output::print(&report::report(&summary.records, report::Format::Text));
@@ -219,40 +327,64 @@ fn show(context: &Context, summary: &RunSummary) {
 fn dry_run(
     context: &Context,
     store: &Store,
-    lock: &Lock,
+    lock: Option<&Lock>,
     planned: &[PlannedCase],
+    preflight: &Preflight,
 ) -> Result<ExitCode, CliError> {
     if context.json {
         let cases: Vec<_> = planned.iter().map(describe).collect();
-        output::json(&cases);
+        output::json(&json!({ "missing": preflight.json(), "cases": cases }));
         return Ok(ExitCode::SUCCESS);
     }
-    let mut wanted = fetch::wanted(lock);
-    wanted.extend(registry::documents(lock));
-    wanted.extend(registry::layers(lock));
-    let missing = fetch::plan(store, &wanted);
-    let missing = missing.iter().filter(|item| !item.present).map(|item| item.wanted.size).sum();
-    output::print(&format!("to download: {}\n", output::size(missing)));
-    for case in planned {
-        output::print(&format!("\n{}\n", case.case.name));
-        if let Some(reason) = case.skipped() {
-            output::print(&format!("  skipped  {reason}\n"));
-        }
-        output::print(&format!("  folder   {}\n", case.job.workdir));
-        let command = case.job.command.join(" ");
-        if case.guide_command != command {
-            output::print(&format!("  guide    {}\n", case.guide_command));
-        }
-        output::print(&format!("  command  {command}\n"));
-        for (name, value) in &case.job.env {
-            output::print(&format!("  env      {name}={value}\n"));
-        }
-        for Mount { source, target, .. } in &case.job.mounts {
-            output::print(&format!("  mount    {} at {target}, read-only\n", source.display()));
-        }
-        output::print(&format!("  timeout  {} s\n", case.job.timeout.as_secs()));
+    output::print(&preflight.text());
+    if let Some(lock) = lock {
+        let size = output::size(preflight::to_download(store, lock));
+        output::print(&format!("to download: {size}\n"));
     }
+    planned.iter().for_each(print_case);
     Ok(ExitCode::SUCCESS)
+}
+
+fn print_case(case: &PlannedCase) {
+    output::print(&format!("\n{}\n", case.case.name));
+    if let Some(reason) = case.skipped() {
+        output::print(&format!("  skipped  {reason}\n"));
+    }
+    if let Some(needed) = &case.needs {
+        output::print(&format!("  after    {needed}\n"));
+    }
+    output::print(&format!("  folder   {}\n", case.job.workdir));
+    let command = case.job.command.join(" ");
+    if case.guide_command != command {
+        output::print(&format!("  guide    {}\n", case.guide_command));
+    }
+    output::print(&format!("  command  {command}\n"));
+    if let Gpus::Cards(cards) = &case.job.gpus {
+        cards.iter().for_each(|card| output::print(&format!("  GPU      {}\n", card_text(card))));
+    }
+    for (name, value) in &case.job.env {
+        output::print(&format!("  env      {name}={value}\n"));
+    }
+    for Mount { source, target, .. } in &case.job.mounts {
+        output::print(&format!("  mount    {} at {target}, read-only\n", source.display()));
+    }
+    for input in &case.inputs {
+        let source = match &input.source {
+            Some(InputSource::Given(given)) => given.file.display().to_string(),
+            Some(InputSource::Left { case, output }) => format!("`{output}` of {case}"),
+            None => "nothing".to_owned(),
+        };
+        output::print(&format!("  input    {source} at {}, read-only\n", input.path));
+    }
+    for kept in &case.outputs {
+        output::print(&format!("  output   {} as `{}`\n", kept.pattern, kept.name));
+    }
+    output::print(&format!("  timeout  {} s\n", case.job.timeout.as_secs()));
+}
+
+fn card_text(card: &Card) -> String {
+    let uuid = card.uuid.as_ref().map_or(String::new(), |uuid| format!(", {uuid}"));
+    format!("{} {}{uuid}", card.index, card.name)
 }
 
 fn describe(case: &PlannedCase) -> serde_json::Value {
@@ -265,7 +397,12 @@ fn describe(case: &PlannedCase) -> serde_json::Value {
     json!({
         "case": case.case.name, "guide_command": case.guide_command, "command": case.job.command, "env": case.job.env,
         "workdir": case.job.workdir, "mounts": mounts, "timeout": case.job.timeout.as_secs(),
-        "lacks": case.lacks, "left_out": case.left_out, "deviations": case.case.deviations,
+        "lacks": case.lacks, "left_out": case.left_out, "deviations": case.case.deviations, "needs": case.needs,
+        "gpus": match &case.job.gpus { Gpus::Cards(cards) => json!(cards), _ => json!([]) },
+        "inputs": case.inputs.iter().map(|input| (input.name.clone(), json!(input.path)))
+            .collect::<serde_json::Map<_, _>>(),
+        "outputs": case.outputs.iter().map(|output| (output.name.clone(), json!(output.pattern)))
+            .collect::<serde_json::Map<_, _>>(),
     })
 }
 

@@ -26,12 +26,17 @@ impl Subject {
     /// The folder that data sets are described in: the image's own project where it still is. An image
     /// without data needs none: what was imported runs outside any project.
     pub fn project(&self, context: &Context) -> Result<PathBuf, CliError> {
-        let own = self.folder.parent();
-        match (own.filter(|own| own.join(dataset::FILE).is_file()), context.settings.project()) {
-            (Some(own), _) => Ok(own.to_owned()),
-            (None, Ok(project)) => Ok(project.to_owned()),
-            (None, Err(error)) => own.map(Path::to_owned).ok_or(error.into()),
-        }
+        project_of(&self.folder, context)
+    }
+}
+
+/// The folder that data sets are described in for an image whose local files lie in `folder`.
+pub fn project_of(folder: &Path, context: &Context) -> Result<PathBuf, CliError> {
+    let own = folder.parent();
+    match (own.filter(|own| own.join(dataset::FILE).is_file()), context.settings.project()) {
+        (Some(own), _) => Ok(own.to_owned()),
+        (None, Ok(project)) => Ok(project.to_owned()),
+        (None, Err(error)) => own.map(Path::to_owned).ok_or(error.into()),
     }
 }
 

@@ -84,23 +84,18 @@ fn next_step(datasets: &Datasets, report: &SetReport, data: Option<&Path>) {
     }
 }
 
-/// The folders of data sets by name, verified or, without `verified`, only where they would be.
+/// The folders of data sets by name, verified.
 pub fn folders<'a>(
     context: &Context,
     project: &Path,
     store: &Store,
     names: impl Iterator<Item = &'a String>,
-    verified: bool,
 ) -> Result<Folders, CliError> {
     let datasets = Datasets::load(project)?;
     let data = context.data_folder()?;
     let mut folders = Folders::new();
     for name in names {
-        let unpacked = if verified {
-            dataset::ensure_unpacked(&datasets, name, data, store, &context.display)?
-        } else {
-            dataset::expected(&datasets, name, data, store)?
-        };
+        let unpacked = dataset::ensure_unpacked(&datasets, name, data, store, &context.display)?;
         folders.insert(name.clone(), unpacked);
     }
     Ok(folders)

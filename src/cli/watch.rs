@@ -1,5 +1,7 @@
 //! What a person sees while cases run.
 
+use std::collections::BTreeMap;
+
 use super::output;
 use super::progress::Display;
 use crate::bench::{Event, Status};
@@ -8,12 +10,21 @@ use crate::bench::{Event, Status};
 pub struct Watch<'a> {
     display: &'a Display,
     cases: usize,
-    case: String,
+    /// What is known of each case that runs, by its position.
+    running: BTreeMap<usize, Shown>,
+}
+
+/// A case on the screen.
+struct Shown {
+    /// `[2/6] seg/fastscnn/sp/bs2/fp32`
+    name: String,
+    /// `: record 4, 7.51 images/s`
+    progress: String,
 }
 
 impl<'a> Watch<'a> {
     pub fn new(display: &'a Display) -> Self {
-        Self { display, cases: 0, case: String::new() }
+        Self { display, cases: 0, running: BTreeMap::new() }
     }
 
     /// Shows what happened.
@@ -21,25 +32,41 @@ impl<'a> Watch<'a> {
         match event {
             Event::RunStarted { cases, .. } => self.cases = *cases,
             Event::CaseStarted { index, case } => {
-                self.case = format!("[{index}/{}] {}", self.cases, case.case.name);
-                self.display.begin(&self.case, 0);
+                let name = format!("[{index}/{}] {}", self.cases, case.case.name);
+                self.display.begin(&name, 0);
+                self.running.insert(*index, Shown { name, progress: String::new() });
             }
-            Event::Output { bytes } => self.display.advance(bytes.len() as u64),
-            Event::Progress { step, throughput, .. } => {
+            Event::Output { bytes, .. } => self.display.advance(bytes.len() as u64),
+            Event::Progress { index, step, throughput, .. } => {
                 let speed = throughput
                     .and_then(|figure| Some((figure.value?.as_f64(), figure.unit.as_str())))
                     .map_or(String::new(), |(value, unit)| format!(", {value:.2} {unit}"));
-                self.display.say(&format!("{}: record {step}{speed}", self.case));
+                if let Some(shown) = self.running.get_mut(index) {
+                    shown.progress = format!(": record {step}{speed}");
+                }
+                self.display.say(&self.line());
             }
             Event::CaseEnded { record } => {
+                let ended = self.running.remove(&record.index);
                 self.display.finish();
                 let state = match &record.status {
                     Status::Ok => "ok".to_owned(),
                     Status::Failed(reason) => format!("failed: {reason}"),
                     Status::Skipped(reason) => format!("skipped: {reason}"),
                 };
-                output::note(&format!("{}: {state}", self.case));
+                let name = ended.map_or(record.case.clone(), |shown| shown.name);
+                output::note(&format!("{name}: {state}"));
+                if !self.running.is_empty() && output::is_drawn() {
+                    self.display.begin(&self.line(), 0);
+                }
             }
         }
+    }
+
+    /// Every case that runs.
+    fn line(&self) -> String {
+        let shown: Vec<_> =
+            self.running.values().map(|it| format!("{}{}", it.name, it.progress)).collect();
+        shown.join("; ")
     }
 }

@@ -22,6 +22,7 @@ mod known;
 mod list;
 mod manifest;
 mod pin;
+mod presence;
 mod read;
 mod report;
 mod types;
@@ -42,6 +43,7 @@ pub use hash::{measure_file, note_measured};
 pub use known::check_known;
 pub use manifest::Manifest;
 pub use pin::{Pinned, pin};
+pub use presence::{Presence, presence};
 pub use read::FILE;
 pub use report::{
     ArchiveReport, FileDifference, ListReport, PartReport, SetReport, State, TreeReport, Verdict,

@@ -1,5 +1,6 @@
 //! An engine that runs nothing and answers with a prepared log; for tests.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -7,7 +8,8 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{Engine, EngineError, Exit, Job, Outcome, Stop};
+use super::outputs::Collector;
+use super::{Engine, EngineError, Exit, Job, Kept, Outcome, Stop};
 use crate::digest::Digest;
 use crate::image::Image;
 use crate::store::Store;
@@ -25,6 +27,8 @@ pub struct Answer {
     pub peak_memory: Option<u64>,
     /// Bytes given to the callback at once.
     pub chunk: usize,
+    /// Files that it leaves, by their path in the job.
+    pub files: BTreeMap<String, Vec<u8>>,
 }
 
 impl Answer {
@@ -36,6 +40,7 @@ impl Answer {
             delay: Duration::ZERO,
             peak_memory: None,
             chunk: 4096,
+            files: BTreeMap::new(),
         }
     }
 
@@ -48,6 +53,13 @@ impl Answer {
     #[must_use]
     pub fn exit(self, exit: Exit) -> Self {
         Self { exit, ..self }
+    }
+
+    /// The same answer with a file that the job leaves at `path`.
+    #[must_use]
+    pub fn leaving(mut self, path: &str, content: impl Into<Vec<u8>>) -> Self {
+        self.files.insert(path.to_owned(), content.into());
+        self
     }
 
     /// The same answer after `delay`.
@@ -108,16 +120,29 @@ impl Engine for Fake {
         let call = Call { seal: image.seal, job: job.clone() };
         self.calls.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(call);
         let answer = (self.choose)(job);
+        let collector = Collector::new(job)?;
         let start = Instant::now();
         answer.output.chunks(answer.chunk.max(1)).for_each(output);
         let ended_early = wait(answer.delay, job.timeout, stop);
+        let exit = ended_early.unwrap_or(answer.exit);
+        let kept = if exit == Exit::Stopped { Vec::new() } else { keep(&answer, collector) };
         Ok(Outcome {
-            exit: ended_early.unwrap_or(answer.exit),
+            exit,
             duration: start.elapsed(),
             cpu_time: None,
             peak_memory: answer.peak_memory,
+            kept,
         })
     }
+}
+
+fn keep(answer: &Answer, mut collector: Collector<'_>) -> Vec<Kept> {
+    for (path, content) in &answer.files {
+        if collector.wants(path) {
+            collector.take(path, &mut content.as_slice());
+        }
+    }
+    collector.finish()
 }
 
 /// Lets `delay` pass; returns what ended it earlier.
@@ -141,7 +166,7 @@ fn wait(delay: Duration, timeout: Duration, stop: &Stop) -> Option<Exit> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeMap;
+    use crate::engine::Gpus;
 
     fn job(command: &str) -> Job {
         Job {
@@ -153,7 +178,8 @@ mod tests {
             shm_size: 1 << 20,
             timeout: Duration::from_secs(60),
             memory: None,
-            gpus: false,
+            gpus: Gpus::None,
+            keep: Vec::new(),
         }
     }
 

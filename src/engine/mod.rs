@@ -25,10 +25,14 @@ pub mod docker;
 pub mod embedded;
 mod error;
 pub mod fake;
+mod gpus;
 mod inside;
+mod outputs;
 mod sealed;
 
 pub use error::{EngineError, Failure};
+pub use gpus::{Card, Gpus};
+pub use outputs::{Keep, Kept, KeptFile};
 
 /// The host name inside every sealed run.
 pub const HOST_NAME: &str = "repro";
@@ -52,8 +56,10 @@ pub struct Job {
     pub timeout: Duration,
     /// Largest memory in bytes, if limited.
     pub memory: Option<u64>,
-    /// Whether the job sees the machine's GPUs; `CUDA_VISIBLE_DEVICES` in `env` chooses among them.
-    pub gpus: bool,
+    /// The GPUs that it sees.
+    pub gpus: Gpus,
+    /// Files to be kept when it has ended.
+    pub keep: Vec<Keep>,
 }
 
 /// A file or folder of this machine inside the job.
@@ -91,6 +97,8 @@ pub struct Outcome {
     pub cpu_time: Option<Duration>,
     /// Largest memory of all its processes together in bytes, if it could be measured.
     pub peak_memory: Option<u64>,
+    /// What became of each [`Job::keep`]; empty if the job never started or was stopped.
+    pub kept: Vec<Kept>,
 }
 
 /// Asks running jobs to stop; clones ask the same jobs.
@@ -124,8 +132,8 @@ impl Stop {
     }
 }
 
-/// Runs commands in sealed images.
-pub trait Engine {
+/// Runs commands in sealed images; several at once, if it is asked to.
+pub trait Engine: Send + Sync {
     /// Its name in records: `embedded`, `docker`, `fake`.
     fn name(&self) -> &'static str;
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Component, Path};
 
-use crate::engine::{EngineError, Job, Mount};
+use crate::engine::{EngineError, Job, Mount, outputs};
 
 /// Open files of one process: enough for many data loaders, few enough for old programs
 /// that walk all possible ones.
@@ -85,6 +85,12 @@ pub(super) fn check(job: &Job) -> Result<(), EngineError> {
     if let Some(path) = job.writable.iter().chain(targets).find(reserved) {
         return refuse(format!("`{path}` belongs to the sealed run itself"));
     }
+    for keep in &job.keep {
+        if !is_plain(&keep.pattern) || keep.pattern.contains('\0') {
+            return refuse(format!("`{}` is not an absolute path without `..`", keep.pattern));
+        }
+        outputs::place(job, keep)?;
+    }
     if job.shm_size == 0 {
         return refuse("its `/dev/shm` has no size".to_owned());
     }
@@ -129,7 +135,8 @@ mod tests {
             shm_size: 1 << 20,
             timeout: Duration::from_secs(1),
             memory: None,
-            gpus: false,
+            gpus: crate::engine::Gpus::None,
+            keep: Vec::new(),
         }
     }
 

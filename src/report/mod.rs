@@ -79,6 +79,7 @@ fn notes(run: &[RunRecord], format: Format) -> String {
             Status::Failed(reason) => notes.push(format!("{} failed: {reason}", record.case)),
             Status::Skipped(reason) => notes.push(format!("{} skipped: {reason}", record.case)),
         }
+        notes.extend(exchange_notes(record));
         if matches!(record.repeatable, Repeatable::Differs { .. }) {
             notes.push(format!("{} {}", record.case, record.repeatable));
         }
@@ -96,6 +97,22 @@ fn notes(run: &[RunRecord], format: Format) -> String {
     let lines = notes.iter().map(|note| table::note(note, format));
     let text: String = lines.collect();
     if text.is_empty() { text } else { format!("\n{text}") }
+}
+
+/// What a reader has to know of the company a case ran in, and of what it left.
+fn exchange_notes(record: &RunRecord) -> Vec<String> {
+    let mut notes = Vec::new();
+    if let Some(count) = record.shared_host {
+        notes.push(format!("{} shared the machine: {count} cases ran at once", record.case));
+    }
+    for (name, output) in record.outputs.iter().filter(|_| record.exit.is_some()) {
+        if output.files.is_empty() {
+            notes.push(format!("{} left no output `{name}` ({})", record.case, output.path));
+        }
+        let problems = output.problems.iter();
+        notes.extend(problems.map(|why| format!("{} output `{name}` {why}", record.case)));
+    }
+    notes
 }
 
 #[cfg(test)]

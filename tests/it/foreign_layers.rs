@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use repro::digest::{DiffId, Digest};
 use repro::engine::embedded::Embedded;
-use repro::engine::{EngineError, Job, Stop};
+use repro::engine::{EngineError, Gpus, Job, Stop};
 use repro::image::{Content, ImageLayer};
 use repro::lock::Compression;
 use repro::store::Store;
@@ -117,7 +117,7 @@ fn a_job_with_gpus_gets_what_the_machine_describes_and_no_other_job_does() {
     let script = "head -c 3 /dev/cards/harmless0 | wc -c; cat /usr/lib/libharmless.so.1 /opt/mark; \
         echo $GREETING; touch /dev/cards/harmless0 2>&1; (echo x > /usr/lib/libharmless.so.1) 2>&1; \
         head -c 2 /dev/zero | wc -c; true";
-    let text = world.run_job(&Job { gpus: true, ..world.job(script) }).good();
+    let text = world.run_job(&Job { gpus: Gpus::All, ..world.job(script) }).good();
     assert!(text.starts_with("3\nof the driver\nmarked\ndriver\n"), "{text}");
     assert_eq!(text.matches("Read-only file system").count(), 2, "{text}");
     let text = world.run("ls /dev/cards /usr/lib /opt 2>&1; echo $GREETING").good();

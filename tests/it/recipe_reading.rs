@@ -371,9 +371,6 @@ fn what_is_gone_has_input_evidence_and_date_and_is_not_inherited() {
 
 /// An evaluation that takes a training's checkpoint; the fixture's modes otherwise.
 const EXCHANGE: &str = r#"
-[benchmark.mode.mp]
-needs = "sp"
-
 [benchmark.mode.mp.inputs.checkpoint]
 path = "/repro/input/last.ckpt"
 about = "the trained weights"
@@ -381,6 +378,9 @@ from = "sp:checkpoint"
 
 [benchmark.mode.sp.outputs.checkpoint]
 path = "/workspace/{model}/*.ckpt"
+
+[benchmark.mode.mp]
+needs = "sp"
 "#;
 
 #[test]

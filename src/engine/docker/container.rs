@@ -12,7 +12,7 @@ use super::parts::Parts;
 use crate::engine::sealed::{
     GENERATED, LOCKED_MEMORY, MASKED, OOM_SCORE, OPEN_FILES, OPTIONAL, READ_ONLY, STACK,
 };
-use crate::engine::{EngineError, HOST_NAME, Job, Mount};
+use crate::engine::{Card, EngineError, Gpus, HOST_NAME, Job, Mount};
 use crate::image::{Image, ImageLayer};
 use crate::layer::{EntryKind, LayerPlan};
 use crate::store::{Store, StoreError};
@@ -115,9 +115,8 @@ impl Plan<'_> {
             host["Memory"] = json!(bytes);
             host["MemorySwap"] = json!(bytes);
         }
-        if self.job.gpus {
-            host["DeviceRequests"] =
-                json!([{ "Count": -1, "Capabilities": [["gpu", "compute", "utility"]] }]);
+        if let Some(request) = devices(&self.job.gpus) {
+            host["DeviceRequests"] = json!([request]);
         }
         host
     }
@@ -145,6 +144,20 @@ impl Plan<'_> {
                 json!({ "ReadOnlyForceRecursive": true, "Propagation": "rprivate" });
         }
         bind
+    }
+}
+
+/// What asks the daemon for these GPUs: by what names them on any machine, else by their number.
+fn devices(gpus: &Gpus) -> Option<Value> {
+    let capabilities = json!([["gpu", "compute", "utility"]]);
+    match gpus {
+        Gpus::Cards(cards) if !cards.is_empty() => {
+            let name = |card: &Card| card.uuid.clone().unwrap_or_else(|| card.index.to_string());
+            let names: Vec<_> = cards.iter().map(name).collect();
+            Some(json!({ "DeviceIDs": names, "Capabilities": capabilities }))
+        }
+        Gpus::All => Some(json!({ "Count": -1, "Capabilities": capabilities })),
+        Gpus::None | Gpus::Cards(_) => None,
     }
 }
 
@@ -194,6 +207,20 @@ pub(super) fn modes(image: &Image, job: &Job) -> BTreeMap<String, u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn gpus_are_asked_for_by_uuid_or_number() {
+        let card = |index, uuid: Option<&str>| Card {
+            index,
+            minor: 7,
+            uuid: uuid.map(str::to_owned),
+            name: "a card".to_owned(),
+        };
+        assert_eq!(devices(&Gpus::None), None);
+        assert_eq!(devices(&Gpus::All).unwrap()["Count"], -1);
+        let cards = Gpus::Cards(vec![card(2, Some("GPU-8932")), card(3, None)]);
+        assert_eq!(devices(&cards).unwrap()["DeviceIDs"], json!(["GPU-8932", "3"]));
+    }
 
     #[test]
     fn a_mount_below_a_folder_is_found_and_one_beside_it_is_not() {

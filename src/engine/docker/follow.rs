@@ -151,10 +151,12 @@ fn outcome(phase: Phase, messages: &[u8], measured: Duration) -> Result<Outcome,
                 duration: Duration::from_nanos(nanoseconds),
                 cpu_time: cpu_time.map(Duration::from_nanos),
                 peak_memory,
+                kept: Vec::new(),
             })
         }
         (Some(exit), _) => {
-            Ok(Outcome { exit, duration: measured, cpu_time: None, peak_memory: None })
+            let (cpu_time, peak_memory, kept) = (None, None, Vec::new());
+            Ok(Outcome { exit, duration: measured, cpu_time, peak_memory, kept })
         }
         (None, _) => {
             let reason =

@@ -10,6 +10,7 @@
 //! `repro` ends however that happens, and what is left of it then is removed by the next
 //! run. The environment is not read here: `settings` says where a daemon may be.
 
+mod collect;
 mod container;
 mod daemon;
 mod follow;
@@ -171,12 +172,28 @@ impl Run<'_> {
         let name = cgroup::name(self.store, files.folder())?;
         let created = self.create(daemon, &image, &files, &name).await;
         let ended = match created {
-            Ok(()) => self.start(daemon, &name, output).await,
+            Ok(()) => self.run_in(daemon, &name, &files, output).await,
             Err(error) => Err(error),
         };
         // Whatever happened: the name finds the container even if the answer to its creation was lost.
         remove(daemon, &name).await;
         ended
+    }
+
+    /// Runs the job in its container, and keeps what is to be kept of it.
+    async fn run_in(
+        &self,
+        daemon: &Daemon,
+        name: &str,
+        files: &Files,
+        output: &mut dyn FnMut(&[u8]),
+    ) -> Result<Outcome, EngineError> {
+        let collection = collect::Collection::begin(daemon, name, files.folder(), self.job).await?;
+        let mut outcome = self.start(daemon, name, output).await?;
+        if outcome.exit != Exit::Stopped {
+            outcome.kept = collection.end().await?;
+        }
+        Ok(outcome)
     }
 
     /// Older daemons make only the topmost file system of a read-only mount read-only.
@@ -287,7 +304,13 @@ impl Run<'_> {
 }
 
 fn never_started() -> Outcome {
-    Outcome { exit: Exit::Stopped, duration: Duration::ZERO, cpu_time: None, peak_memory: None }
+    Outcome {
+        exit: Exit::Stopped,
+        duration: Duration::ZERO,
+        cpu_time: None,
+        peak_memory: None,
+        kept: Vec::new(),
+    }
 }
 
 /// Returns when the user asks to stop.

@@ -19,6 +19,7 @@ mod bundle;
 mod cdi;
 pub(super) mod cgroup;
 pub mod child;
+mod collect;
 mod order;
 pub mod rootfs;
 mod watch;
@@ -27,12 +28,14 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::engine::outputs::Collector;
 use crate::engine::sealed;
 use crate::engine::{Engine, EngineError, Exit, Job, Outcome, Stop};
 use crate::image::Image;
 use crate::store::Store;
 
 use bundle::Bundle;
+use cdi::Edits;
 use cgroup::Cgroup;
 use watch::Helper;
 
@@ -77,8 +80,12 @@ impl Engine for Embedded {
         if stop.is_requested() {
             return Ok(never_started());
         }
-        let gpus = job.gpus.then(|| cdi::gpus(&self.cdi_folders)).transpose()?;
-        let order = bundle::order(&layers, job, gpus.unwrap_or_default())?;
+        let gpus = match job.gpus.is_any() {
+            true => cdi::gpus(&self.cdi_folders, &job.gpus)?,
+            false => Edits::default(),
+        };
+        let order = bundle::order(&layers, job, gpus)?;
+        let collector = Collector::new(job)?;
         let bundle = Bundle::create(store)?;
         let cgroup = Cgroup::create(&cgroup::name(store, bundle.folder())?);
         if let Some(bytes) = job.memory {
@@ -95,17 +102,28 @@ impl Engine for Embedded {
         helper.give(&order);
         let ended = helper.watch(job.timeout, stop, output)?;
         let usage = cgroup.usage();
+        let kept = match ended.exit {
+            Exit::Stopped => Vec::new(),
+            _ => collect::collect(bundle.folder(), job, collector)?,
+        };
         Ok(Outcome {
             exit: ended.exit,
             duration: ended.duration,
             cpu_time: usage.cpu_time.filter(|_| counted),
             peak_memory: usage.peak_memory.filter(|_| counted),
+            kept,
         })
     }
 }
 
 fn never_started() -> Outcome {
-    Outcome { exit: Exit::Stopped, duration: Duration::ZERO, cpu_time: None, peak_memory: None }
+    Outcome {
+        exit: Exit::Stopped,
+        duration: Duration::ZERO,
+        cpu_time: None,
+        peak_memory: None,
+        kept: Vec::new(),
+    }
 }
 
 /// The folders of the image's layers, lowest first, unpacking what is not there yet.

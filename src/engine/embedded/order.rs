@@ -28,6 +28,8 @@ pub(super) mod names {
     pub const RUN: &str = "run";
     /// Links to the layers, `0` the topmost.
     pub const LAYERS: &str = "layers";
+    /// Where the writable folders are in the overlay: what the job wrote is found by it.
+    pub const PLACES: &str = "places";
     /// Where the overlay is mounted.
     pub const ROOT: &str = "root";
     /// Generated files of `/etc`.

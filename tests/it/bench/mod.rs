@@ -1,18 +1,22 @@
 //! Benchmarks against an engine that answers with prepared logs.
 
 mod cases;
+mod exchange;
 mod guides;
 mod parsing;
 mod published;
 mod records;
 mod runs;
+mod side_by_side;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
 
-use repro::bench::{Event, Host, Options, ProfileFile, RunSummary, Setting, Setup};
+use repro::bench::{
+    Events, GivenInput, Host, Options, Pool, ProfileFile, RunSummary, Setting, Setup,
+};
 use repro::dataset::Unpacked;
 use repro::digest::Digest;
 use repro::engine::{Engine, EngineError, Exit, Job, Outcome, Stop};
@@ -102,6 +106,7 @@ impl Engine for Player {
             duration: Duration::from_millis(12_500),
             cpu_time: None,
             peak_memory: Some(512 << 20),
+            kept: Vec::new(),
         })
     }
 }
@@ -115,6 +120,8 @@ struct Bench {
     files: Vec<ProfileFile>,
     data: BTreeMap<String, Unpacked>,
     host: Host,
+    pool: Pool,
+    inputs: BTreeMap<String, GivenInput>,
     settings: Vec<Setting>,
     cases: Vec<String>,
     profile: &'static str,
@@ -152,6 +159,8 @@ impl Bench {
             files: vec![file],
             data: BTreeMap::from([("cityscapes-tiny".to_owned(), data)]),
             host: Host { cpu: Some("a test".to_owned()), ..Host::default() },
+            pool: Pool::default(),
+            inputs: BTreeMap::new(),
             settings: Vec::new(),
             cases: Vec::new(),
             profile,
@@ -181,6 +190,27 @@ impl Bench {
             data: &self.data,
             timeout: None,
             host: &self.host,
+            pool: &self.pool,
+            inputs: &self.inputs,
+        }
+    }
+
+    /// A machine with these GPUs.
+    fn with_gpus(mut self, names: &[&str]) -> Self {
+        self.host.gpus = names.iter().map(|name| (*name).to_owned()).collect();
+        self.host.driver = Some("470.57.02".to_owned());
+        self.pool = Pool::whole(&self.host);
+        self
+    }
+
+    fn options(&self) -> Options {
+        Options {
+            results: self.results.clone(),
+            keep_going: true,
+            strict: false,
+            resume: None,
+            jobs: 1,
+            keep: false,
         }
     }
 
@@ -188,14 +218,8 @@ impl Bench {
         self.run_with(plays, true, &mut |_| {})
     }
 
-    fn run_with(
-        &self,
-        plays: &[Play],
-        keep_going: bool,
-        events: &mut dyn FnMut(Event),
-    ) -> RunSummary {
-        let options =
-            Options { results: self.results.clone(), keep_going, strict: false, resume: None };
+    fn run_with(&self, plays: &[Play], keep_going: bool, events: &mut Events<'_>) -> RunSummary {
+        let options = Options { keep_going, ..self.options() };
         let player = Player::new(plays);
         let stop = Stop::new();
         let summary =

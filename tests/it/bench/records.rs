@@ -126,8 +126,7 @@ fn what_the_guide_does_to_its_container_and_we_do_not_is_listed() {
 
 #[test]
 fn published_figures_stand_only_beside_the_guides_own_runs() {
-    let mut bench = Bench::of(recipe("seg"), "full").cases(&["fastscnn/sp"]);
-    bench.host.gpus = vec!["V100".to_owned()];
+    let mut bench = Bench::of(recipe("seg"), "full").cases(&["fastscnn/sp"]).with_gpus(&["V100"]);
     assert_eq!(run(&bench, &good_log()).published.len(), 1);
     bench.recipe.name = "seg-debian".to_owned();
     assert!(run(&bench, &good_log()).published.is_empty());

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use repro::bench::{BenchError, Event, Host, Options, Status, read_records};
+use repro::bench::{BenchError, Event, Options, Status, read_records};
 use repro::engine::{Exit, Stop};
 
 use super::{Bench, Play, Player, good_log, recipe, seg_log};
@@ -112,8 +112,7 @@ fn a_stop_before_the_first_case_runs_nothing() {
     let bench = Bench::new();
     let stop = Stop::new();
     stop.request();
-    let options =
-        Options { results: bench.results.clone(), keep_going: true, strict: false, resume: None };
+    let options = bench.options();
     let run = repro::bench::run(
         &Player::new(&[]),
         &bench.store,
@@ -144,12 +143,7 @@ fn a_case_without_its_gpus_is_skipped_and_never_counted_as_measured() {
 
 #[test]
 fn a_machine_with_one_gpu_runs_what_needs_one() {
-    let mut bench = Bench::of(recipe("seg"), "full").cases(&["*fastscnn*"]);
-    bench.host = Host {
-        gpus: vec!["V100".to_owned()],
-        driver: Some("470.57.02".to_owned()),
-        ..Host::default()
-    };
+    let bench = Bench::of(recipe("seg"), "full").cases(&["*fastscnn*"]).with_gpus(&["V100"]);
     let summary = bench.run(&[Play::log(good_log())]);
     assert_eq!(summary.records[0].status, Status::Ok);
     assert!(
@@ -161,8 +155,7 @@ fn a_machine_with_one_gpu_runs_what_needs_one() {
 #[test]
 fn a_strict_run_refuses_before_anything_runs() {
     let bench = Bench::of(recipe("seg"), "full");
-    let options =
-        Options { results: bench.results.clone(), keep_going: true, strict: true, resume: None };
+    let options = Options { strict: true, ..bench.options() };
     let player = Player::new(&[]);
     let run = repro::bench::run(
         &player,
@@ -196,7 +189,7 @@ fn progress_shows_the_throughput_of_the_newest_step() {
     let bench = Bench::new().cases(&["*fastscnn*"]);
     let mut seen = Vec::new();
     bench.run_with(&[Play::log(good_log())], true, &mut |event| {
-        if let Event::Progress { step, value, throughput } = event {
+        if let Event::Progress { step, value, throughput, .. } = event {
             let throughput = throughput.and_then(|figure| figure.value).unwrap().repr();
             seen.push(format!("{step}: {value} s, {throughput}"));
         }
@@ -227,8 +220,7 @@ fn the_log_is_kept_to_the_last_byte_while_the_job_still_writes() {
 /// What `bench` says to going on with its newest run.
 fn go_on(bench: &Bench, plays: &[Play]) -> Result<repro::bench::RunSummary, BenchError> {
     let resume = Some("latest".to_owned());
-    let options =
-        Options { results: bench.results.clone(), keep_going: true, strict: false, resume };
+    let options = Options { resume, ..bench.options() };
     let player = Player::new(plays);
     repro::bench::run(&player, &bench.store, &bench.setup(), &options, &Stop::new(), &mut |_| {})
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use repro::digest::Digest;
 use repro::engine::docker::Docker;
 use repro::engine::embedded::Embedded;
-use repro::engine::{Engine, EngineError, Exit, Job, Outcome, Stop};
+use repro::engine::{Engine, EngineError, Exit, Gpus, Job, Outcome, Stop};
 use repro::image::{Configuration, Content, Image, ImageLayer};
 use repro::layer::{self, Directories, FileInput, LayerPlan};
 use repro::settings::{Options, Settings};
@@ -88,7 +88,8 @@ impl World {
             shm_size: SHM_SIZE,
             timeout: Duration::from_secs(60),
             memory: None,
-            gpus: false,
+            gpus: Gpus::None,
+            keep: Vec::new(),
         }
     }
 

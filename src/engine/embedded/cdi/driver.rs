@@ -72,10 +72,15 @@ pub(super) fn edits(devices: &Path) -> Result<Edits, CdiError> {
     Ok(edits)
 }
 
+/// The number of a GPU's node; none of a node that steers them all.
+pub(super) fn minor(target: &str) -> Option<u32> {
+    let number = target.strip_prefix("/dev/nvidia")?;
+    number.bytes().all(|byte| byte.is_ascii_digit()).then(|| number.parse().ok())?
+}
+
 /// Whether it is a GPU, not one of the nodes that steer them all.
 fn is_card(target: &str) -> bool {
-    let number = target.strip_prefix("/dev/nvidia");
-    number.is_some_and(|text| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()))
+    minor(target).is_some()
 }
 
 /// Every device of the driver.

@@ -17,6 +17,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::engine::Gpus;
 use document::Document;
 pub(super) use edits::Edits;
 
@@ -78,8 +79,18 @@ pub(super) fn usual_folders() -> Vec<PathBuf> {
     FOLDERS.map(PathBuf::from).to_vec()
 }
 
-/// What gives a job all GPUs of this machine.
-pub(super) fn gpus(folders: &[PathBuf]) -> Result<Edits, CdiError> {
+/// What gives a job these GPUs of this machine.
+///
+/// It is what gives it all of them, without the nodes of the others: a driver shows a program only
+/// the GPUs whose nodes it can open. Names of devices are not asked for, because files number them
+/// by index or by UUID as they like.
+pub(super) fn gpus(folders: &[PathBuf], chosen: &Gpus) -> Result<Edits, CdiError> {
+    let mut edits = all(folders)?;
+    edits.binds.retain(|bind| driver::minor(&bind.target).is_none_or(|minor| chosen.has(minor)));
+    Ok(edits)
+}
+
+fn all(folders: &[PathBuf]) -> Result<Edits, CdiError> {
     let mut described = None;
     for folder in folders.iter().rev() {
         let documents = documents(folder)?;
@@ -160,7 +171,7 @@ devices:
     }
 
     fn of(files: &[(&str, &str)]) -> Result<Edits, CdiError> {
-        gpus(&[folder(files).path().to_owned()])
+        all(&[folder(files).path().to_owned()])
     }
 
     #[test]
@@ -181,8 +192,25 @@ devices:
         let usual = folder(&[("a.yaml", HARMLESS), ("b.yaml", &other)]);
         let later = folder(&[("a.yaml", &HARMLESS.replace("harmless0", "harmless9"))]);
         let both = [usual.path().to_owned(), later.path().to_owned(), "/nowhere".into()];
-        assert_eq!(gpus(&both).unwrap().binds[0].target, "/dev/harmless9");
-        assert_eq!(gpus(&both[..1]).unwrap().binds[0].target, "/dev/harmless0");
+        assert_eq!(all(&both).unwrap().binds[0].target, "/dev/harmless9");
+        assert_eq!(all(&both[..1]).unwrap().binds[0].target, "/dev/harmless0");
+    }
+
+    #[test]
+    fn cards_that_were_not_chosen_have_no_node_in_the_job() {
+        let second = "    deviceNodes:\n    - path: /dev/nvidia1\n      hostPath: /dev/null\n    - path: /dev/nvidiactl\n      hostPath: /dev/null\n";
+        let text = HARMLESS.replace("harmless0", "nvidia0");
+        let text = text.replacen("    mounts:", &format!("{}    mounts:", &second[17..]), 1);
+        let folder = folder(&[("nvidia.yaml", &text)]);
+        let targets = |chosen: &Gpus| -> Vec<String> {
+            let edits = gpus(&[folder.path().to_owned()], chosen).unwrap();
+            let devices = edits.binds.into_iter().filter(|bind| bind.device);
+            devices.map(|bind| bind.target).collect()
+        };
+        let card =
+            |minor| crate::engine::Card { index: 5, minor, uuid: None, name: "a card".to_owned() };
+        assert_eq!(targets(&Gpus::All), ["/dev/nvidia0", "/dev/nvidia1", "/dev/nvidiactl"]);
+        assert_eq!(targets(&Gpus::Cards(vec![card(1)])), ["/dev/nvidia1", "/dev/nvidiactl"]);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! folder is shown again, writable, from the same overlay. So such a folder begins with
 //! what the image has there, and what is written lands on disk in the job's folder.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::ffi::{CString, OsString};
 use std::fs;
 use std::io;
@@ -122,6 +122,7 @@ pub(super) fn prepare(run: &Path, order: &Order) -> Result<Points, Failure> {
     for path in &order.writable {
         writable.push((make(path)?, path.clone()));
     }
+    tell_places(run, &root, &writable)?;
     let etc = make("/etc")?;
     let has_own = |name: &str| etc.join(name).symlink_metadata().is_ok();
     let mut generated = Vec::new();
@@ -135,6 +136,21 @@ pub(super) fn prepare(run: &Path, order: &Order) -> Result<Points, Failure> {
         }
     }
     Ok(Points { writable, generated })
+}
+
+/// Writes down where the job's writable folders really are: links of the image may lead there, and
+/// the overlay is gone when somebody wants to know.
+fn tell_places(run: &Path, root: &Path, writable: &[(PathBuf, String)]) -> Result<(), Failure> {
+    let place = |(full, path): &(PathBuf, String)| {
+        (path.clone(), full.strip_prefix(root).unwrap_or(full).to_owned())
+    };
+    let places: BTreeMap<String, PathBuf> = writable.iter().map(place).collect();
+    let failed = |error: &dyn std::fmt::Display| {
+        Failure::step("write down the writable folders", error.to_string())
+    };
+    let text = serde_json::to_vec(&places).map_err(|error| failed(&error))?;
+    let file = run.parent().unwrap_or(run).join(names::PLACES);
+    fs::write(file, text).map_err(|error| failed(&error))
 }
 
 /// Mounts the overlay with the layers, the topmost first.

@@ -1,0 +1,312 @@
+//! Everything that a run lacks, found before anything is downloaded, built or run.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use serde_json::{Value, json};
+
+use super::context::Context;
+use super::error::CliError;
+use super::reference::{self, Reference};
+use super::subject::{self, Subject};
+use super::{build, output};
+use crate::bench::{Kind, Lack, PlannedCase};
+use crate::dataset::{self, DatasetError, Datasets, Presence};
+use crate::fetch;
+use crate::lock::{Lock, Unpinned};
+use crate::recipe::Recipe;
+use crate::registry;
+use crate::store::Store;
+
+/// An image that somebody wants to run, whether its lock can be used or not.
+pub struct Draft {
+    pub recipe: Recipe,
+    /// The lock, if an image can be built from it.
+    pub lock: Option<Lock>,
+    /// The folder that local files are relative to.
+    pub folder: PathBuf,
+    is_of_project: bool,
+    /// What is wrong with the lock.
+    lacks: Vec<Lack>,
+    /// Other images of the system that can be built.
+    complete: Vec<String>,
+}
+
+impl Draft {
+    /// Recipe and lock of a reference; what is wrong with the lock is no error yet.
+    pub fn resolve(context: &Context, store: &Store, text: &str) -> Result<Self, CliError> {
+        match reference::resolve(context, store, text)? {
+            Reference::Recipe(name) => Self::of_project(context, &name),
+            Reference::Sealed { name, seal } => {
+                let Subject { recipe, lock, folder, is_of_project } =
+                    subject::sealed(store, name, &seal, None)?;
+                let (lacks, complete) = (Vec::new(), Vec::new());
+                Ok(Self { recipe, lock: Some(lock), folder, is_of_project, lacks, complete })
+            }
+        }
+    }
+
+    fn of_project(context: &Context, name: &str) -> Result<Self, CliError> {
+        let recipe = context.recipe(name)?;
+        let lock = context.find_lock(name)?;
+        let lacks = match &lock {
+            None => vec![Lack::of_all(Kind::Lock, format!("the lock of `{name}`"), "none")],
+            Some(lock) => lacks_of_lock(lock, &recipe)?,
+        };
+        let complete = match lacks.is_empty() {
+            true => Vec::new(),
+            false => build::complete_variants(context, &recipe)?,
+        };
+        let lock = lock.filter(|_| lacks.is_empty());
+        let folder = context.images()?;
+        Ok(Self { recipe, lock, folder, is_of_project: true, lacks, complete })
+    }
+
+    /// The image with its lock; there is one if the preflight found nothing wrong with it.
+    pub fn into_subject(self) -> Result<Subject, CliError> {
+        let Self { recipe, lock, folder, is_of_project, .. } = self;
+        let lock = lock.ok_or_else(|| CliError::NoLock { name: recipe.name.clone() })?;
+        Ok(Subject { recipe, lock, folder, is_of_project })
+    }
+
+    /// The folder that data sets are described in.
+    pub fn project(&self, context: &Context) -> Result<PathBuf, CliError> {
+        subject::project_of(&self.folder, context)
+    }
+}
+
+fn lacks_of_lock(lock: &Lock, recipe: &Recipe) -> Result<Vec<Lack>, CliError> {
+    let old = lock.matches(recipe)?.into_iter().map(|difference| {
+        Lack::of_all(Kind::OldLock, "a lock of the recipe as it is now", difference.to_string())
+    });
+    let open = |input: &Unpinned| {
+        let there = match &input.gone {
+            Some(date) => format!("gone since {date}: {}", input.reason),
+            None => format!("unpinned: {}", input.reason),
+        };
+        Lack::of_all(Kind::Unpinned, input.input.clone(), there)
+    };
+    Ok(old.chain(lock.unpinned.iter().map(open)).collect())
+}
+
+/// What is missing, and for which of the cases.
+pub struct Preflight {
+    image: String,
+    lacks: Vec<Lack>,
+    complete: Vec<String>,
+    /// Profiles that need no GPUs.
+    without_gpus: Vec<String>,
+    cases: usize,
+    runnable: usize,
+}
+
+impl Preflight {
+    /// Adds to what the machine lacks what project and settings lack.
+    pub fn new(
+        context: &Context,
+        store: &Store,
+        draft: &Draft,
+        profile: &str,
+        planned: &[PlannedCase],
+        of_machine: Vec<Lack>,
+    ) -> Result<Self, CliError> {
+        let mut lacks = draft.lacks.clone();
+        lacks.extend(of_data(context, store, draft, profile)?);
+        lacks.extend(draft.lock.as_ref().and_then(|lock| of_disk(store, lock)));
+        if let Err(error) = context.engine() {
+            lacks.push(Lack::of_all(Kind::Engine, "an engine", error.to_string()));
+        }
+        lacks.extend(of_machine);
+        let blocked = lacks.iter().any(|lack| lack.cases.is_empty());
+        let runnable = planned.iter().filter(|case| case.skipped().is_none()).count();
+        let profiles = draft.recipe.profiles.iter().filter(|(_, profile)| !profile.gpus);
+        Ok(Self {
+            image: draft.recipe.name.clone(),
+            lacks,
+            complete: draft.complete.clone(),
+            without_gpus: profiles.map(|(name, _)| name.clone()).collect(),
+            cases: planned.len(),
+            runnable: if blocked { 0 } else { runnable },
+        })
+    }
+
+    /// Whether nothing can run, or not all of it and `strict` asks for all.
+    pub fn refuses(&self, strict: bool) -> bool {
+        self.runnable == 0 || (strict && !self.lacks.is_empty())
+    }
+
+    /// The list for people; empty if nothing is missing.
+    pub fn text(&self) -> String {
+        if self.lacks.is_empty() {
+            return String::new();
+        }
+        let header = ["needed", "there", "what to do"].map(str::to_owned).to_vec();
+        let row = |lack: &Lack| {
+            let there = lack.there.replace('\n', " ");
+            vec![format!("{}{}", lack.needed, self.extent(lack)), there, self.advice(lack)]
+        };
+        let rows: Vec<_> = std::iter::once(header).chain(self.lacks.iter().map(row)).collect();
+        let table = output::columns(&rows, &[]);
+        let lines: String = table.lines().map(|line| format!("  {line}\n")).collect();
+        format!("{}\n{lines}", self.heading())
+    }
+
+    /// The list for machines.
+    pub fn json(&self) -> Value {
+        let item = |lack: &Lack| {
+            let mut item = json!(lack);
+            item["to_do"] = json!(self.advice(lack));
+            item
+        };
+        self.lacks.iter().map(item).collect()
+    }
+
+    /// Says why nothing is run; the exit code is that of the first thing to be mended.
+    pub fn refuse(&self, context: &Context) -> ExitCode {
+        let code = self.code();
+        if context.json {
+            output::json(
+                &json!({ "error": self.heading(), "missing": self.json(), "exit_code": code }),
+            );
+        }
+        output::note(&format!("error: {}", self.text().trim_end()));
+        ExitCode::from(code)
+    }
+
+    fn heading(&self) -> String {
+        let cannot = self.cases - self.runnable;
+        format!(
+            "{cannot} of {} of `{}` cannot run here",
+            output::count(self.cases, "case", "cases"),
+            self.image
+        )
+    }
+
+    fn extent(&self, lack: &Lack) -> String {
+        match lack.cases.len() {
+            0 => String::new(),
+            count if count == self.cases => String::new(),
+            count => format!(", for {}", output::count(count, "case", "cases")),
+        }
+    }
+
+    /// What was written wrong comes first, then content, then what the machine lacks.
+    fn code(&self) -> u8 {
+        let code = |lack: &Lack| match lack.kind {
+            Kind::Lock | Kind::OldLock | Kind::Unpinned | Kind::Input { .. } | Kind::DataFolder => {
+                2
+            }
+            Kind::Data { .. } | Kind::UnpinnedData { .. } => 3,
+            Kind::Driver | Kind::Gpus | Kind::Memory | Kind::Engine => 4,
+            Kind::Disk => 1,
+        };
+        // A case that lacks nothing but a file is skipped; it decides only where nothing else does.
+        let decides = |lack: &&Lack| lack.cases.is_empty() || lack.cases.len() == self.cases;
+        let blocking = self.lacks.iter().filter(decides).map(code);
+        let full_disk_last = |code: &u8| if *code == 1 { u8::MAX } else { *code };
+        let first = blocking.min_by_key(full_disk_last);
+        first.or_else(|| self.lacks.iter().map(code).max()).unwrap_or(4)
+    }
+
+    fn advice(&self, lack: &Lack) -> String {
+        let image = &self.image;
+        match &lack.kind {
+            Kind::Driver => match self.without_gpus.as_slice() {
+                [] => "install it and load its module".to_owned(),
+                names => {
+                    format!("load it; `--profile {}` needs no GPU", names.join("` or `--profile "))
+                }
+            },
+            Kind::Gpus => "run it where they are, or choose other cases by `--case`".to_owned(),
+            Kind::Input { name, mode: None } => format!("`--input {name}=FILE`"),
+            Kind::Input { name, mode: Some(mode) } => {
+                format!("`--input {name}=FILE`, or choose the cases of mode `{mode}` too")
+            }
+            Kind::Memory => "another machine".to_owned(),
+            Kind::Disk => "make room, or put the store elsewhere with `REPRO_HOME`".to_owned(),
+            Kind::Lock => format!("`repro lock {image}` writes it{}", self.others()),
+            Kind::OldLock => format!("`repro lock {image}` resolves the recipe again"),
+            Kind::Unpinned if lack.there.starts_with("gone") => {
+                format!("nothing brings it back{}", self.others())
+            }
+            Kind::Unpinned => format!("`repro lock {image}` asks again{}", self.others()),
+            Kind::Data { name } => format!(
+                "`repro fetch-data {name}`; `repro verify-data {name}` says what belongs where"
+            ),
+            Kind::UnpinnedData { .. } => {
+                "`repro pin-data FILE` pins an archive that you have".to_owned()
+            }
+            Kind::DataFolder => {
+                "make it, or name another with `--data DIR` or `$REPRO_DATA`".to_owned()
+            }
+            Kind::Engine => "`--engine embedded` needs no daemon".to_owned(),
+        }
+    }
+
+    /// The variants that can be built now.
+    fn others(&self) -> String {
+        let command = |name: &String| format!("; `repro build {name}` builds now");
+        self.complete.iter().map(command).collect()
+    }
+}
+
+fn of_data(
+    context: &Context,
+    store: &Store,
+    draft: &Draft,
+    profile: &str,
+) -> Result<Vec<Lack>, CliError> {
+    let mut lacks = Vec::new();
+    let data = match context.data_folder() {
+        Ok(data) => data,
+        Err(CliError::NoDataFolder { path }) => {
+            let needed = format!("the data folder `{}`", path.display());
+            lacks.push(Lack::of_all(Kind::DataFolder, needed, "not there"));
+            None
+        }
+        Err(error) => return Err(error),
+    };
+    let datasets = Datasets::load(&draft.project(context)?)?;
+    let rule = draft.recipe.profiles.get(profile);
+    for name in rule.iter().flat_map(|profile| profile.data.values()) {
+        let needed = format!("data set `{name}`");
+        let kind = Kind::Data { name: name.clone() };
+        match dataset::presence(&datasets, name, data, store) {
+            Ok(Presence::There) => {}
+            Ok(Presence::NotPinned) => {
+                let kind = Kind::UnpinnedData { name: name.clone() };
+                lacks.push(Lack::of_all(kind, needed, "nothing pins its files"));
+            }
+            Ok(Presence::Missing { archives }) => {
+                let there = match archives.as_slice() {
+                    [] => "not there".to_owned(),
+                    archives => format!("not there, nor {}", archives.join(", ")),
+                };
+                lacks.push(Lack::of_all(kind, needed, there));
+            }
+            Err(DatasetError::Unknown { .. }) => {
+                let there = format!("`{}` does not name it", dataset::FILE);
+                lacks.push(Lack::of_all(kind, needed, there));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(lacks)
+}
+
+/// What is still to be downloaded has to fit into the store.
+fn of_disk(store: &Store, lock: &Lock) -> Option<Lack> {
+    let missing = to_download(store, lock);
+    let free = fetch::free_space(store.root()).filter(|free| *free < missing)?;
+    let needed = format!("{} for downloads in the store", output::size(missing));
+    Some(Lack::of_all(Kind::Disk, needed, format!("{} are free", output::size(free))))
+}
+
+/// Bytes of the lock's inputs that the store does not have.
+pub fn to_download(store: &Store, lock: &Lock) -> u64 {
+    let mut wanted = fetch::wanted(lock);
+    wanted.extend(registry::documents(lock));
+    wanted.extend(registry::layers(lock));
+    let planned = fetch::plan(store, &wanted);
+    planned.iter().filter(|item| !item.present).map(|item| item.wanted.size).sum()
+}
