@@ -43,7 +43,13 @@ pub enum AuditError {
         /// The commit's tree.
         found: TreeId,
     },
-    /// The guide has no such file, or it was not taken.
+    /// The recipe leaves the file out of what is taken of the repository.
+    #[error("`audit.include` does not take `{path}`")]
+    NotTaken {
+        /// The path in its repository.
+        path: String,
+    },
+    /// The guide has no such file.
     #[error("the guide has no file `{path}` at {commit}")]
     NoFile {
         /// The path in its repository.

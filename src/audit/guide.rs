@@ -71,17 +71,33 @@ impl Guide {
     }
 
     /// The content of a file of the repository.
+    ///
+    /// # Errors
+    ///
+    /// [`AuditError::NoFile`] if it has none of this name.
     pub fn read(&self, path: &str) -> Result<Vec<u8>, AuditError> {
+        let no_file = || AuditError::NoFile { path: path.to_owned(), commit: self.commit };
+        self.find(path)?.ok_or_else(no_file)
+    }
+
+    /// The content of a file of the repository; `None` if its tree has none of this name.
+    ///
+    /// # Errors
+    ///
+    /// [`AuditError::NotTaken`] if the recipe's `include` leaves it out, so that it cannot be read.
+    pub fn find(&self, path: &str) -> Result<Option<Vec<u8>>, AuditError> {
         let archive = &self.source.archive;
+        if archive.left_out().iter().any(|entry| entry.path == path) {
+            return Err(AuditError::NotTaken { path: path.to_owned() });
+        }
         let entry = archive.entries().iter().find(|entry| entry.path == path);
-        let entry = entry
-            .ok_or_else(|| AuditError::NoFile { path: path.to_owned(), commit: self.commit })?;
+        let Some(entry) = entry else { return Ok(None) };
         let mut content = Vec::new();
         archive.content(entry, &mut |bytes| {
             content.extend_from_slice(bytes);
             Ok(())
         })?;
-        Ok(content)
+        Ok(Some(content))
     }
 
     /// A file as text; what is no Unicode is replaced.

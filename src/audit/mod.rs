@@ -26,7 +26,7 @@ use serde::Serialize;
 pub use error::AuditError;
 pub use fields::Field;
 pub use guide::Guide;
-pub use places::{Places, compare_places};
+pub use places::{Places, Said, compare_places};
 pub use script::{Bench, LogReport, ScriptEnd, StoredLog};
 pub use statements::{Line, StatementReport, statements, uncovered};
 

@@ -26,6 +26,8 @@ pub struct Places {
 pub struct Said {
     /// The file's path in the repository.
     pub file: String,
+    /// Whether there is such a file.
+    pub is_there: bool,
     /// What the pattern found, in the order of the file.
     pub values: Vec<String>,
 }
@@ -48,8 +50,10 @@ pub fn compare_places(guide: &Guide, check: &AuditCheck) -> Result<Places, Audit
 
 fn said(guide: &Guide, finding: &Finding) -> Result<Said, AuditError> {
     let file = guide.path(Some(&finding.file));
-    let values = values(&guide.text(&file)?, &finding.pattern);
-    Ok(Said { file, values })
+    let content = guide.find(&file)?;
+    let text = content.as_deref().map(String::from_utf8_lossy);
+    let values = text.map_or_else(Vec::new, |text| values(&text, &finding.pattern));
+    Ok(Said { file, is_there: content.is_some(), values })
 }
 
 fn values(text: &str, pattern: &str) -> Vec<String> {
@@ -66,6 +70,7 @@ mod tests {
     fn places(one: &[&str], other: &[&str], erratum: Option<&str>) -> Places {
         let said = |values: &[&str]| Said {
             file: "f".to_owned(),
+            is_there: true,
             values: values.iter().map(ToString::to_string).collect(),
         };
         Places {

@@ -1,19 +1,20 @@
 //! `repro audit`
 
+mod show;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use serde_json::Value;
 
 use super::context::Context;
 use super::error::CliError;
 use super::subject::Subject;
 use super::{build, output};
-use crate::audit::{Bench, Guide, LogReport, Report, ScriptEnd, StoredLog};
-use crate::bench::{self, RunRecord};
-use crate::recipe::{Covered, Recipe};
+use crate::audit::{Bench, Guide, LogReport, Report, StoredLog};
+use crate::bench::{self, Case, RunRecord};
+use crate::recipe::Recipe;
 use crate::store::Store;
 
 /// Hold a guide against itself and against its recipe
@@ -51,7 +52,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliErro
     if context.json {
         output::json(&report);
     } else {
-        show(&report);
+        show::show(&report);
     }
     Ok(if report.is_good() { ExitCode::SUCCESS } else { ExitCode::from(3) })
 }
@@ -135,15 +136,7 @@ fn without_record(
     case: Option<&str>,
 ) -> Result<Vec<StoredLog>, CliError> {
     let Some(name) = case else { return Err(CliError::NoCase { path: path.to_owned() }) };
-    let mut cases = bench::expand(recipe, bench::FULL_PROFILE, &[])?;
-    for profile in recipe.profiles.keys() {
-        cases.extend(bench::expand(recipe, profile, &[])?);
-    }
-    let case =
-        cases.iter().find(|case| case.name == name).ok_or_else(|| CliError::UnknownCase {
-            name: name.to_owned(),
-            known: cases.iter().map(|case| case.name.clone()).collect(),
-        })?;
+    let case = case_of(recipe, name)?;
     let at = |source| CliError::Io { action: "read", path: path.to_owned(), source };
     let mut files = vec![path.to_owned()];
     if path.is_dir() {
@@ -156,78 +149,20 @@ fn without_record(
     Ok(files.into_iter().map(log).collect())
 }
 
-fn show(report: &Report) {
-    output::print(&format!("{} {} at {}\n", report.repository, report.guide, report.commit));
-    for log in &report.logs {
-        show_log(log);
-    }
-    if !report.places.is_empty() {
-        output::print("\nwhat the guide says in two places\n");
-    }
-    for places in &report.places {
-        let verdict = match (places.agrees, &places.erratum) {
-            (true, None) => "agree".to_owned(),
-            (false, Some(id)) => format!("differ, erratum:{id}"),
-            (true, Some(id)) => format!("AGREE, although there is erratum:{id}"),
-            (false, None) => "DIFFER, and no erratum says so".to_owned(),
-        };
-        output::print(&format!("  {}: {verdict}\n", places.name));
-        for said in [&places.one, &places.other] {
-            let values =
-                if said.values.is_empty() { "nothing".into() } else { said.values.join(", ") };
-            output::print(&format!("    {}: {values}\n", said.file));
+/// The case of this name in the guide's own matrix, or in another profile's.
+fn case_of(recipe: &Recipe, name: &str) -> Result<Case, CliError> {
+    let full = bench::FULL_PROFILE;
+    let others = recipe.profiles.keys().map(String::as_str).filter(|profile| *profile != full);
+    let mut known = Vec::new();
+    for profile in [full].into_iter().chain(others) {
+        for case in bench::expand(recipe, profile, &[])? {
+            if case.name == name {
+                return Ok(case);
+            }
+            known.push(case.name);
         }
     }
-    show_statements(report);
-}
-
-fn show_log(log: &LogReport) {
-    output::print(&format!("\n{} as {}\n", log.log.display(), log.case));
-    output::print(&format!("  the guide's {} beside ours\n", log.script));
-    if let ScriptEnd::None(reason) = &log.end {
-        let ours = log.failure.as_deref().unwrap_or("A RESULT");
-        return output::print(&format!("  the guide's: {reason}\n  ours: {ours}\n"));
-    }
-    let text = |value: &Option<Value>| value.as_ref().map_or("-".to_owned(), Value::to_string);
-    let rows = log.fields.iter().map(|field| {
-        let (verdict, values) = match (field.same, &field.reason) {
-            (true, _) => ("same", text(&field.ours)),
-            (false, Some(reason)) => (
-                "may differ",
-                format!("{} and {}: {reason}", text(&field.guide), text(&field.ours)),
-            ),
-            (false, None) => {
-                ("DIFFERS", format!("{} and {}", text(&field.guide), text(&field.ours)))
-            }
-        };
-        vec![format!("  {}", field.key), verdict.to_owned(), values]
-    });
-    output::print(&output::columns(&rows.collect::<Vec<_>>(), &[]));
-}
-
-fn show_statements(report: &Report) {
-    if !report.statements.is_empty() {
-        output::print("\nwhat the guide says, and what covers it\n");
-    }
-    let rows = report.statements.iter().map(|statement| {
-        let place = statement.lines.map_or("MISSING".to_owned(), |lines| format!("line {lines}"));
-        let reason = if statement.reason.is_empty() {
-            String::new()
-        } else {
-            format!(" ({})", statement.reason)
-        };
-        let covered = match &statement.covered_by {
-            Covered::LeftOut => "left out".to_owned(),
-            covered => covered.to_string(),
-        };
-        vec![format!("  {place}"), format!("{covered}{reason}"), statement.text.clone()]
-    });
-    output::print(&output::columns(&rows.collect::<Vec<_>>(), &[]));
-    if !report.uncovered.is_empty() {
-        let count = output::count(report.uncovered.len(), "line", "lines");
-        output::print(&format!("\nnothing covers {count} of the guide's code\n"));
-    }
-    for line in &report.uncovered {
-        output::print(&format!("  line {}: {}\n", line.number, line.text));
-    }
+    known.sort();
+    known.dedup();
+    Err(CliError::UnknownCase { name: name.to_owned(), known })
 }

@@ -294,6 +294,7 @@ fn audit_code(error: &AuditError) -> u8 {
     match error {
         AuditError::NoAudit { .. }
         | AuditError::NoFile { .. }
+        | AuditError::NotTaken { .. }
         | AuditError::Command(_)
         | AuditError::Rules { .. } => INPUT,
         AuditError::OtherTree { .. } => CONTENT,

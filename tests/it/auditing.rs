@@ -248,6 +248,17 @@ fn places_that_contradict_each_other_need_their_erratum() {
 }
 
 #[test]
+fn a_file_that_is_not_there_says_nothing_and_one_that_is_not_taken_cannot_be_asked() {
+    let world = World::new();
+    let report = world.report(&AUDIT.replace("file = \"run.sh\"", "file = \"gone.sh\""));
+    assert!(report.is_good() && !report.places[0].other.is_there);
+    let narrow = AUDIT.replace("tracker/*\"", "tracker/README.md\", \"tracker/*.py\"");
+    let recipe = world.load(&narrow).unwrap();
+    let error = Report::of_text(&recipe, &world.guide(&recipe).unwrap()).unwrap_err();
+    assert_eq!(error.to_string(), "`audit.include` does not take `tracker/run.sh`");
+}
+
+#[test]
 fn a_statement_that_the_guide_does_not_make_is_a_fault_and_code_that_nothing_covers_is_listed() {
     let world = World::new();
     let report = world.report(AUDIT);
