@@ -6,13 +6,14 @@ use std::fmt;
 use serde::Serialize;
 
 use super::asked::{build_files, gone, local_files, profile_files};
+use super::words::{address_text, download_asked_text, download_locked_text, git_text};
 use super::{
     Asked, BuildSource, BuiltFile, ImageConfig, Lock, LockError, LockedBase, LockedBaseLayer,
     LockedBuild, LockedDownload, LockedFile, LockedGit, LockedPackage, LockedProfileFile,
     LockedWheel, PythonTarget, Unpinned,
 };
 use crate::digest::Digest;
-use crate::recipe::{BuildRecipe, DownloadRecipe, GitRecipe, ImageRecipe, Recipe, names};
+use crate::recipe::{BuildRecipe, GitRecipe, ImageRecipe, Recipe, names};
 
 /// One thing that is not the same on both sides.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -424,35 +425,6 @@ impl Differences {
         };
         self.map("seal", &table(before), &table(after));
     }
-}
-
-fn git_text(git: &GitRecipe) -> String {
-    let place = git.path.as_ref().map_or(String::new(), |path| format!(" at `{path}`"));
-    let patterns = |word: &str, patterns: &[String]| match patterns {
-        [] => String::new(),
-        patterns => format!(", {word} `{}`", patterns.join("`, `")),
-    };
-    let (only, without) = (patterns("only", &git.include), patterns("without", &git.exclude));
-    format!("{} of {}{place}{only}{without}", git.commit, git.urls.join(", "))
-}
-
-fn address_text(urls: &[String], executable: bool) -> String {
-    format!("from {}{}", urls.join(", "), if executable { " executable" } else { "" })
-}
-
-fn download_asked_text(asked: &DownloadRecipe) -> String {
-    let digest = asked.sha256.map(|digest| format!(", {digest}")).unwrap_or_default();
-    let size = asked.size.map(|size| format!(", {size} bytes")).unwrap_or_default();
-    format!("{}{digest}{size}", address_text(&asked.urls, asked.executable))
-}
-
-/// A locked download in as many words as the recipe has for it.
-fn download_locked_text(locked: &LockedDownload, asked: Option<&DownloadRecipe>) -> String {
-    let knows = |what: fn(&DownloadRecipe) -> bool| asked.is_some_and(what);
-    let digest = knows(|asked| asked.sha256.is_some()).then(|| format!(", {}", locked.sha256));
-    let size = knows(|asked| asked.size.is_some()).then(|| format!(", {} bytes", locked.size));
-    let address = address_text(&locked.urls, locked.executable);
-    format!("{address}{}{}", digest.unwrap_or_default(), size.unwrap_or_default())
 }
 
 fn files(files: &[LockedFile]) -> BTreeMap<String, String> {

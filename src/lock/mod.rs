@@ -2,8 +2,8 @@
 //!
 //! A lock holds everything an image is made of, so an image is a function of
 //! one file. It says *what* (names, sizes, SHA-256), never *where*: a package has no
-//! URL in it, and the names that a base image and a git repository have are kept only as
-//! names. Digests and object names decide, so a lock works behind any mirror.
+//! URL in it, and the names that a base image, a git repository and a file of the web have are
+//! kept only as names. Digests and object names decide, so a lock works behind any mirror.
 //!
 //! Invariants: lists are sorted, one item stands on one line, writing a parsed
 //! lock gives the same text, and [`Lock::digest`] is over the text without its
@@ -17,6 +17,7 @@ mod pinned;
 mod profiles;
 mod read;
 mod types;
+mod words;
 mod write;
 
 use std::collections::BTreeMap;

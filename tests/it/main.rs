@@ -13,6 +13,7 @@ mod comparing;
 mod conformance;
 mod data_sets;
 mod data_unions;
+mod downloads;
 mod fetch;
 mod fetching_data;
 mod files_are_listed;

@@ -16,8 +16,8 @@ use crate::recipe_reading::{TRACKER, folder};
 use crate::registry_client::registry_with;
 
 /// A project whose image lies on a registry's and compiles a git source, and both upstreams.
-struct World {
-    folder: tempfile::TempDir,
+pub struct World {
+    pub folder: tempfile::TempDir,
     repositories: Repositories,
     registry: Server,
     /// What the registry answers to everything; 0 for what it has.
@@ -25,7 +25,7 @@ struct World {
 }
 
 impl World {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let fault = Arc::new(AtomicU16::new(0));
         let shared = fault.clone();
         let (_, registry) = registry_with(move |_, _| match shared.load(Ordering::SeqCst) {
@@ -45,11 +45,11 @@ impl World {
         world
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    fn write(&self, name: &str, text: &str) {
+    pub fn write(&self, name: &str, text: &str) {
         fs::write(self.path(name), text).unwrap();
     }
 
@@ -63,7 +63,7 @@ impl World {
     }
 
     /// The recipe, with `more` in its image part.
-    fn recipe(&self, more: &str) {
+    pub fn recipe(&self, more: &str) {
         let start = TRACKER.find("[variant.debian.debian]").unwrap();
         let end = start + TRACKER[start..].find("[variant.debian.python]").unwrap();
         let tables = format!(
@@ -81,7 +81,7 @@ impl World {
         assert!(copied.success());
     }
 
-    fn run(&self, arguments: &[&str]) -> (i32, String, String) {
+    pub fn run(&self, arguments: &[&str]) -> (i32, String, String) {
         let root = self.folder.path();
         let output: Output = Command::new(env!("CARGO_BIN_EXE_repro"))
             .args(arguments)
@@ -97,12 +97,12 @@ impl World {
         (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
     }
 
-    fn lock_text(&self) -> String {
+    pub fn lock_text(&self) -> String {
         fs::read_to_string(self.path("project/lockfiles/tracker-debian.lock")).unwrap()
     }
 
     /// What `repro lock` writes when it ends with `code`, and what it says.
-    fn lock(&self, code: i32) -> (Lock, String) {
+    pub fn lock(&self, code: i32) -> (Lock, String) {
         let (found, _, errors) = self.run(&["lock", "tracker-debian"]);
         assert_eq!(found, code, "{errors}");
         let text = self.lock_text();
@@ -111,7 +111,7 @@ impl World {
         (lock, errors)
     }
 
-    fn has_asked(&self) -> bool {
+    pub fn has_asked(&self) -> bool {
         let asked = fs::read_to_string(self.path("asked")).unwrap_or_default();
         let _ = fs::remove_file(self.path("asked"));
         !asked.is_empty()
@@ -136,7 +136,7 @@ fn wheels(names: &[&str]) -> String {
     format!("lock-version = \"1.0\"\ncreated-by = \"double\"\n{packages}")
 }
 
-fn open(lock: &Lock) -> Vec<(&str, &str)> {
+pub fn open(lock: &Lock) -> Vec<(&str, &str)> {
     lock.unpinned.iter().map(|item| (item.input.as_str(), item.reason.as_str())).collect()
 }
 

@@ -5,7 +5,8 @@
 //! `apt`), `uv` finds the versions of Python distributions as of a date (see `uv`), from
 //! which the wheel is picked here by compatibility tags. Building from a lock needs neither.
 //!
-//! Invariants: the lock says what, never where: no host and no URL enters it. Nothing
+//! Invariants: the lock says what, never where: no index and no archive enters it, and what the
+//! recipe itself names (repositories, addresses of downloads) only as a name. Nothing
 //! is invented: an input that cannot be resolved or reached is written as such and the
 //! rest is pinned (see `holes`), a mistake or a missing program is an error, and all of
 //! them are told at once. A lock that is there is never replaced because nobody answered;
