@@ -158,3 +158,21 @@ fn a_list_of_a_commit_is_brought_once_and_compared_with() {
     let outcomes = world.try_fetch(&nothing).unwrap();
     assert_eq!(outcomes[0].lists.len(), 1, "what could not be had is told");
 }
+
+#[test]
+fn of_two_archives_with_one_name_the_folder_tells_which_is_pinned() {
+    let world = World::new();
+    let set = |name: &str| {
+        format!("[{name}]\ntitle = \"t\"\n[[{name}.archive]]\nfile = \"a.zip\"\nunpinned = \"r\"\n")
+    };
+    let datasets = world.datasets(&(set("one") + &set("two")));
+    let pin = |place: &str| {
+        world.write(place, &zipped(&[("x", b"x")]));
+        pin(&datasets, &world.path(place), false, &world.store, &Silent)
+    };
+    assert_eq!(pin("data/archives/two/a.zip").unwrap().name, "two");
+    let error = pin("data/a.zip").unwrap_err();
+    assert!(matches!(error, DatasetError::Ambiguous { .. }));
+    let text = error.to_string();
+    assert_eq!(text, "`a.zip` is an archive of several data sets\n  one\n  two");
+}
