@@ -236,11 +236,15 @@ impl CliError {
             Self::Build(error) => build_hint(error),
             Self::Registry(error) => registry_hint(error),
             Self::Engine(error) => engine_hint(error),
-            Self::Dataset(DatasetError::NotVerified(_)) => {
-                Some("put the data set where `--data` or `$REPRO_DATA` says; `repro verify-data` shows each file; a copy of the store that differs can be removed, it is unpacked again".to_owned())
+            Self::Dataset(DatasetError::NotVerified(report)) => Some(format!(
+                "`repro fetch-data {}` brings it to where `--data` or `$REPRO_DATA` says; `repro verify-data` shows each file; a copy of the store that differs can be removed, it is unpacked again",
+                report.name
+            )),
+            Self::Dataset(DatasetError::Occupied { .. }) => {
+                Some("move it away if it is not needed; the data set is then unpacked there".to_owned())
             }
             Self::Dataset(DatasetError::NoManifest { name }) => Some(format!(
-                "nothing pins the files of `{name}`, so a run could not say what it used; `repro pin-data FILE` pins an archive that you have"
+                "nothing pins the files of `{name}`, so a run could not say what it used; `repro fetch-data {name}` brings what can be had, and `repro pin-data FILE` pins an archive that you have"
             )),
             Self::Dataset(DatasetError::Contradicted { .. }) => Some(
                 "the publisher may have replaced it, or the download is damaged; `--replace` pins it all the same"

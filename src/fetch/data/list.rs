@@ -11,7 +11,7 @@ use reqwest::Url;
 use super::super::client::Publisher;
 use super::super::download::{Downloader, NotBrought, Sought};
 use super::super::error::{FetchError, Refusal};
-use super::super::git::{Here, file_of, place_of};
+use super::super::git::single::{Here, file_of, place_of};
 use super::{Crew, Means};
 use crate::dataset::{Dataset, GitFile, ListRule};
 

@@ -7,31 +7,22 @@ use std::path::{Path, PathBuf};
 
 use git2::Repository;
 
-use super::{Wish, holding, over};
+use super::{Wish, holding};
 use crate::fetch::error::Refusal;
 
 /// The repository at `path`, if it holds the commit, on a branch or not.
 pub(super) fn open(path: &Path, wish: Wish<'_>) -> Result<Repository, Refusal> {
-    holding(&folders(path)?.iter().map(PathBuf::as_path).collect::<Vec<_>>(), wish)
-}
-
-/// Opens the repository at `path`, whatever of it is there.
-pub(super) fn open_partial(path: &Path) -> Result<Repository, Refusal> {
-    over(&folders(path)?.iter().map(PathBuf::as_path).collect::<Vec<_>>())
-}
-
-/// The folders that its objects lie in.
-fn folders(path: &Path) -> Result<Vec<PathBuf>, Refusal> {
     let Some(objects) = objects(path) else {
         return Err(Refusal::git("there is no git repository"));
     };
     let mut folders = vec![objects.clone()];
     folders.extend(alternates(&objects));
-    Ok(folders)
+    let folders: Vec<&Path> = folders.iter().map(PathBuf::as_path).collect();
+    holding(&folders, wish)
 }
 
 /// The object folder of a bare repository, of one with a work tree, or of a linked work tree.
-fn objects(path: &Path) -> Option<PathBuf> {
+pub(super) fn objects(path: &Path) -> Option<PathBuf> {
     let beside = PathBuf::from(format!("{}.git", path.display()));
     let linked = |folder: &Path| {
         let text = fs::read_to_string(folder.join(".git")).ok()?;
@@ -45,7 +36,7 @@ fn objects(path: &Path) -> Option<PathBuf> {
 }
 
 /// Further object folders that a repository borrows from (gitrepository-layout(5)).
-fn alternates(objects: &Path) -> Vec<PathBuf> {
+pub(super) fn alternates(objects: &Path) -> Vec<PathBuf> {
     let text = fs::read_to_string(objects.join("info/alternates")).unwrap_or_default();
     let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
     lines.map(|line| objects.join(line)).collect()

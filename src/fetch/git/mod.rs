@@ -12,6 +12,7 @@
 mod local;
 mod packets;
 mod place;
+pub(super) mod single;
 mod smart;
 mod source;
 mod tree;
@@ -190,37 +191,6 @@ impl<'a> Fetcher<'a> {
     }
 }
 
-/// Where a repository is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Here {
-    /// In a folder of this machine.
-    Folder(PathBuf),
-    /// At this address.
-    Elsewhere(String),
-}
-
-/// Where git's configuration says that the repository `url` is.
-pub(super) fn place_of(settings: &Settings, url: &str) -> Result<Here, FetchError> {
-    let place = settings.git()?.place(url).url;
-    let folder = settings.project().map_or_else(|_| "/".into(), Path::to_owned);
-    Ok(match place::target(&place, &folder) {
-        Target::Local(path) => Here::Folder(path),
-        Target::Http(_) | Target::Other(_) => Here::Elsewhere(place),
-    })
-}
-
-/// One file of a commit out of a repository of this disk, which may lack everything else; the reason if
-/// it cannot be had.
-pub(super) fn file_of(folder: &Path, commit: CommitId, path: &str) -> Result<Vec<u8>, String> {
-    let repository = local::open_partial(folder).map_err(|refusal| format!("{refusal:?}"))?;
-    let found = || -> Result<Vec<u8>, git2::Error> {
-        let tree = repository.find_commit(oid(commit))?.tree()?;
-        let entry = tree.get_path(Path::new(path))?;
-        Ok(repository.find_blob(entry.id())?.content().to_vec())
-    };
-    found().map_err(|error| error.message().to_owned())
-}
-
 /// Where a repository's place stands unless git's configuration names another one.
 const RECIPE: &str = "the recipe";
 
@@ -230,7 +200,13 @@ const RECIPE: &str = "the recipe";
 ///
 /// What is missing, as a refusal.
 fn holding(folders: &[&Path], wish: Wish<'_>) -> Result<Repository, Refusal> {
-    let repository = over(folders)?;
+    let failed = |error: git2::Error| Refusal::git(error.message());
+    let odb = Odb::new().map_err(failed)?;
+    for folder in folders {
+        let folder = folder.to_str().ok_or_else(|| Refusal::git("its path is no Unicode text"))?;
+        odb.add_disk_alternate(folder).map_err(failed)?;
+    }
+    let repository = Repository::from_odb(odb).map_err(failed)?;
     let Ok(found) = repository.find_commit(oid(wish.commit)) else {
         return Err(Refusal::git("it has no such commit"));
     };
@@ -241,17 +217,6 @@ fn holding(folders: &[&Path], wish: Wish<'_>) -> Result<Repository, Refusal> {
         None => Ok(repository),
         Some(path) => Err(Refusal::git(&format!("it has the commit without its `{path}`"))),
     }
-}
-
-/// A repository over these object folders, whatever they hold.
-fn over(folders: &[&Path]) -> Result<Repository, Refusal> {
-    let failed = |error: git2::Error| Refusal::git(error.message());
-    let odb = Odb::new().map_err(failed)?;
-    for folder in folders {
-        let folder = folder.to_str().ok_or_else(|| Refusal::git("its path is no Unicode text"))?;
-        odb.add_disk_alternate(folder).map_err(failed)?;
-    }
-    Repository::from_odb(odb).map_err(failed)
 }
 
 /// The first path that is taken of a tree and whose object is not there: a partial or damaged
