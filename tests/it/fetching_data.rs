@@ -14,8 +14,10 @@ use repro::fetch::{FetchError, Quiet, free_space};
 use repro::settings::{Environment, Options, Settings};
 use repro::store::Store;
 
+use crate::commands::Project;
 use crate::data_sets::{header, tar_of, zip};
 use crate::loopback::{Reply, Request, Server};
+use crate::recipe_reading::TRACKER;
 
 const FILES: [(&str, &[u8]); 2] =
     [("set/img/a.png", b"picture a"), ("set/img/b.png", b"picture b")];
@@ -500,4 +502,55 @@ fn hostile_archives_leave_nothing_outside_their_folder_and_nothing_under_the_fin
         assert_eq!(world.names(""), ["archives"], "{error}");
         assert!(!world.path("out").exists());
     }
+}
+
+#[test]
+fn the_command_says_what_became_of_each_item_what_to_do_and_how_it_ended() {
+    let bytes = zipped(&FILES);
+    let server = serving(bytes.clone(), None);
+    let urls = [server.url("/a.zip")];
+    let named = |name: &str, more: &str| entry("a.zip", &urls, more).replace("set", name);
+    let good = entry("a.zip", &urls, &pinned(&bytes)).replace("[set", "[good");
+    let gated = named("gated", UNPINNED).replace(
+        "title = \"t\"",
+        "title = \"t\"\nlogin-required = true\npage = \"https://a.test\"",
+    );
+    let project = Project::new(TRACKER);
+    let folder = project.folder.path();
+    fs::create_dir(folder.join("data")).unwrap();
+    let text = [good, gated, named("loose", UNPINNED)].concat();
+    fs::write(folder.join("datasets.toml"), text).unwrap();
+    let run = |arguments: &[&str]| {
+        let output = project.run(&[&["fetch-data"], arguments].concat());
+        let told = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+        (told.concat().replace(&folder.display().to_string(), "[project]"), output.status.code())
+    };
+    let (text, code) = run(&["good"]);
+    assert!(code == Some(2) && text.contains("nobody said where data sets lie"), "{text}");
+    let (text, code) = run(&["--dry-run", "--data", "data"]);
+    let sum = format!("to download or join: {} B and 1 archive of unknown size", bytes.len());
+    assert!(code == Some(0) && text.contains(&sum), "{text}");
+    assert!(
+        text.contains("by hand   https://a.test") && text.contains("unknown  unpinned"),
+        "{text}"
+    );
+    assert!(server.asked().is_empty() && fs::read_dir(folder.join("data")).unwrap().count() == 0);
+    let (text, code) = run(&["good", "--data", "data"]);
+    assert!(
+        code == Some(0) && text.contains("data set `good` is verified in [project]/data/good"),
+        "{text}"
+    );
+    let (text, code) = run(&["gated", "--data", "data"]);
+    assert_eq!(code, Some(4));
+    for line in ["open    https://a.test\n", "put     [project]/data/archives/gated/a.zip\n"] {
+        assert!(text.contains(line), "{text}");
+    }
+    assert!(text.contains("`repro fetch-data gated` goes on from there"), "{text}");
+    let (text, code) = run(&["loose", "--data", "data"]);
+    assert_eq!(code, Some(3));
+    assert!(text.contains(&format!("measured  {} ({} bytes)", Digest::of(&bytes), bytes.len())));
+    assert!(
+        text.contains("`repro pin-data [project]/data/archives/loose/a.zip` pins it"),
+        "{text}"
+    );
 }
