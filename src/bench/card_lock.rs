@@ -14,8 +14,17 @@ use super::BenchError;
 use super::error::at;
 use crate::engine::Card;
 
-/// Folders that every user may write to; the first one that is there holds the locks.
-pub(super) const FOLDERS: [&str; 2] = ["/run/lock", "/tmp"];
+/// Folders that every user may write to on most systems; on some not to the first.
+const FOLDERS: [&str; 2] = ["/run/lock", "/tmp"];
+
+/// The folder of locks. All users must come to the same one, so what decides is whether everybody
+/// may write there.
+pub(super) fn folder() -> PathBuf {
+    let is_for_all = |folder: &&&str| {
+        fs::metadata(folder).is_ok_and(|found| found.is_dir() && found.mode() & 0o002 != 0)
+    };
+    FOLDERS.iter().find(is_for_all).unwrap_or(&FOLDERS[1]).into()
+}
 
 /// A GPU that this process has for itself.
 #[derive(Debug)]

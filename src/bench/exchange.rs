@@ -268,15 +268,15 @@ pub(super) fn outputs(
     wanted.zip(kept).map(record).collect()
 }
 
-/// What a case takes in, now that the ones before it have run: mounts, and their record.
+/// What a case takes in, now that the one that it needs has run: mounts, and their record.
 ///
 /// `Err` says why it cannot be run after all.
 pub(super) fn take_in(
     case: &PlannedCase,
     run: &Path,
-    done: &BTreeMap<String, RunRecord>,
+    needed: Option<&RunRecord>,
 ) -> Result<(Vec<Mount>, BTreeMap<String, InputRecord>), String> {
-    if let Some(record) = case.needs.as_ref().and_then(|needed| done.get(needed))
+    if let Some(record) = needed
         && record.status != Status::Ok
         && case.takes_from(&record.case)
     {
@@ -288,7 +288,7 @@ pub(super) fn take_in(
         let record = match &input.source {
             Some(InputSource::Given(given)) => given_record(&input.path, given),
             Some(InputSource::Left { case, output }) => {
-                left_record(&input.path, run, done.get(case), case, output)?
+                left_record(&input.path, run, needed, case, output)?
             }
             None => continue,
         };

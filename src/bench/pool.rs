@@ -45,9 +45,7 @@ pub struct Places {
 impl Places {
     /// Those of this machine.
     pub fn of_this_machine() -> Self {
-        let folders = card_lock::FOLDERS.map(PathBuf::from);
-        let locks = folders.iter().find(|folder| folder.is_dir()).unwrap_or(&folders[1]);
-        Self { root: "/".into(), locks: locks.clone() }
+        Self { root: "/".into(), locks: card_lock::folder() }
     }
 }
 

@@ -12,7 +12,7 @@ use crate::engine::Gpus;
 
 /// What a missing thing is, and so what helps.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Kind {
     /// The driver of the GPUs.
     Driver,
@@ -40,6 +40,11 @@ pub enum Kind {
         /// Its name.
         name: String,
     },
+    /// A data set that nothing describes.
+    UnknownData {
+        /// Its name.
+        name: String,
+    },
     /// A data set whose files nothing pins.
     UnpinnedData {
         /// Its name.
@@ -55,6 +60,7 @@ pub enum Kind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Lack {
     /// What it is.
+    #[serde(flatten)]
     pub kind: Kind,
     /// What is needed, as a noun.
     pub needed: String,

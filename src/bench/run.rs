@@ -225,7 +225,7 @@ impl Run<'_, '_, '_> {
         let mut record = blank::record(self.setup, case, engine, &self.folder.id, index, start);
         let ready = match case.skipped() {
             Some(reason) => Err(reason.to_owned()),
-            None => exchange::take_in(case, &self.folder.path, &turn.done),
+            None => exchange::take_in(case, &self.folder.path, turn.needed.as_ref()),
         };
         match ready {
             Err(reason) => record.status = Status::Skipped(reason),

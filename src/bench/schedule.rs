@@ -56,8 +56,8 @@ pub(super) struct Turn {
     pub position: usize,
     /// Its GPUs.
     pub cards: Vec<Card>,
-    /// The records of cases that have ended.
-    pub done: BTreeMap<String, RunRecord>,
+    /// The record of the case that it needs.
+    pub needed: Option<RunRecord>,
 }
 
 impl<'a> Schedule<'a> {
@@ -137,7 +137,8 @@ impl<'a> Schedule<'a> {
         for running in state.running.values_mut() {
             running.most = running.most.max(busy);
         }
-        Turn { position, cards, done: state.done.clone() }
+        let needed = case.needs.as_ref().and_then(|needed| state.done.get(needed)).cloned();
+        Turn { position, cards, needed }
     }
 
     /// The most cases that have run at once since the one at `position` began, itself included.

@@ -190,12 +190,15 @@ impl Preflight {
         }
     }
 
-    /// What was written wrong comes first, then content, then what the machine lacks.
+    /// What was written wrong comes first, then what the machine lacks, then content.
     fn code(&self) -> u8 {
         let code = |lack: &Lack| match lack.kind {
-            Kind::Lock | Kind::OldLock | Kind::Unpinned | Kind::Input { .. } | Kind::DataFolder => {
-                2
-            }
+            Kind::Lock
+            | Kind::OldLock
+            | Kind::Unpinned
+            | Kind::UnknownData { .. }
+            | Kind::Input { .. }
+            | Kind::DataFolder => 2,
             Kind::Data { .. } | Kind::UnpinnedData { .. } => 3,
             Kind::Driver | Kind::Gpus | Kind::Memory | Kind::Engine => 4,
             Kind::Disk => 1,
@@ -203,9 +206,9 @@ impl Preflight {
         // A case that lacks nothing but a file is skipped; it decides only where nothing else does.
         let decides = |lack: &&Lack| lack.cases.is_empty() || lack.cases.len() == self.cases;
         let blocking = self.lacks.iter().filter(decides).map(code);
-        let full_disk_last = |code: &u8| if *code == 1 { u8::MAX } else { *code };
-        let first = blocking.min_by_key(full_disk_last);
-        first.or_else(|| self.lacks.iter().map(code).max()).unwrap_or(4)
+        let rank = |code: &u8| [2, 4, 3, 1].iter().position(|known| known == code);
+        let first = blocking.min_by_key(rank);
+        first.or_else(|| self.lacks.iter().map(code).min_by_key(rank)).unwrap_or(4)
     }
 
     fn advice(&self, lack: &Lack) -> String {
@@ -233,6 +236,7 @@ impl Preflight {
             Kind::Data { name } => format!(
                 "`repro fetch-data {name}`; `repro verify-data {name}` says what belongs where"
             ),
+            Kind::UnknownData { .. } => format!("describe it in `{}`", dataset::FILE),
             Kind::UnpinnedData { .. } => {
                 "`repro pin-data FILE` pins an archive that you have".to_owned()
             }
@@ -286,6 +290,7 @@ fn of_data(
             }
             Err(DatasetError::Unknown { .. }) => {
                 let there = format!("`{}` does not name it", dataset::FILE);
+                let kind = Kind::UnknownData { name: name.clone() };
                 lacks.push(Lack::of_all(kind, needed, there));
             }
             Err(error) => return Err(error.into()),

@@ -148,6 +148,9 @@ impl<'a> Request<'a> {
         let with_gpus = planned.iter().filter(|case| case.job.gpus != Gpus::None);
         let needs: Vec<u32> = with_gpus.map(|case| case.case.gpus).collect();
         if needs.is_empty() {
+            if self.arguments.gpus.is_some() {
+                output::note("`--gpus` changes nothing: no chosen case uses a GPU");
+            }
             return Ok((None, None));
         }
         let wish = Wish {

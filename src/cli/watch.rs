@@ -33,8 +33,10 @@ impl<'a> Watch<'a> {
             Event::RunStarted { cases, .. } => self.cases = *cases,
             Event::CaseStarted { index, case } => {
                 let name = format!("[{index}/{}] {}", self.cases, case.case.name);
+                self.display.finish();
                 self.display.begin(&name, 0);
                 self.running.insert(*index, Shown { name, progress: String::new() });
+                self.display.say(&self.line());
             }
             Event::Output { bytes, .. } => self.display.advance(bytes.len() as u64),
             Event::Progress { index, step, throughput, .. } => {

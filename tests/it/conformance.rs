@@ -15,7 +15,7 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use repro::engine::{EngineError, Exit, Failure, HOST_NAME, Job, Mount, Stop};
+use repro::engine::{EngineError, Exit, Failure, HOST_NAME, Job, Keep, KeptFile, Mount, Stop};
 use repro::store::is_root;
 
 use world::{SHM_SIZE, World, docker, embedded};
@@ -341,6 +341,40 @@ fn two_jobs_run_at_once(world: &World) {
     });
 }
 
+fn what_a_job_left_is_kept_and_nothing_else(world: &World) {
+    let script = "mkdir /space/run && cd /space/run && echo ten > iter_10 && ln iter_10 second \
+        && ln -s iter_10 latest && ln -s /etc/hosts out && ln -s ../../etc/hosts far \
+        && ln -s /space/prefilled image && mkfifo pipe && echo changed > /space/changed";
+    let keep = |name: &str, pattern: &str| Keep {
+        pattern: pattern.to_owned(),
+        folder: world.folder.join(name),
+    };
+    let keep = ["/space/*/latest", "/space/run", "/space/*", "/space/prefilled", "/tmp/none*"]
+        .iter()
+        .enumerate()
+        .map(|(index, pattern)| keep(&format!("kept-{index}"), pattern))
+        .collect();
+    let kept = world.run_job(&Job { keep, ..world.job(script) }).outcome.kept;
+    let files = |index: usize| -> Vec<(String, String)> {
+        let folder = world.folder.join(format!("kept-{index}"));
+        let text = |file: &KeptFile| fs::read_to_string(folder.join(&file.copy)).unwrap();
+        kept[index].files.iter().map(|file| (file.path.clone(), text(file))).collect()
+    };
+    let file = |path: &str, text: &str| (path.to_owned(), format!("{text}\n"));
+    assert_eq!(files(0), [file("/space/run/latest", "ten")]);
+    let run = ["iter_10", "latest", "second"].map(|it| file(&format!("/space/run/{it}"), "ten"));
+    assert_eq!(files(1), run);
+    assert_eq!(kept[1].files[0].digest, repro::digest::Digest::of(b"ten\n"));
+    let problems = &kept[1].problems;
+    let refused: Vec<_> = problems.iter().filter_map(|it| it.split_once("`: ")).collect();
+    let names: Vec<_> = refused.iter().map(|(path, _)| *path).collect();
+    assert_eq!(names, ["`/space/run/far", "`/space/run/image", "`/space/run/out"], "{refused:?}");
+    assert!(refused.iter().all(|(_, why)| why.contains("leads ")), "{refused:?}");
+    assert_eq!(files(2)[0], file("/space/changed", "changed"));
+    assert_eq!(files(2).len(), 4, "what the image has there was not made by the job");
+    assert!(files(3).is_empty() && files(4).is_empty());
+}
+
 /// Every behaviour once for each engine. `core` and `mqueue` are devices that Docker adds.
 macro_rules! conformance {
     ($($behaviour:ident,)+) => {
@@ -391,4 +425,5 @@ conformance! {
     what_was_used_is_measured_or_missing,
     memory_can_be_limited_or_the_job_is_refused,
     two_jobs_run_at_once,
+    what_a_job_left_is_kept_and_nothing_else,
 }

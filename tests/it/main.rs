@@ -28,6 +28,7 @@ mod next_steps;
 mod others_settings;
 mod pinning;
 mod pip_equality;
+mod preflight;
 mod real_layers;
 mod recipe_reading;
 mod recipe_rules;

@@ -12,18 +12,18 @@ use crate::lock_text::lock_of;
 use crate::recipe_reading::TRACKER;
 
 /// A recipe with two variants that differ in nothing but their name.
-fn two_variants() -> String {
+pub fn two_variants() -> String {
     let variant = &TRACKER[TRACKER.find("[variant.debian]").unwrap()..];
     format!("{TRACKER}\n{}", variant.replace("variant.debian", "variant.other"))
 }
 
 impl Project {
-    fn lock_file(&self, name: &str) -> PathBuf {
+    pub fn lock_file(&self, name: &str) -> PathBuf {
         self.folder.path().join(format!("lockfiles/{name}.lock"))
     }
 
     /// Writes a lock that fits the recipe, but for what `change` does to it.
-    fn lock(&self, name: &str, change: impl FnOnce(&mut Lock)) {
+    pub fn lock(&self, name: &str, change: impl FnOnce(&mut Lock)) {
         let recipe = Recipe::load(&self.folder.path().join("images"), name).unwrap();
         let mut lock = lock_of(&recipe);
         change(&mut lock);

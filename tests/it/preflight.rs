@@ -1,0 +1,114 @@
+//! What `run` says before it does anything: all that is missing, at once.
+
+use std::fs;
+
+use repro::lock::Unpinned;
+
+use crate::commands::Project;
+use crate::next_steps::two_variants;
+use crate::recipe_reading::TRACKER;
+
+/// Two images of one system: `tracker-debian` has holes in its lock, `tracker-other` has none.
+fn project() -> Project {
+    let project = Project::new(&two_variants());
+    project.lock("tracker-other", |_| ());
+    project.lock("tracker-debian", |lock| {
+        let base = Unpinned::new("base `registry.test/a:1`", "the registry could not be asked");
+        let wheel = Unpinned::new("distribution `six`", "the index could not be asked");
+        lock.unpinned = vec![base, wheel];
+    });
+    project
+}
+
+/// GPUs of the machine that runs the tests must not decide what they see.
+fn without_gpus() -> bool {
+    !std::path::Path::new("/proc/driver/nvidia/version").exists()
+}
+
+#[test]
+fn a_run_that_lacks_everything_says_so_at_once_and_makes_nothing() {
+    let project = project();
+    let (text, code) = project.error(&["run", "--image", "tracker-debian"]);
+    assert_eq!(code, 2);
+    if without_gpus() {
+        insta::assert_snapshot!(text, @r"
+        error: 4 of 4 cases of `tracker-debian` cannot run here
+          needed                    there                                            what to do
+          base `registry.test/a:1`  unpinned: the registry could not be asked        `repro lock tracker-debian` asks again; `repro build tracker-other` builds now
+          distribution `six`        unpinned: the index could not be asked           `repro lock tracker-debian` asks again; `repro build tracker-other` builds now
+          an NVIDIA driver          none is loaded                                   load it; `--profile smoke` needs no GPU
+          8 GPUs, for 2 cases       this machine has 0 (no NVIDIA driver is loaded)  run it where they are, or choose other cases by `--case`
+          1 GPU, for 2 cases        this machine has 0 (no NVIDIA driver is loaded)  run it where they are, or choose other cases by `--case`
+        ");
+    }
+    assert!(!project.folder.path().join("results").exists(), "nothing was run");
+}
+
+#[test]
+fn a_dry_run_shows_what_is_missing_and_every_case() {
+    let project = project();
+    let output = project.run(&["run", "--image", "tracker-debian", "--dry-run", "--json"]);
+    assert_eq!(output.status.code(), Some(0));
+    let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(answer["cases"].as_array().unwrap().len(), 4);
+    let kinds: Vec<_> =
+        answer["missing"].as_array().unwrap().iter().map(|it| &it["kind"]).collect();
+    assert_eq!(kinds[..2], ["unpinned", "unpinned"]);
+    assert_eq!(answer["missing"][0]["cases"], serde_json::json!([]));
+}
+
+#[test]
+fn machines_get_the_list_as_json_with_what_to_do() {
+    let project = Project::new(TRACKER);
+    let arguments = ["run", "--image", "tracker-debian", "--profile", "smoke", "--json"];
+    let output = project.run(&arguments);
+    assert_eq!(output.status.code(), Some(2));
+    let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(answer["exit_code"], 2);
+    assert_eq!(answer["error"], "1 of 1 case of `tracker-debian` cannot run here");
+    assert_eq!(answer["missing"][0]["kind"], "lock");
+    assert_eq!(answer["missing"][0]["to_do"], "`repro lock tracker-debian` writes it");
+    assert_eq!(answer["missing"][1]["kind"], "unknown-data");
+    assert_eq!(answer["missing"][1]["there"], "`datasets.toml` does not name it");
+}
+
+#[test]
+fn data_that_is_not_there_is_said_before_anything_is_downloaded() {
+    let project = Project::new(TRACKER);
+    project.lock("tracker-debian", |_| ());
+    let digest = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    let text = format!(
+        "[tiny]\ntitle = \"Tiny\"\n[[tiny.archive]]\nfile = \"tiny.zip\"\nsize = 3\n\
+         sha256 = \"{digest}\"\n[tiny.tree]\nmanifest = \"tiny.tree\"\nsha256 = \"{digest}\"\n"
+    );
+    fs::write(project.folder.path().join("datasets.toml"), text).unwrap();
+    let arguments = ["run", "--image", "tracker-debian", "--profile", "smoke"];
+    let (text, code) = project.error(&arguments);
+    assert_eq!(code, 3);
+    insta::assert_snapshot!(text, @r"
+        error: 1 of 1 case of `tracker-debian` cannot run here
+          needed           there                    what to do
+          data set `tiny`  not there, nor tiny.zip  `repro fetch-data tiny`; `repro verify-data tiny` says what belongs where
+        ");
+    let data = ["--data", "no-such-folder"];
+    let (text, code) = project.error(&[&arguments[..], &data].concat());
+    assert!(code == 2 && text.contains("[project]/no-such-folder"), "{text}");
+}
+
+#[test]
+fn what_is_chosen_or_given_and_is_not_there_is_answered_with_what_there_is() {
+    let project = Project::new(TRACKER);
+    project.lock("tracker-debian", |_| ());
+    let run = ["run", "--image", "tracker-debian"];
+    let (text, code) = project.error(&[&run[..], &["--gpus", "97"]].concat());
+    assert!(code == 2 && text.contains("this machine has no one GPU `97`"), "{text}");
+    let file = project.folder.path().join("datasets.toml");
+    fs::write(&file, "").unwrap();
+    let given = format!("weights={}", file.display());
+    let (text, code) = project.error(&[&run[..], &["--input", &given]].concat());
+    assert!(code == 2 && text.contains("no chosen case takes an input `weights`; they"), "{text}");
+    let (text, code) = project.error(&[&run[..], &["--input", "weights"]].concat());
+    assert!(code == 2 && text.contains("expected `NAME=FILE`"), "{text}");
+    let (text, code) = project.error(&[&run[..], &["--jobs", "0"]].concat());
+    assert!(code == 2 && text.contains("one at least"), "{text}");
+}
