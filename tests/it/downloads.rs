@@ -357,8 +357,9 @@ fn a_wheel_comes_from_the_page_or_the_folder_that_the_lock_names() {
     let paged = Lock { find_links: vec![server.url("/stable.html")], ..lock.clone() };
     assert_eq!(Bench::new().fetch(&paged, Options::default()).unwrap(), 1);
     let bench = Bench::new();
-    fs::create_dir_all(bench.folder.path().join("images")).unwrap();
-    fs::create_dir_all(bench.folder.path().join("wheels")).unwrap();
+    for folder in ["images", "lockfiles", "wheels"] {
+        fs::create_dir_all(bench.folder.path().join(folder)).unwrap();
+    }
     fs::write(bench.folder.path().join("wheels").join(file), "wheel").unwrap();
     let local = Lock { find_links: vec!["wheels".to_owned()], ..lock };
     let project = Some(bench.folder.path().to_owned());
