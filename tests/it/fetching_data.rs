@@ -290,6 +290,17 @@ fn a_known_md5_or_size_that_does_not_hold_is_told_with_both_sides_and_nothing_is
 }
 
 #[test]
+fn a_place_with_another_file_than_the_known_one_is_passed_over() {
+    let world = World::new();
+    let (other, right) = (serving(b"abcd".to_vec(), None), serving(b"abc".to_vec(), None));
+    let more = format!("{UNPINNED}\nchecks = {{ md5 = \"900150983cd24fb0d6963f7d28e17f72\" }}");
+    let urls = [other.url("/a.zip"), right.url("/a.zip")];
+    let state = world.state(&world.datasets(&entry("a.zip", &urls, &more)));
+    assert!(matches!(state, ArchiveState::Unpinned { bytes: 3, .. }), "{state:?}");
+    assert_eq!(other.asked().len(), 1);
+}
+
+#[test]
 fn a_known_md5_that_holds_lets_the_archive_be_pinned() {
     let world = World::new();
     let server = serving(b"abc".to_vec(), None);
@@ -350,7 +361,7 @@ fn every_place_that_did_not_have_it_is_told() {
     };
     assert!(tried[0].contains("web page") && tried[0].contains("/page"), "{tried:?}");
     assert!(tried[1].contains("403") && tried[1].contains("/forbidden"), "{tried:?}");
-    assert!(world.names("archives/set").iter().all(|name| name.starts_with('.')));
+    assert!(world.names("archives/set").is_empty());
 }
 
 #[test]

@@ -10,8 +10,8 @@ use super::super::error::{FetchError, Refusal, Tried, Trouble};
 use super::super::offers::below;
 use super::file::DataFile;
 use super::joined::Joined;
-use super::{Crew, plan};
-use crate::dataset::{self, Archive, Dataset};
+use super::{Crew, is_about_content, plan};
+use crate::dataset::{self, Archive, Dataset, DatasetError};
 use crate::digest::Digest;
 use crate::settings::masked;
 
@@ -32,6 +32,16 @@ pub(super) enum Brought {
     Yes(Digest, u64),
     /// Every place was asked, in this order.
     No(Vec<Tried>),
+}
+
+/// Compares what nothing pins with the little that is known of it.
+type Check<'c> = dyn Fn(&Path, &Digest, u64) -> Result<(), DatasetError> + 'c;
+
+/// Why a place's file is not taken.
+enum Unfit {
+    Refused(Refusal),
+    /// It is not what is known of it.
+    Contradicted(DatasetError),
 }
 
 impl Crew<'_> {
@@ -72,11 +82,14 @@ impl Crew<'_> {
         if let Some(pinned) = archive.sha256.filter(|pinned| *pinned != sha256) {
             whole.discard();
             let file = archive.file.clone();
-            let wrong = dataset::DatasetError::PinnedOtherwise { file, pinned, found: sha256 };
-            return Err(wrong.into());
+            return Err(DatasetError::PinnedOtherwise { file, pinned, found: sha256 }.into());
         }
-        if archive.sha256.is_none() {
-            dataset::check_known(archive, partial, (&sha256, size), self.means.hashing)?;
+        if archive.sha256.is_none()
+            && let Err(error) =
+                dataset::check_known(archive, partial, (&sha256, size), self.means.hashing)
+        {
+            whole.discard();
+            return Err(error.into());
         }
         whole.publish()?;
         let target = plan::target(set, archive, self.data);
@@ -84,72 +97,94 @@ impl Crew<'_> {
         Ok(Brought::Yes(sha256, size))
     }
 
+    /// Brings a file from the first place that has it as it is known to be.
     fn bring_file(
         &self,
         wish: &Wish<'_>,
         target: &Path,
-        check: &dyn Fn(&Path, &Digest, u64) -> Result<(), dataset::DatasetError>,
+        check: &Check<'_>,
     ) -> Result<Brought, FetchError> {
         let mut tried = Vec::new();
+        let mut contradicted = None;
         for (url, setting) in self.places(wish)? {
-            let shown = masked(url.as_str());
-            let mut refused = |refusal| {
-                tried.push(Tried { url: shown.clone(), setting: setting.clone(), refusal });
-            };
-            if self.means.settings.offline() && url.scheme() != "file" {
-                let last = Trouble::Unusable { reason: "no network may be asked".to_owned() };
-                refused(Refusal::Trouble { attempts: 1, last });
-                continue;
-            }
-            if self.down.borrow().contains(&host(&url)) {
-                refused(Refusal::Trouble { attempts: 0, last: Trouble::HostIsDown });
-                continue;
-            }
-            let mut file = DataFile::open(target)?;
-            let sought = Sought {
-                name: wish.file,
-                size: wish.size,
-                publisher: Publisher::Web,
-                is_pinned: wish.sha256.is_some(),
-            };
-            self.means.progress.started(wish.file, wish.size.unwrap_or(0));
-            let filled = self.fill(&mut file, &url, sought, wish.sha256);
-            self.means.progress.finished(wish.file);
-            match filled {
-                Ok(()) => {}
-                Err(NotBrought::Stopped) => return Err(FetchError::Stopped),
-                Err(NotBrought::Store(error)) => return Err(error.into()),
-                Err(NotBrought::Refused(refusal)) => {
-                    self.remember(&url, &refusal);
-                    refused(refusal);
-                    continue;
+            match self.bring_from(wish, &url, target, check)? {
+                Ok((digest, size)) => return Ok(Brought::Yes(digest, size)),
+                Err(Unfit::Contradicted(error)) => contradicted = Some(error),
+                Err(Unfit::Refused(refusal)) => {
+                    let url = masked(url.as_str());
+                    tried.push(Tried { url, setting, refusal });
                 }
             }
-            let (partial, digest, size) = file.measured();
-            if wish.sha256.is_some_and(|pinned| pinned != digest) {
-                file.discard();
-                refused(Refusal::Differs { digest, size });
-                continue;
-            }
-            if let Err(error) = check(partial, &digest, size) {
-                file.discard();
-                return Err(error.into());
-            }
-            file.publish()?;
-            dataset::note_measured(self.means.store, target, &digest)?;
-            return Ok(Brought::Yes(digest, size));
         }
-        Ok(Brought::No(tried))
+        match contradicted {
+            Some(error) => Err(error.into()),
+            None => Ok(Brought::No(tried)),
+        }
+    }
+
+    /// Brings a file from one place; nothing but what is right gets its name.
+    fn bring_from(
+        &self,
+        wish: &Wish<'_>,
+        url: &Url,
+        target: &Path,
+        check: &Check<'_>,
+    ) -> Result<Result<(Digest, u64), Unfit>, FetchError> {
+        if let Some(last) = self.cannot_ask(url) {
+            return Ok(Err(Unfit::Refused(Refusal::Trouble { attempts: 1, last })));
+        }
+        let mut file = DataFile::open(target)?;
+        self.means.progress.started(wish.file, wish.size.unwrap_or(0));
+        let filled = self.fill(&mut file, url, wish);
+        self.means.progress.finished(wish.file);
+        match filled {
+            Ok(()) => {}
+            Err(NotBrought::Stopped) => return Err(FetchError::Stopped),
+            Err(NotBrought::Store(error)) => return Err(error.into()),
+            Err(NotBrought::Refused(refusal)) => {
+                self.remember(url, &refusal);
+                if file.size() == 0 || matches!(refusal, Refusal::Endless) {
+                    file.discard();
+                }
+                return Ok(Err(Unfit::Refused(refusal)));
+            }
+        }
+        let (partial, digest, size) = file.measured();
+        if wish.sha256.is_some_and(|pinned| pinned != digest) {
+            file.discard();
+            return Ok(Err(Unfit::Refused(Refusal::Differs { digest, size })));
+        }
+        if let Err(error) = check(partial, &digest, size) {
+            return match is_about_content(&error) {
+                true => {
+                    file.discard();
+                    Ok(Err(Unfit::Contradicted(error)))
+                }
+                false => Err(error.into()),
+            };
+        }
+        file.publish()?;
+        dataset::note_measured(self.means.store, target, &digest)?;
+        Ok(Ok((digest, size)))
+    }
+
+    /// Why a place is not asked at all.
+    fn cannot_ask(&self, url: &Url) -> Option<Trouble> {
+        if self.means.settings.offline() && url.scheme() != "file" {
+            let reason = "no network may be asked".to_owned();
+            return Some(Trouble::Unusable { reason });
+        }
+        self.down.borrow().contains(&host(url)).then_some(Trouble::HostIsDown)
     }
 
     /// What an earlier attempt left may be of another file: then all of it comes again, once.
-    fn fill(
-        &self,
-        file: &mut DataFile,
-        url: &Url,
-        sought: Sought<'_>,
-        pinned: Option<Digest>,
-    ) -> Result<(), NotBrought> {
+    fn fill(&self, file: &mut DataFile, url: &Url, wish: &Wish<'_>) -> Result<(), NotBrought> {
+        let sought = Sought {
+            name: wish.file,
+            size: wish.size,
+            publisher: Publisher::Web,
+            is_pinned: wish.sha256.is_some(),
+        };
         let was_resumed = file.size() > 0;
         let downloader = self.downloader();
         if sought.size.is_some_and(|size| file.size() > size) {
@@ -157,7 +192,7 @@ impl Crew<'_> {
         }
         downloader.fill(file, url, sought)?;
         let (_, digest, _) = file.measured();
-        if was_resumed && pinned.is_some_and(|pinned| pinned != digest) {
+        if was_resumed && wish.sha256.is_some_and(|pinned| pinned != digest) {
             file.restart().map_err(NotBrought::Store)?;
             return downloader.fill(file, url, sought);
         }

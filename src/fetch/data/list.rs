@@ -40,7 +40,7 @@ fn bring_one(
 ) -> Result<Option<String>, FetchError> {
     let place = place_of(crew.means.settings, &git.url)?;
     let url = match &place {
-        Here::Folder(folder) => return Ok(from_folder(crew, rule, git, folder)?),
+        Here::Folder(folder) => return from_folder(crew, rule, git, folder),
         Here::Elsewhere(url) => single_file(url, git),
     };
     let Some(url) = url else {

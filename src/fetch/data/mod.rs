@@ -190,10 +190,14 @@ pub fn fetch_data(
     let client = Client::new(means.settings)?;
     let DataRequest { datasets, data, .. } = *request;
     let crew = Crew { means, client, data, datasets, down: RefCell::default() };
-    let downloads = plan.archives.iter().filter(|archive| archive.step == Step::Download);
-    means.progress.begin(downloads.count(), plan.to_write);
+    let downloads = plan.archives.iter().filter(|archive| archive.step == Step::Download).count();
+    if downloads > 0 {
+        means.progress.begin(downloads, plan.to_write);
+    }
     let outcomes = sets.iter().map(|set| crew.fetch_set(set, request.keep_archives)).collect();
-    means.progress.end();
+    if downloads > 0 {
+        means.progress.end();
+    }
     outcomes
 }
 
