@@ -9,7 +9,8 @@ use super::figures::{Figure, Rules};
 use super::guide;
 use super::log::Findings;
 use super::number::Number;
-use super::record::{RunRecord, SeriesRecord, Status};
+use super::record::{RunRecord, Status};
+use super::series::SeriesRecord;
 use super::variables::{Variables, value_text};
 use super::verdict;
 

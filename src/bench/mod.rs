@@ -9,7 +9,7 @@
 //!
 //! - `case`, `variables`, `template`: from matrix and profile to commands;
 //! - `log`, `arrivals`, `total`, `formula`, `number`, `clock`, `figures`, `checks`: from a log to figures;
-//! - `judge`, `verdict`, `record`, `guide`, `previous`: what is written, and whether a run repeats another;
+//! - `judge`, `verdict`, `record`, `series`, `guide`, `previous`: what is written, and whether a run repeats another;
 //! - `plan`, `run`, `resume`, `kept_log`: what would be run, running it, going on;
 //! - `schedule`, `exchange`: which case is next, and what one takes from another;
 //! - `host`, `pool`, `busy`, `card_lock`: the machine, and which of its GPUs a run has for itself;
@@ -50,6 +50,7 @@ mod record;
 mod resume;
 mod run;
 mod schedule;
+mod series;
 mod stored;
 mod template;
 mod total;
@@ -73,8 +74,9 @@ pub use plan::{PlannedCase, ProfileFile, Setup, check, plan};
 pub use pool::{Claim, Places, Pool, Wish, claim};
 pub use preflight::{Kind, Lack, lacks_of_machine};
 pub use previous::Repeatable;
-pub use record::{ParsedRecord, RunRecord, SeriesRecord, Status, read_record, read_records};
+pub use record::{ParsedRecord, RunRecord, Status, read_record, read_records};
 pub use run::{Event, Events, Options, RunSummary, run};
+pub use series::SeriesRecord;
 pub use stored::{GuideRecord, guide_record};
 pub use template::{Template, TemplateError};
 pub use total::Progress;

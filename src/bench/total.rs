@@ -30,6 +30,8 @@ impl TotalPattern {
         for captures in self.regex.captures_iter(line) {
             let number = |group| captures.get(group)?.as_str().trim().parse::<u64>().ok();
             if let (Some(step), Some(total)) = (number(1), number(2)) {
+                // A line that was cut may end within the number: `20/3` of `20/30`.
+                let total = progress.map_or(total, |before| before.total.max(total));
                 let last = total.saturating_sub(u64::from(self.from_zero));
                 *progress = Some(Progress::next(*progress, step, total, last));
             }
@@ -42,7 +44,7 @@ impl TotalPattern {
 pub struct Progress {
     /// The last step that was printed.
     pub step: u64,
-    /// The total beside it.
+    /// The largest total that was printed.
     pub total: u64,
     /// The number that the last step of all has.
     pub last: u64,

@@ -19,6 +19,7 @@ mod fetching_data;
 mod files_are_listed;
 mod foreign_layers;
 mod git_sources;
+mod guide_matrix;
 mod layers;
 mod lock_text;
 mod loopback;

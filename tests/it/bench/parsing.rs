@@ -26,7 +26,8 @@ fn a_foreign_log_gives_the_record_of_a_run_without_what_only_a_run_knows() {
     let log = folder.path().join("mine.log");
     fs::write(&log, good_log()).unwrap();
     let recipe = recipe("seg");
-    let parsed = parse(&request(&recipe, &["fastscnn/sp".to_owned()], &[log.clone()])).unwrap();
+    let parsed =
+        parse(&request(&recipe, &["fastscnn/sp".to_owned()], std::slice::from_ref(&log))).unwrap();
     let record = &parsed.logs[0].record;
     let mut bench = Bench::of(recipe, "full").cases(&["fastscnn/sp"]);
     bench.host.gpus = vec!["V100".to_owned()];
