@@ -30,6 +30,9 @@ pub(super) struct RunFolder {
 /// What stands for the newest run.
 const LATEST: &str = "latest";
 
+/// Ends the name of a folder with parsed logs, where a run has its seal.
+pub(super) const PARSED: &str = "-parsed";
+
 impl RunFolder {
     /// Makes a new folder below `results` whose name begins with `name`.
     pub(super) fn create(results: &Path, name: &str) -> Result<Self, BenchError> {
@@ -57,8 +60,9 @@ impl RunFolder {
         let mut runs = Vec::new();
         for entry in fs::read_dir(results).map_err(|_| no_run())? {
             let entry = entry.map_err(at("read", results))?;
-            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                runs.push(entry.file_name().to_string_lossy().into_owned());
+            let run = entry.file_name().to_string_lossy().into_owned();
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) && !run.contains(PARSED) {
+                runs.push(run);
             }
         }
         // Names begin with the time of the start.

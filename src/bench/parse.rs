@@ -13,7 +13,7 @@ use super::arrivals;
 use super::blank;
 use super::error::at;
 use super::figures::Rules;
-use super::files::{RunFolder, now};
+use super::files::{PARSED, RunFolder, now};
 use super::judge;
 use super::plan::{PlannedCase, Setup, plan, rules, without_image};
 use super::record::{ArrivalsRecord, FILE, JobRecord, LogRecord, ParsedRecord, RunRecord};
@@ -192,7 +192,7 @@ fn read(
 
 /// Writes logs and records to a folder of their own below `results`, as a run does; returns it.
 pub fn keep(results: &Path, parsed: &mut Parsed) -> Result<PathBuf, BenchError> {
-    let folder = RunFolder::create(results, &format!("{}-parsed", now("%Y%m%dT%H%M%SZ")))?;
+    let folder = RunFolder::create(results, &format!("{}{PARSED}", now("%Y%m%dT%H%M%SZ")))?;
     for log in &mut parsed.logs {
         log.record.run.clone_from(&folder.id);
         let place = folder.case(&log.record.case)?;

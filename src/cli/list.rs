@@ -81,7 +81,7 @@ fn details(context: &Context, recipe: &Recipe) -> Result<(), CliError> {
         output::print("\nerrata:\n");
     }
     for erratum in &recipe.errata {
-        output::print(&format!("  {}: {}\n", erratum.id, erratum.text));
+        output::print(&format!("  {erratum}\n"));
     }
     Ok(())
 }

@@ -1,8 +1,10 @@
 //! How a log becomes figures, where a mode has rules of its own; what cannot be run, and what is left out.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
-use super::types::{Benchmark, Mode};
+use super::types::{Benchmark, Erratum, Mode};
 
 /// Steps counted in a line that also says how many there will be: `Iter [490/500]`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -105,6 +107,17 @@ impl Benchmark {
     pub fn log_file(&self) -> &str {
         let record = self.record.as_ref().map(|record| &record.log_file);
         record.or(self.result.as_ref().map(|result| &result.log_file)).map_or("", String::as_str)
+    }
+}
+
+impl fmt::Display for Erratum {
+    /// Its name, what the guide says where it is quoted, and what is true.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { id, says, text, .. } = self;
+        match says {
+            Some(says) => write!(f, "{id}: the guide says \"{says}\"; {text}"),
+            None => write!(f, "{id}: {text}"),
+        }
     }
 }
 

@@ -91,7 +91,7 @@ fn notes(run: &[RunRecord], format: Format) -> String {
     let deviations = run.iter().flat_map(|record| &record.deviations);
     notes.extend(deviations.map(columns::deviation));
     let errata = run.iter().flat_map(|record| &record.errata);
-    notes.extend(errata.map(|erratum| format!("erratum {}: {}", erratum.id, erratum.text)));
+    notes.extend(errata.map(|erratum| format!("erratum {erratum}")));
     let mut seen = std::collections::BTreeSet::new();
     notes.retain(|note| seen.insert(note.clone()));
     let lines = notes.iter().map(|note| table::note(note, format));

@@ -8,6 +8,7 @@ use repro::digest::Digest;
 use repro::recipe::Recipe;
 use repro::report::{Format, report};
 
+use super::runs::go_on;
 use super::{Bench, Play, good_log, recipe};
 
 fn request<'a>(recipe: &'a Recipe, cases: &'a [String], paths: &'a [PathBuf]) -> ParseRequest<'a> {
@@ -105,6 +106,8 @@ fn what_was_parsed_can_be_kept_and_is_never_taken_for_a_run() {
     assert_eq!(read_record(&case.join("record.json")).unwrap(), parsed.logs[0].record);
     assert_eq!(fs::read_to_string(case.join("fastscnn_sp_bs2_fp32_1")).unwrap(), good_log());
     assert!(case.join("fastscnn_sp_bs2_fp32_1_speed").is_file());
+    let resumed = go_on(&bench, &[]);
+    assert!(matches!(resumed, Err(BenchError::NoRun { .. })), "{resumed:?}");
     let run = bench.run(&[Play::log(good_log())]).records.remove(0);
     assert_eq!(run.repeatable, repro::bench::Repeatable::NothingToCompare);
 }

@@ -218,7 +218,7 @@ fn the_log_is_kept_to_the_last_byte_while_the_job_still_writes() {
 }
 
 /// What `bench` says to going on with its newest run.
-fn go_on(bench: &Bench, plays: &[Play]) -> Result<repro::bench::RunSummary, BenchError> {
+pub(super) fn go_on(bench: &Bench, plays: &[Play]) -> Result<repro::bench::RunSummary, BenchError> {
     let resume = Some("latest".to_owned());
     let options = Options { resume, ..bench.options() };
     let player = Player::new(plays);
