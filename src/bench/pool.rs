@@ -114,12 +114,11 @@ pub fn claim(host: &Host, wish: &Wish, places: &Places) -> Result<Claim, BenchEr
     Ok(Claim { pool: Pool { cards, usable, left_out: taken }, looked, _locks: locks })
 }
 
+/// Cards with what keeps others from them.
+type Locked = Vec<(Card, CardLock)>;
+
 /// Locks `wanted` of the `free` cards; of those that could not be locked, who has them.
-fn lock(
-    free: &[Card],
-    wanted: usize,
-    folder: &Path,
-) -> Result<(Vec<(Card, CardLock)>, Vec<String>), BenchError> {
+fn lock(free: &[Card], wanted: usize, folder: &Path) -> Result<(Locked, Vec<String>), BenchError> {
     let (mut locked, mut others) = (Vec::new(), Vec::new());
     for card in free {
         if locked.len() == wanted {

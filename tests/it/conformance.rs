@@ -344,7 +344,7 @@ fn two_jobs_run_at_once(world: &World) {
 fn what_a_job_left_is_kept_and_nothing_else(world: &World) {
     let script = "mkdir /space/run && cd /space/run && echo ten > iter_10 && ln iter_10 second \
         && ln -s iter_10 latest && ln -s /etc/hosts out && ln -s ../../etc/hosts far \
-        && ln -s /space/prefilled image && mkfifo pipe && echo changed > /space/changed";
+        && ln -s /space/prefilled image && ln -s /space/run/latest whole && mkfifo pipe && echo changed > /space/changed";
     let keep = |name: &str, pattern: &str| Keep {
         pattern: pattern.to_owned(),
         folder: world.folder.join(name),
@@ -362,7 +362,8 @@ fn what_a_job_left_is_kept_and_nothing_else(world: &World) {
     };
     let file = |path: &str, text: &str| (path.to_owned(), format!("{text}\n"));
     assert_eq!(files(0), [file("/space/run/latest", "ten")]);
-    let run = ["iter_10", "latest", "second"].map(|it| file(&format!("/space/run/{it}"), "ten"));
+    let run =
+        ["iter_10", "latest", "second", "whole"].map(|it| file(&format!("/space/run/{it}"), "ten"));
     assert_eq!(files(1), run);
     assert_eq!(kept[1].files[0].digest, repro::digest::Digest::of(b"ten\n"));
     let problems = &kept[1].problems;
@@ -371,7 +372,7 @@ fn what_a_job_left_is_kept_and_nothing_else(world: &World) {
     assert_eq!(names, ["`/space/run/far", "`/space/run/image", "`/space/run/out"], "{refused:?}");
     assert!(refused.iter().all(|(_, why)| why.contains("leads ")), "{refused:?}");
     assert_eq!(files(2)[0], file("/space/changed", "changed"));
-    assert_eq!(files(2).len(), 4, "what the image has there was not made by the job");
+    assert_eq!(files(2).len(), 5, "what the image has there was not made by the job");
     assert!(files(3).is_empty() && files(4).is_empty());
 }
 

@@ -4,7 +4,7 @@
 //! the job starts, so that only what the job made or changed is kept. An archive holds links as
 //! links: they are followed here, inside their writable folder and nowhere else.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Component, Path, PathBuf};
@@ -78,8 +78,9 @@ impl<'a> Collection<'a> {
         let collector = Collector::new(job)?;
         let mut collection =
             Self { daemon, container, folder, collector, starts, before: Listing::new() };
-        for start in collection.starts.keys().cloned().collect::<Vec<_>>() {
-            let found = collection.read(&start, &start, true).await?;
+        // The whole folders: a link may lead to what the image has beside a start.
+        for folder in collection.starts.values().cloned().collect::<BTreeSet<_>>() {
+            let found = collection.read(&folder, &folder, true).await?;
             collection.before.extend(found.listing);
         }
         Ok(collection)
@@ -194,13 +195,12 @@ impl<'a> Collection<'a> {
             let mut entry = entry?;
             // The first part is the last one of what was asked for.
             let below: PathBuf = entry.path()?.components().skip(1).collect();
-            let path = Path::new(name).join(&below);
-            let path = path.to_string_lossy().trim_end_matches('/').to_owned();
+            let path = in_job(name, &below);
             let header = entry.header();
             let stamp = (header.size()?, header.mtime()?);
             match header.entry_type() {
                 EntryType::Regular | EntryType::Continuous => {
-                    let real = Path::new(place).join(&below).to_string_lossy().into_owned();
+                    let real = in_job(place, &below);
                     if only_list {
                         found.listing.insert(real, stamp);
                     } else if self.before.get(&real) != Some(&stamp) && self.collector.wants(&path)
@@ -224,6 +224,11 @@ impl<'a> Collection<'a> {
         }
         Ok(found)
     }
+}
+
+/// The path of what lies `below` a file or folder; nothing does below a file.
+fn in_job(folder: &str, below: &Path) -> String {
+    Path::new(folder).join(below).to_string_lossy().trim_end_matches('/').to_owned()
 }
 
 /// An absolute path without `..`, as far as names alone tell.

@@ -20,6 +20,9 @@ use super::order::names;
 use crate::engine::outputs::{Collector, Place, place};
 use crate::engine::{EngineError, Failure, Job, Kept};
 
+/// Absolute links followed for one file; the kernel's own limit (path_resolution(7)).
+const MAX_LINKS: usize = 40;
+
 /// Keeps what `job` wants kept of what it wrote in `folder`, its own folder.
 pub(super) fn collect(
     folder: &Path,
@@ -121,9 +124,7 @@ impl Search<'_, '_> {
     }
 
     fn file(&mut self, root: &OwnedFd, path: &Path, in_job: &str) {
-        // Without waiting: a link may lead to a pipe that nobody writes to.
-        let opened = beneath(root, path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY);
-        match opened {
+        match self.open(root, path, MAX_LINKS) {
             Err(error) => self.collector.refuse(in_job, &words(error)),
             Ok(file) => {
                 let mut file = File::from(file);
@@ -134,6 +135,28 @@ impl Search<'_, '_> {
                 }
             }
         }
+    }
+
+    /// Opens a file of the folder. The kernel follows no absolute link for us, because it would
+    /// begin at the machine's root; one that leads back into the folder begins there.
+    fn open(&self, root: &OwnedFd, path: &Path, links: usize) -> Result<OwnedFd, Errno> {
+        // Without waiting: a link may lead to a pipe that nobody writes to.
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
+        match beneath(root, path, flags) {
+            Err(Errno::XDEV) if links > 0 => match self.absolute_target(root, path) {
+                Some(target) => self.open(root, &target, links - 1),
+                None => Err(Errno::XDEV),
+            },
+            opened => opened,
+        }
+    }
+
+    /// Where the absolute link at `path` leads in the folder, if it leads there.
+    fn absolute_target(&self, root: &OwnedFd, path: &Path) -> Option<PathBuf> {
+        let link = beneath(root, path, OFlags::PATH | OFlags::NOFOLLOW).ok()?;
+        let target = rustix::fs::readlinkat(&link, "", Vec::new()).ok()?;
+        let target = PathBuf::from(OsString::from_vec(target.into_bytes()));
+        target.strip_prefix(self.writable).ok().map(Path::to_owned)
     }
 
     fn in_job(&self, path: &Path) -> String {
@@ -198,13 +221,14 @@ mod tests {
             fs::create_dir_all(out.join("run/deep")).unwrap();
             fs::write(out.join("run/iter_10.pth"), "ten").unwrap();
             fs::write(out.join("run/deep/log"), "log").unwrap();
-            symlink("iter_10.pth", out.join("run/latest.pth")).unwrap();
+            symlink("/out/run/absolute", out.join("run/latest.pth")).unwrap();
+            symlink("iter_10.pth", out.join("run/absolute")).unwrap();
         };
         let (files, problems) = kept("/out/*/latest.pth", make);
         assert_eq!((files, problems.len()), (vec!["/out/run/latest.pth ten".to_owned()], 0));
         let (files, _) = kept("/out/run", make);
-        let all = ["/out/run/deep/log log", "/out/run/iter_10.pth ten", "/out/run/latest.pth ten"];
-        assert_eq!(files, all);
+        let all = ["absolute ten", "deep/log log", "iter_10.pth ten", "latest.pth ten"];
+        assert_eq!(files, all.map(|file| format!("/out/run/{file}")));
         assert_eq!(kept("/out/run/deep/log", make).0, ["/out/run/deep/log log"]);
         assert_eq!(kept("/out/other/*", make), (Vec::new(), Vec::new()));
     }
@@ -215,16 +239,18 @@ mod tests {
             fs::write(out.join("../secret"), "secret").unwrap();
             symlink("../secret", out.join("relative")).unwrap();
             symlink("/etc/passwd", out.join("absolute")).unwrap();
+            symlink("/out/absolute", out.join("chain")).unwrap();
+            symlink("/out/../secret", out.join("through")).unwrap();
             symlink("..", out.join("folder")).unwrap();
             symlink("gone", out.join("broken")).unwrap();
         };
-        for name in ["relative", "absolute", "folder/secret"] {
+        for name in ["relative", "absolute", "chain", "through", "folder/secret"] {
             let (files, problems) = kept(&format!("/out/{name}"), make);
             assert!(files.is_empty(), "{name}: {files:?}");
             assert!(problems.iter().all(|it| it.contains("leads out of")), "{problems:?}");
         }
         let (files, problems) = kept("/out/*", make);
-        assert_eq!((files.len(), problems.len()), (0, 4), "{problems:?}");
+        assert_eq!((files.len(), problems.len()), (0, 6), "{problems:?}");
     }
 
     #[test]
