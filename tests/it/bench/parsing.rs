@@ -31,7 +31,7 @@ fn a_foreign_log_gives_the_record_of_a_run_without_what_only_a_run_knows() {
         parse(&request(&recipe, &["fastscnn/sp".to_owned()], std::slice::from_ref(&log))).unwrap();
     let record = &parsed.logs[0].record;
     let mut bench = Bench::of(recipe, "full").cases(&["fastscnn/sp"]);
-    bench.host.gpus = vec!["V100".to_owned()];
+    bench = bench.with_gpus(&["V100"]);
     let run = bench.run(&[Play::log(good_log())]).records.remove(0);
     assert_eq!((&record.status, &record.metrics), (&run.status, &run.metrics));
     assert_eq!((&record.series, &record.once), (&run.series, &run.once));
@@ -99,7 +99,7 @@ fn what_was_parsed_can_be_kept_and_is_never_taken_for_a_run() {
     let log = folder.path().join("fastscnn_sp_bs2_fp32_1");
     fs::write(&log, good_log()).unwrap();
     let mut bench = Bench::of(recipe("seg"), "full").cases(&["fastscnn/sp"]);
-    bench.host.gpus = vec!["V100".to_owned()];
+    bench = bench.with_gpus(&["V100"]);
     let mut parsed = parse_all(&bench.recipe, &[&log]).unwrap();
     let kept = keep(&bench.results, &mut parsed).unwrap();
     let case = kept.join("seg/fastscnn/sp/bs2/fp32");
@@ -123,7 +123,7 @@ fn mindspore_log() -> String {
 
 fn trained() -> (Bench, RunRecord) {
     let mut bench = Bench::of(recipe("mindspore"), "full").cases(&["*/sp/*"]);
-    bench.host.gpus = vec!["V100".to_owned()];
+    bench = bench.with_gpus(&["V100"]);
     let mut play = Play::log(mindspore_log()).slowly();
     play.chunk = 10;
     let record = bench.run(&[play]).records.remove(0);
@@ -193,7 +193,7 @@ fn a_table_names_figures_by_arrival_and_running_means() {
     changed.benchmark.result.as_mut().unwrap().throughput = "by_arrival".to_owned();
     changed.benchmark.log.running_mean = vec!["loss".to_owned()];
     let mut bench = Bench::of(changed, "full").cases(&["*/sp/*"]);
-    bench.host.gpus = vec!["V100".to_owned()];
+    bench = bench.with_gpus(&["V100"]);
     let mut play = Play::log(mindspore_log()).slowly();
     play.chunk = 10;
     let text = report(&bench.run(&[play]).records, Format::Text);
