@@ -188,6 +188,23 @@ fn a_lock_without_its_base_is_listed_checked_and_not_built() {
 }
 
 #[test]
+fn a_submodule_that_nobody_gives_is_told_with_its_commit_unless_it_is_left_out() {
+    let world = World::new();
+    fs::remove_dir_all(world.repositories.path().join("ops.git")).unwrap();
+    let (lock, _) = world.lock(4);
+    let ops = world.repositories.ops;
+    let reason = format!("no repository that was asked gives commit {ops} of a submodule");
+    assert_eq!(open(&lock)[0].1, reason);
+    assert!(open(&lock)[0].0.starts_with("git source `net` at "), "{:?}", open(&lock));
+    let recipe = world.path("project/images/tracker.toml");
+    let text = fs::read_to_string(&recipe).unwrap();
+    let part = text.replace("path = \"/net\"", "path = \"/net\"\nexclude = [\"ops\"]");
+    fs::write(&recipe, part).unwrap();
+    let (lock, _) = world.lock(0);
+    assert_eq!((lock.git.len(), lock.builds.len()), (1, 1));
+}
+
+#[test]
 fn nothing_that_is_pinned_is_given_up_because_nobody_answers() {
     let world = World::new();
     world.lock(0);

@@ -63,8 +63,8 @@ pub struct Request<'a> {
     pub previous: Option<&'a Lock>,
     /// `--update NAME`: resolve this one thing again and leave everything else as it is.
     ///
-    /// `base`, a distribution, a Debian package, `debian` for all of them, a git source, or a local
-    /// file; `debian:NAME`, `python:NAME` and `git:NAME` where a name is several.
+    /// `base`, a distribution, a Debian package, `debian` for all of them, a git source, a download
+    /// by its path, or a local file; `debian:NAME`, `python:NAME` and `git:NAME` where a name is several.
     pub update: Option<&'a str>,
 }
 
