@@ -1,5 +1,6 @@
 //! The matrices of the guides, as `repro list --cases` shows them, and logs on the command line.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -165,4 +166,25 @@ fn a_failed_log_on_the_command_line_ends_with_5_and_one_without_a_case_with_2() 
       slow_sp_bs2_fp32_1
     hint: `--case` names the case of a log that has another name
     ");
+}
+
+/// What the guides type, by system, and their cases that need other machines.
+const GUIDES: &str = include_str!("fixtures/guide_commands.toml");
+
+#[test]
+fn the_recipes_of_the_project_type_what_the_guides_type() {
+    let guides: BTreeMap<String, Vec<String>> = toml::from_str(GUIDES).unwrap();
+    let images = Path::new(env!("CARGO_MANIFEST_DIR")).join("images");
+    let mut checked = 0;
+    for recipe in Recipe::load_all(&images).unwrap() {
+        let Some(expected) = guides.get(&recipe.system) else { continue };
+        let mut found: Vec<String> =
+            bench::matrix(&recipe).unwrap().into_iter().map(|case| case.guide_command).collect();
+        let mut expected = expected.clone();
+        found.sort();
+        expected.sort();
+        assert_eq!(found, expected, "{}", recipe.name);
+        checked += 1;
+    }
+    assert!(checked > 0, "no recipe follows a guide that is known here");
 }
