@@ -14,6 +14,7 @@ mod bundle;
 mod cases;
 mod context;
 mod diff;
+mod dry_run;
 mod error;
 mod exec;
 mod export;

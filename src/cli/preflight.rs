@@ -151,6 +151,13 @@ impl Preflight {
         format!("{}\n{lines}", self.heading())
     }
 
+    /// Says what is missing where the rest can run.
+    pub fn tell(&self) {
+        if !self.lacks.is_empty() {
+            output::note(self.text().trim_end());
+        }
+    }
+
     /// The list for machines.
     pub fn json(&self) -> Value {
         let item = |lack: &Lack| {

@@ -9,15 +9,15 @@ use serde_json::json;
 
 use super::context::Context;
 use super::error::CliError;
-use super::preflight::{self, Draft, Preflight};
-use super::{build, output, watch};
+use super::preflight::{Draft, Preflight};
+use super::{build, dry_run, output, watch};
 use crate::bench::{
-    self, BenchError, Claim, GivenInput, Host, InputSource, Kind, Lack, Options, Places,
-    PlannedCase, Pool, ProfileFile, RunSummary, Setting, Setup, Wish,
+    self, BenchError, Claim, GivenInput, Host, Kind, Lack, Options, Places, PlannedCase, Pool,
+    ProfileFile, RunSummary, Setting, Setup, Wish,
 };
 use crate::dataset::{self, Datasets, Unpacked};
 use crate::digest::Digest;
-use crate::engine::{Card, Gpus, Mount};
+use crate::engine::Gpus;
 use crate::image::Image;
 use crate::lock::Lock;
 use crate::recipe::Recipe;
@@ -97,12 +97,12 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliErro
     lacks.extend(taken);
     let preflight = Preflight::new(context, &store, &draft, &arguments.profile, &planned, lacks)?;
     if arguments.dry_run {
-        return dry_run(context, &store, draft.lock.as_ref(), &planned, &preflight);
+        return dry_run::show(context, &store, draft.lock.as_ref(), &planned, &preflight);
     }
     if preflight.refuses(arguments.strict) {
         return Ok(preflight.refuse(context));
     }
-    output::note(preflight.text().trim_end());
+    preflight.tell();
     let mut subject = draft.into_subject()?;
     let built = build::ensure(context, &store, &subject)?;
     subject.lock = built.lock;
@@ -325,88 +325,6 @@ fn show(context: &Context, summary: &RunSummary, preflight: &Preflight) {
         output::print(&format!("not run: {name}\n"));
     }
     output::print(&format!("results in {}\n", summary.folder.display()));
-}
-
-fn dry_run(
-    context: &Context,
-    store: &Store,
-    lock: Option<&Lock>,
-    planned: &[PlannedCase],
-    preflight: &Preflight,
-) -> Result<ExitCode, CliError> {
-    if context.json {
-        let cases: Vec<_> = planned.iter().map(describe).collect();
-        output::json(&json!({ "missing": preflight.json(), "cases": cases }));
-        return Ok(ExitCode::SUCCESS);
-    }
-    output::print(&preflight.text());
-    if let Some(lock) = lock {
-        let size = output::size(preflight::to_download(store, lock));
-        output::print(&format!("to download: {size}\n"));
-    }
-    planned.iter().for_each(print_case);
-    Ok(ExitCode::SUCCESS)
-}
-
-fn print_case(case: &PlannedCase) {
-    output::print(&format!("\n{}\n", case.case.name));
-    if let Some(reason) = case.skipped() {
-        output::print(&format!("  skipped  {reason}\n"));
-    }
-    if let Some(needed) = &case.needs {
-        output::print(&format!("  after    {needed}\n"));
-    }
-    output::print(&format!("  folder   {}\n", case.job.workdir));
-    let command = case.job.command.join(" ");
-    if case.guide_command != command {
-        output::print(&format!("  guide    {}\n", case.guide_command));
-    }
-    output::print(&format!("  command  {command}\n"));
-    if let Gpus::Cards(cards) = &case.job.gpus {
-        cards.iter().for_each(|card| output::print(&format!("  GPU      {}\n", card_text(card))));
-    }
-    for (name, value) in &case.job.env {
-        output::print(&format!("  env      {name}={value}\n"));
-    }
-    for Mount { source, target, .. } in &case.job.mounts {
-        output::print(&format!("  mount    {} at {target}, read-only\n", source.display()));
-    }
-    for input in &case.inputs {
-        let source = match &input.source {
-            Some(InputSource::Given(given)) => given.file.display().to_string(),
-            Some(InputSource::Left { case, output }) => format!("`{output}` of {case}"),
-            None => "nothing".to_owned(),
-        };
-        output::print(&format!("  input    {source} at {}, read-only\n", input.path));
-    }
-    for kept in &case.outputs {
-        output::print(&format!("  output   {} as `{}`\n", kept.pattern, kept.name));
-    }
-    output::print(&format!("  timeout  {} s\n", case.job.timeout.as_secs()));
-}
-
-fn card_text(card: &Card) -> String {
-    let uuid = card.uuid.as_ref().map_or(String::new(), |uuid| format!(", {uuid}"));
-    format!("{} {}{uuid}", card.index, card.name)
-}
-
-fn describe(case: &PlannedCase) -> serde_json::Value {
-    let mounts: Vec<_> = case
-        .job
-        .mounts
-        .iter()
-        .map(|mount| json!({ "source": mount.source, "target": mount.target }))
-        .collect();
-    json!({
-        "case": case.case.name, "guide_command": case.guide_command, "command": case.job.command, "env": case.job.env,
-        "workdir": case.job.workdir, "mounts": mounts, "timeout": case.job.timeout.as_secs(),
-        "lacks": case.lacks, "left_out": case.left_out, "deviations": case.case.deviations, "needs": case.needs,
-        "gpus": match &case.job.gpus { Gpus::Cards(cards) => json!(cards), _ => json!([]) },
-        "inputs": case.inputs.iter().map(|input| (input.name.clone(), json!(input.path)))
-            .collect::<serde_json::Map<_, _>>(),
-        "outputs": case.outputs.iter().map(|output| (output.name.clone(), json!(output.pattern)))
-            .collect::<serde_json::Map<_, _>>(),
-    })
 }
 
 /// Names of data sets to where they lie.
