@@ -98,6 +98,8 @@ pub struct Preflight {
     without_gpus: Vec<String>,
     cases: usize,
     runnable: usize,
+    /// Each case that cannot run, and why.
+    skipped: Vec<String>,
 }
 
 impl Preflight {
@@ -119,6 +121,9 @@ impl Preflight {
         lacks.extend(of_machine);
         let blocked = lacks.iter().any(|lack| lack.cases.is_empty());
         let runnable = planned.iter().filter(|case| case.skipped().is_none()).count();
+        let skipped = planned
+            .iter()
+            .filter_map(|case| Some(format!("{}: {}", case.case.name, case.skipped()?)));
         let profiles = draft.recipe.profiles.iter().filter(|(_, profile)| !profile.gpus);
         Ok(Self {
             image: draft.recipe.name.clone(),
@@ -127,6 +132,7 @@ impl Preflight {
             without_gpus: profiles.map(|(name, _)| name.clone()).collect(),
             cases: planned.len(),
             runnable: if blocked { 0 } else { runnable },
+            skipped: skipped.collect(),
         })
     }
 
@@ -176,7 +182,12 @@ impl Preflight {
                 &json!({ "error": self.heading(), "missing": self.json(), "exit_code": code }),
             );
         }
-        output::note(&format!("error: {}", self.text().trim_end()));
+        let text = match self.lacks.is_empty() {
+            // The profile leaves out what was chosen.
+            true => format!("{}\n  {}", self.heading(), self.skipped.join("\n  ")),
+            false => self.text(),
+        };
+        output::note(&format!("error: {}", text.trim_end()));
         ExitCode::from(code)
     }
 
