@@ -81,12 +81,21 @@ impl Lack {
 pub fn lacks_of_machine(setup: &Setup, planned: &[PlannedCase]) -> Vec<Lack> {
     let mut lacks = gpus(setup, planned);
     lacks.extend(inputs(planned));
-    let shm_size = setup.recipe.image.shm_size;
-    if let Some(memory) = setup.host.memory.filter(|memory| *memory < shm_size) {
-        let needed = format!("{} of memory for `/dev/shm`", size(shm_size));
-        lacks.push(Lack::of_all(Kind::Memory, needed, format!("{} in all", size(memory))));
-    }
+    lacks.extend(memory(setup, planned));
     lacks
+}
+
+/// Memory for the batches that loaders keep in `/dev/shm`.
+///
+/// Its size is what the guide's cases on GPUs may fill. It takes nothing until it is written to, so a
+/// profile of smaller cases without GPUs runs on a smaller machine.
+fn memory(setup: &Setup, planned: &[PlannedCase]) -> Option<Lack> {
+    let on_gpus = planned.iter().filter(|case| case.job.gpus != Gpus::None);
+    let cases: Vec<String> = on_gpus.map(|case| case.case.name.clone()).collect();
+    let shm_size = setup.recipe.image.shm_size;
+    let memory = setup.host.memory.filter(|memory| *memory < shm_size && !cases.is_empty())?;
+    let needed = format!("{} of memory for `/dev/shm`", size(shm_size));
+    Some(Lack { kind: Kind::Memory, needed, there: format!("{} in all", size(memory)), cases })
 }
 
 /// The driver, and one line for each number of GPUs.
