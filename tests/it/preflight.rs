@@ -96,6 +96,19 @@ fn data_that_is_not_there_is_said_before_anything_is_downloaded() {
 }
 
 #[test]
+fn memory_for_shared_batches_is_asked_for_only_where_cases_run_on_gpus() {
+    let project = Project::new(&TRACKER.replace("\"1 GiB\"", "\"1048576 GiB\""));
+    let asks_for_memory = |profile: &str| {
+        let arguments = ["run", "--image", "tracker-debian", "--profile", profile, "--json"];
+        let output = project.run(&arguments);
+        let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        answer["missing"].as_array().unwrap().iter().any(|lack| lack["kind"] == "memory")
+    };
+    assert!(asks_for_memory("full"));
+    assert!(!asks_for_memory("smoke"));
+}
+
+#[test]
 fn what_is_chosen_or_given_and_is_not_there_is_answered_with_what_there_is() {
     let project = Project::new(TRACKER);
     project.lock("tracker-debian", |_| ());
