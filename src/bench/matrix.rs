@@ -82,18 +82,17 @@ pub(super) fn unknown_cases(
         }
     }
     for figure in &recipe.published {
-        let unavailable =
-            recipe.unavailable.iter().any(|case| case::fits(&figure.case, &case.case));
-        let mut fitting =
-            all().filter(|planned| case::fits(&figure.case, &planned.case.name)).peekable();
         let (metric, name) = (&figure.metric, &figure.case);
-        if fitting.peek().is_none() && !unavailable {
+        let unavailable = recipe.unavailable.iter().map(|case| &case.case);
+        let mut cases = all().map(|planned| &planned.case.name).chain(unavailable);
+        if !cases.any(|case| case::fits(name, case)) {
             problems.push(format!("`{metric}` is published for `{name}`, which fits no case"));
-        } else if fitting.peek().is_some()
-            && !fitting.any(|planned| has_metric(recipe, &planned.case, metric))
-        {
-            problems
-                .push(format!("`{metric}` is published for `{name}`, which has no such metric"));
+        }
+        // The accuracy that a training gets may be told by another mode, an evaluation.
+        if !has_metric(recipe, metric) {
+            problems.push(format!(
+                "`{metric}` is published for `{name}`, but no mode has such a metric"
+            ));
         }
     }
     for (name, cases) in planned {
@@ -108,6 +107,8 @@ pub(super) fn unknown_cases(
     problems
 }
 
-fn has_metric(recipe: &Recipe, case: &Case, name: &str) -> bool {
-    recipe.benchmark.of_mode(&case.mode).metrics.iter().any(|metric| metric.name == name)
+fn has_metric(recipe: &Recipe, name: &str) -> bool {
+    let own = recipe.benchmark.mode.values().filter_map(|mode| mode.metrics.as_ref());
+    let mut all = own.chain([&recipe.benchmark.metrics]).flatten();
+    all.any(|metric| metric.name == name)
 }

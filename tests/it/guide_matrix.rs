@@ -89,7 +89,7 @@ fn names_that_fit_no_case_are_mistakes_of_the_recipe() {
         "{text}"
     );
     let text = problem(&|recipe| recipe.published[0].metric = "speed".to_owned());
-    assert!(text.contains("which has no such metric"), "{text}");
+    assert!(text.contains("but no mode has such a metric"), "{text}");
     let text = problem(&|recipe| {
         recipe.unavailable = vec![repro::recipe::Unavailable {
             case: "tracker/fast/sp/bs2/fp32".to_owned(),

@@ -21,7 +21,7 @@ impl Check<'_, '_> {
         self.figures(&["benchmark"], benchmark);
         for (name, mode) in &benchmark.mode {
             let place = ["benchmark", "mode", name.as_str()];
-            self.mode(&place, name, mode, benchmark);
+            self.mode(&place, mode, benchmark);
             if let Some(log) = &mode.log {
                 self.log(&below(&place, "log"), log);
             }
@@ -32,15 +32,7 @@ impl Check<'_, '_> {
         }
     }
 
-    fn mode(&mut self, place: Place<'_>, name: &str, mode: &Mode, benchmark: &Benchmark) {
-        if let Some(needed) = &mode.needs {
-            let path = below(place, "needs");
-            self.modes(&path, std::slice::from_ref(needed), benchmark);
-            self.rule(needed != name, &path, needed, "a mode cannot need itself");
-            let next = benchmark.mode.get(needed).and_then(|mode| mode.needs.as_deref());
-            let words = "what is needed may need nothing itself";
-            self.rule(needed == name || next.is_none(), &path, needed, words);
-        }
+    fn mode(&mut self, place: Place<'_>, mode: &Mode, benchmark: &Benchmark) {
         self.models(&below(place, "guide-commands"), mode.guide_commands.keys(), benchmark);
         let words = "it is one line";
         for line in mode.guide_command.iter().chain(mode.guide_commands.values()) {
