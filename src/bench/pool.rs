@@ -71,10 +71,11 @@ impl Pool {
         if self.cards.len() >= gpus as usize {
             return None;
         }
-        if self.left_out.is_empty() {
-            return host.lacks_gpus(gpus);
-        }
         let noun = if gpus == 1 { "GPU" } else { "GPUs" };
+        if self.left_out.is_empty() {
+            let fewer = || format!("needs {gpus} {noun}, this run has {}", self.cards.len());
+            return Some(host.lacks_gpus(gpus).unwrap_or_else(fewer));
+        }
         let (usable, all, why) = (self.usable, host.gpus.len(), self.left_out.join("; "));
         Some(format!(
             "needs {gpus} {noun}, this run can use {usable} of this machine's {all} ({why})"

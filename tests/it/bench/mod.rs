@@ -9,6 +9,7 @@ mod records;
 mod runs;
 mod side_by_side;
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -120,7 +121,8 @@ struct Bench {
     files: Vec<ProfileFile>,
     data: BTreeMap<String, Unpacked>,
     host: Host,
-    pool: Pool,
+    /// All of the host's GPUs.
+    pool: OnceCell<Pool>,
     inputs: BTreeMap<String, GivenInput>,
     settings: Vec<Setting>,
     cases: Vec<String>,
@@ -159,7 +161,7 @@ impl Bench {
             files: vec![file],
             data: BTreeMap::from([("cityscapes-tiny".to_owned(), data)]),
             host: Host { cpu: Some("a test".to_owned()), ..Host::default() },
-            pool: Pool::default(),
+            pool: OnceCell::new(),
             inputs: BTreeMap::new(),
             settings: Vec::new(),
             cases: Vec::new(),
@@ -190,7 +192,7 @@ impl Bench {
             data: &self.data,
             timeout: None,
             host: &self.host,
-            pool: &self.pool,
+            pool: self.pool.get_or_init(|| Pool::whole(&self.host)),
             inputs: &self.inputs,
         }
     }
@@ -199,7 +201,6 @@ impl Bench {
     fn with_gpus(mut self, names: &[&str]) -> Self {
         self.host.gpus = names.iter().map(|name| (*name).to_owned()).collect();
         self.host.driver = Some("470.57.02".to_owned());
-        self.pool = Pool::whole(&self.host);
         self
     }
 
