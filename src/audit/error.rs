@@ -70,14 +70,6 @@ pub enum AuditError {
         /// The system's reason.
         source: io::Error,
     },
-    /// The recipe's benchmark part makes no sense.
-    #[error("the benchmark of `{system}` cannot be read: {}", problems.join("; "))]
-    Rules {
-        /// The system.
-        system: String,
-        /// What is wrong.
-        problems: Vec<String>,
-    },
     /// The user asked to stop.
     #[error("stopped")]
     Stopped,

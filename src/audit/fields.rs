@@ -27,11 +27,13 @@ impl Field {
     }
 }
 
-/// Every key of either record, sorted.
+/// Every key of either record, sorted. What we call a failed run (a log that is cut off) may be one
+/// that the guide's script takes for a whole one: `failure` says why.
 pub(super) fn compare(
     guide: &Map<String, Value>,
     ours: &Map<String, Value>,
     except: &BTreeMap<String, String>,
+    failure: Option<&str>,
 ) -> Vec<Field> {
     let mut keys: Vec<&String> = guide.keys().chain(ours.keys()).collect();
     keys.sort();
@@ -39,7 +41,8 @@ pub(super) fn compare(
     let field = |key: &String| {
         let (guide, ours) = (guide.get(key).cloned(), ours.get(key).cloned());
         let same = guide == ours;
-        let reason = except.get(key).filter(|_| !same).cloned();
+        let failed = failure.map(|reason| format!("ours is a failed run: {reason}"));
+        let reason = except.get(key).cloned().or(failed).filter(|_| !same);
         Field { key: key.clone(), guide, ours, same, reason }
     };
     keys.into_iter().map(field).collect()
@@ -55,16 +58,17 @@ mod tests {
 
     #[test]
     fn a_whole_number_and_a_fraction_are_not_the_same() {
-        let fields = compare(&object(r#"{"a": 1.0}"#), &object(r#"{"a": 1}"#), &BTreeMap::new());
+        let fields =
+            compare(&object(r#"{"a": 1.0}"#), &object(r#"{"a": 1}"#), &BTreeMap::new(), None);
         assert!(!fields[0].same && !fields[0].is_good());
     }
 
     #[test]
     fn a_key_that_only_one_writes_differs_unless_the_recipe_says_why() {
         let except = BTreeMap::from([("b".to_owned(), "why".to_owned())]);
-        let fields = compare(&object(r#"{"a": 1, "b": 2}"#), &object(r#"{"a": 1}"#), &except);
+        let fields = compare(&object(r#"{"a": 1, "b": 2}"#), &object(r#"{"a": 1}"#), &except, None);
         assert!(fields[0].same && fields[0].reason.is_none());
         assert!(!fields[1].same && fields[1].is_good());
-        assert!(!compare(&object("{}"), &object(r#"{"c": 1}"#), &except)[0].is_good());
+        assert!(!compare(&object("{}"), &object(r#"{"c": 1}"#), &except, None)[0].is_good());
     }
 }

@@ -27,7 +27,7 @@ pub use error::AuditError;
 pub use fields::Field;
 pub use guide::Guide;
 pub use places::{Places, Said, compare_places};
-pub use script::{Bench, LogReport, ScriptEnd, StoredLog};
+pub use script::{Bench, LogReport, ScriptEnd};
 pub use statements::{Line, StatementReport, statements, uncovered};
 
 use crate::digest::{CommitId, TreeId};

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::fields::{Field, compare};
 use super::{AuditError, Guide};
-use crate::bench::{Rules, Template, Variables, guide_record, value_text};
+use crate::bench::{ParsedLog, Status, Template, Variables, value_text};
 use crate::digest::Digest;
 use crate::engine::{Engine, Exit, Gpus, Job, Mount, Outcome, Stop};
 use crate::image::Image;
@@ -21,17 +21,6 @@ use crate::store::Store;
 const FOLDER: &str = "/repro/audit";
 /// An analysis reads one file.
 const TIMEOUT: Duration = Duration::from_secs(300);
-
-/// A log that is kept somewhere, and the case it is of.
-#[derive(Debug, Clone, PartialEq)]
-pub struct StoredLog {
-    /// The log.
-    pub path: PathBuf,
-    /// The case's name.
-    pub case: String,
-    /// The case's variables.
-    pub variables: Variables,
-}
 
 /// What scripts run in.
 pub struct Bench<'a> {
@@ -91,20 +80,26 @@ impl LogReport {
 }
 
 impl Bench<'_> {
-    /// Runs the guide's script on a log and compares; `None` if the guide has no script.
-    pub fn compare(&self, guide: &Guide, log: &StoredLog) -> Result<Option<LogReport>, AuditError> {
+    /// Runs the guide's script on a log that was read by our rules, and compares; `None` if the
+    /// guide has no script.
+    pub fn compare(&self, guide: &Guide, log: &ParsedLog) -> Result<Option<LogReport>, AuditError> {
         let Some(script) = &guide.audit().script else { return Ok(None) };
         let file = guide.path(Some(&script.file));
         let script_digest = self.store.put(&guide.read(&file)?)?;
-        let bytes = fs::read(&log.path).map_err(io("read", &log.path))?;
-        let (end, guides) = self.run(script, script_digest, log)?;
-        let name = log.path.file_name().unwrap_or_default().to_string_lossy();
-        let (ours, failure) = self.ours(log, &bytes, &name)?;
-        let fields = guides.map(|guides| compare(&guides, &ours, &script.except));
+        let (path, digest) = place(log);
+        let (end, guides) = self.run(script, script_digest, &path, &log.record.variables)?;
+        let ours = log.guide_record.as_ref().map_or("{}", |(_, json)| json);
+        let ours = serde_json::from_str(ours).expect("a guide's record is a JSON object");
+        let failure = match &log.record.status {
+            Status::Failed(reason) => Some(reason.clone()),
+            _ => None,
+        };
+        let fields =
+            guides.map(|guides| compare(&guides, &ours, &script.except, failure.as_deref()));
         Ok(Some(LogReport {
-            log: log.path.clone(),
-            digest: Digest::of(&bytes),
-            case: log.case.clone(),
+            log: path,
+            digest,
+            case: log.record.case.clone(),
             script: file,
             script_digest,
             seal: self.image.seal,
@@ -114,30 +109,16 @@ impl Bench<'_> {
         }))
     }
 
-    /// The record that we make of the log, and why it is one of a failed run.
-    fn ours(
-        &self,
-        log: &StoredLog,
-        bytes: &[u8],
-        name: &str,
-    ) -> Result<(Map<String, Value>, Option<String>), AuditError> {
-        let system = self.recipe.system.clone();
-        let rules = Rules::compile(&self.recipe.benchmark)
-            .map_err(|problems| AuditError::Rules { system, problems })?;
-        let record = guide_record(&rules, &log.variables, bytes, name);
-        let fields = serde_json::from_str(&record.json);
-        Ok((fields.expect("a guide's record is a JSON object"), record.failure))
-    }
-
     /// Runs the script; the record that it makes, if it makes one.
     fn run(
         &self,
         script: &AuditScript,
         digest: Digest,
-        log: &StoredLog,
+        log: &Path,
+        variables: &Variables,
     ) -> Result<(ScriptEnd, Option<Map<String, Value>>), AuditError> {
         let out = self.store.scratch("audit")?;
-        let job = self.job(script, digest, log, &out)?;
+        let job = self.job(script, digest, (log, variables), &out)?;
         let mut output = Vec::new();
         let mut keep = |bytes: &[u8]| output.extend_from_slice(bytes);
         let outcome = self.engine.run(self.store, self.image, &job, &mut keep, self.stop)?;
@@ -162,11 +143,11 @@ impl Bench<'_> {
         &self,
         script: &AuditScript,
         digest: Digest,
-        log: &StoredLog,
+        (log, variables): (&Path, &Variables),
         out: &Path,
     ) -> Result<Job, AuditError> {
         let at = |name: &str| format!("{FOLDER}/{name}");
-        let name = log.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name = log.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let script_name = script.file.rsplit('/').next().unwrap_or("script");
         let log_place = at(&format!("log/{name}"));
         let places = [
@@ -174,13 +155,13 @@ impl Bench<'_> {
             ("log", log_place.clone()),
             ("out", at(&format!("out/{RECORD}"))),
         ];
-        let log_file = log.path.canonicalize().map_err(io("read", &log.path))?;
+        let log_file = log.canonicalize().map_err(io("read", log))?;
         let mount = |source: PathBuf, target: String, writable| Mount { source, target, writable };
         let image = &self.recipe.image;
         let mut env = self.image.env.clone();
         env.extend(script.env.clone());
         Ok(Job {
-            command: command(script, &log.variables, &places)?,
+            command: command(script, variables, &places)?,
             env,
             workdir: "/".to_owned(),
             mounts: vec![
@@ -196,6 +177,13 @@ impl Bench<'_> {
             keep: Vec::new(),
         })
     }
+}
+
+/// Where a log is, and the digest of its bytes.
+fn place(log: &ParsedLog) -> (PathBuf, Digest) {
+    let parsed = log.record.parsed.as_ref().map(|parsed| parsed.path.clone());
+    let digest = log.record.log.as_ref().map(|log| log.digest);
+    parsed.zip(digest).expect("a log that was parsed has a place and a digest")
 }
 
 /// Name of the file that the script may write.

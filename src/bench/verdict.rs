@@ -67,7 +67,7 @@ fn cut(findings: &Findings) -> Option<String> {
 }
 
 /// The first figure that is not there although it has to be.
-pub(super) fn missing(rules: &Rules, findings: &Findings, figures: &[Figure]) -> Option<String> {
+fn missing(rules: &Rules, findings: &Findings, figures: &[Figure]) -> Option<String> {
     let needed =
         figures.iter().zip(&rules.benchmark.metrics).filter(|(_, metric)| !metric.optional);
     // A log without times is not a failed one.

@@ -2,7 +2,6 @@
 
 mod show;
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -11,9 +10,10 @@ use clap::Args;
 use super::context::Context;
 use super::error::CliError;
 use super::subject::Subject;
-use super::{build, output};
-use crate::audit::{Bench, Guide, LogReport, Report, StoredLog};
-use crate::bench::{self, Case, RunRecord};
+use super::{build, output, parse};
+use crate::audit::{Bench, Guide, LogReport, Report};
+use crate::bench::{self, Deviation, ParseRequest, ParsedLog, Setting};
+use crate::digest::Digest;
 use crate::recipe::Recipe;
 use crate::store::Store;
 
@@ -33,10 +33,13 @@ pub struct Arguments {
     /// Logs: a file, a folder of logs, or a folder of runs [default: the results folder]
     #[arg(long, value_name = "FILE|DIR")]
     logs: Vec<PathBuf>,
-    /// The case that logs without a record are of
+    /// The case that a log without a record is of; without it the name of the log tells
     #[arg(long, value_name = "CASE", requires = "logs")]
-    case: Option<String>,
+    case: Vec<String>,
 }
+
+/// Seal of an image, and digest of its lock.
+type Sealed = (Digest, Digest);
 
 pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliError> {
     let recipe = recipe(context, &arguments.system)?;
@@ -82,7 +85,7 @@ fn compare(
     store: &Store,
     recipe: &Recipe,
     guide: &Guide,
-    logs: &[StoredLog],
+    logs: &[ParsedLog],
 ) -> Result<Vec<LogReport>, CliError> {
     let lock = build::current_lock(context, &recipe.name)?;
     let folder = context.images()?;
@@ -97,72 +100,55 @@ fn compare(
     Ok(reports)
 }
 
+/// The logs that were named, or those of all runs.
 fn logs(
     context: &Context,
     recipe: &Recipe,
     arguments: &Arguments,
-) -> Result<Vec<StoredLog>, CliError> {
+) -> Result<Vec<ParsedLog>, CliError> {
+    let sealed = parse::sealed(context, &recipe.name)?;
     let results = context.settings.results_folder();
     if arguments.logs.is_empty() {
-        return if results.is_dir() { of_records(results, recipe) } else { Ok(Vec::new()) };
+        return if results.is_dir() { of_runs(results, recipe, sealed) } else { Ok(Vec::new()) };
     }
     let mut logs = Vec::new();
     for path in &arguments.logs {
-        let recorded = if path.is_dir() { of_records(path, recipe)? } else { Vec::new() };
-        if recorded.is_empty() {
-            logs.extend(without_record(path, recipe, arguments.case.as_deref())?);
+        let of_runs = if path.is_dir() { of_runs(path, recipe, sealed)? } else { Vec::new() };
+        if of_runs.is_empty() {
+            let cases = arguments.case.as_slice();
+            logs.extend(read(recipe, sealed, bench::FULL_PROFILE, cases, &[], path)?);
         }
-        logs.extend(recorded);
+        logs.extend(of_runs);
     }
     Ok(logs)
 }
 
 /// The logs of the records below a folder of runs, or below the folder of one run.
-fn of_records(folder: &Path, recipe: &Recipe) -> Result<Vec<StoredLog>, CliError> {
-    let log = |record: RunRecord| {
-        let file = Path::new(&record.case).join(record.log?.file);
-        let places = [folder.join(&record.run).join(&file), folder.join(&file)];
-        let path = places.into_iter().find(|place| place.is_file())?;
+fn of_runs(folder: &Path, recipe: &Recipe, sealed: Sealed) -> Result<Vec<ParsedLog>, CliError> {
+    let mut logs = Vec::new();
+    for record in bench::read_records(folder)? {
         let is_ours = record.case.split('/').next() == Some(&recipe.system);
-        is_ours.then_some(StoredLog { path, case: record.case, variables: record.variables })
-    };
-    Ok(bench::read_records(folder)?.into_iter().filter_map(log).collect())
+        let Some(log) = record.log.filter(|_| is_ours) else { continue };
+        let file = Path::new(&record.case).join(log.file);
+        let places = [folder.join(&record.run).join(&file), folder.join(&file)];
+        let Some(path) = places.iter().find(|place| place.is_file()) else { continue };
+        let set = |deviation: Deviation| Setting { name: deviation.name, value: deviation.used };
+        let settings: Vec<_> = record.deviations.into_iter().map(set).collect();
+        let profile = &record.profile.name;
+        logs.extend(read(recipe, sealed, profile, &[record.case], &settings, path)?);
+    }
+    Ok(logs)
 }
 
-/// A log that somebody else made, or each file of a folder.
-fn without_record(
-    path: &Path,
+fn read(
     recipe: &Recipe,
-    case: Option<&str>,
-) -> Result<Vec<StoredLog>, CliError> {
-    let Some(name) = case else { return Err(CliError::NoCase { path: path.to_owned() }) };
-    let case = case_of(recipe, name)?;
-    let at = |source| CliError::Io { action: "read", path: path.to_owned(), source };
-    let mut files = vec![path.to_owned()];
-    if path.is_dir() {
-        let entries = fs::read_dir(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-        files = entries.map_err(at)?.into_iter().map(|entry| entry.path()).collect();
-        files.retain(|file| file.is_file());
-        files.sort();
-    }
-    let log = |path| StoredLog { path, case: name.to_owned(), variables: case.variables.clone() };
-    Ok(files.into_iter().map(log).collect())
-}
-
-/// The case of this name in the guide's own matrix, or in another profile's.
-fn case_of(recipe: &Recipe, name: &str) -> Result<Case, CliError> {
-    let full = bench::FULL_PROFILE;
-    let others = recipe.profiles.keys().map(String::as_str).filter(|profile| *profile != full);
-    let mut known = Vec::new();
-    for profile in [full].into_iter().chain(others) {
-        for case in bench::expand(recipe, profile, &[])? {
-            if case.name == name {
-                return Ok(case);
-            }
-            known.push(case.name);
-        }
-    }
-    known.sort();
-    known.dedup();
-    Err(CliError::UnknownCase { name: name.to_owned(), known })
+    sealed: Sealed,
+    profile: &str,
+    cases: &[String],
+    settings: &[Setting],
+    path: &Path,
+) -> Result<Vec<ParsedLog>, CliError> {
+    let paths = &[path.to_owned()];
+    let request = ParseRequest { recipe, sealed, profile, cases, settings, paths };
+    Ok(bench::parse(&request)?.logs)
 }

@@ -89,10 +89,6 @@ pub enum CliError {
     NoRecipe { name: String },
     #[error("the data folder `{}` is not there", path.display())]
     NoDataFolder { path: PathBuf },
-    #[error("nothing says what case `{}` is of", path.display())]
-    NoCase { path: PathBuf },
-    #[error("there is no case `{name}`{}", lines(known))]
-    UnknownCase { name: String, known: Vec<String> },
     #[error("`{name}` is no name of a system: {rule}")]
     NoName { name: String, rule: String },
     #[error("`{}` is there already", path.display())]
@@ -169,8 +165,6 @@ impl CliError {
             | Self::NoRecipe { .. }
             | Self::NoDataSetting
             | Self::NoDataFolder { .. }
-            | Self::NoCase { .. }
-            | Self::UnknownCase { .. }
             | Self::NoName { .. }
             | Self::Exists { .. }
             | Self::NotEmpty { .. } => INPUT,
@@ -215,9 +209,6 @@ impl CliError {
             Self::NoDataFolder { .. } => {
                 Some("make it, or name another with `--data DIR` or `$REPRO_DATA`".to_owned())
             }
-            Self::NoCase { .. } => Some(
-                "name the case with `--case CASE`; `repro list IMAGE` shows the cases".to_owned(),
-            ),
             Self::Audit(AuditError::Fetch(error)) => fetch_hint(error),
             Self::Audit(AuditError::Store(error)) => store_hint(error),
             Self::Audit(AuditError::Engine(error)) => engine_hint(error),
@@ -299,8 +290,7 @@ fn audit_code(error: &AuditError) -> u8 {
         AuditError::NoAudit { .. }
         | AuditError::NoFile { .. }
         | AuditError::NotTaken { .. }
-        | AuditError::Command(_)
-        | AuditError::Rules { .. } => INPUT,
+        | AuditError::Command(_) => INPUT,
         AuditError::OtherTree { .. } => CONTENT,
         AuditError::Fetch(error) => fetch_code(error),
         AuditError::Store(error) => store_code(error),

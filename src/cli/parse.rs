@@ -76,7 +76,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliErro
 }
 
 /// What the project's lock says that the image is; zeros if it does not say.
-fn sealed(context: &Context, name: &str) -> Result<(Digest, Digest), CliError> {
+pub fn sealed(context: &Context, name: &str) -> Result<(Digest, Digest), CliError> {
     let lock = context.find_lock(name)?;
     let nothing = Digest::from_bytes([0; 32]);
     let seal = lock.as_ref().and_then(|lock| lock.seal.as_ref()).map(|seal| seal.manifest);

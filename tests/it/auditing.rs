@@ -8,8 +8,8 @@ use std::sync::atomic::AtomicBool;
 
 use git2::build::TreeUpdateBuilder;
 use git2::{FileMode, Repository, Signature, Time};
-use repro::audit::{AuditError, Bench, Guide, LogReport, Report, ScriptEnd, StoredLog};
-use repro::bench;
+use repro::audit::{AuditError, Bench, Guide, LogReport, Report, ScriptEnd};
+use repro::bench::{self, ParseRequest, ParsedLog};
 use repro::digest::Digest;
 use repro::engine::fake::{Answer, Fake};
 use repro::engine::{Exit, Job, Stop};
@@ -105,11 +105,19 @@ impl World {
         Report::of_text(&recipe, &self.guide(&recipe).unwrap()).unwrap()
     }
 
-    fn log(&self, recipe: &Recipe, text: &str) -> StoredLog {
+    fn log(&self, recipe: &Recipe, text: &str) -> ParsedLog {
         let path = self.folder.path().join("train.log");
         fs::write(&path, text).unwrap();
-        let case = bench::expand(recipe, "full", &[]).unwrap().remove(0);
-        StoredLog { path, case: case.name, variables: case.variables }
+        let nothing = Digest::from_bytes([0; 32]);
+        let request = ParseRequest {
+            recipe,
+            sealed: (nothing, nothing),
+            profile: "full",
+            cases: &["tracker/fast/sp/bs2/fp32".to_owned()],
+            settings: &[],
+            paths: &[path],
+        };
+        bench::parse(&request).unwrap().logs.remove(0)
     }
 
     /// The guide's script on a log, played by `answer`.
@@ -226,6 +234,17 @@ fn a_script_that_breaks_agrees_with_a_failed_run_only() {
 }
 
 #[test]
+fn a_log_that_is_cut_off_may_be_whole_to_the_script_and_the_report_says_why_it_is_not() {
+    let world = World::new();
+    let (report, _) = world.compare(AUDIT, "time: 0.5, data_time: 0\n", |job| {
+        write(job, r#"{"model_name": "fast", "index": 1, "FINAL_RESULT": 2.0}"#)
+    });
+    let result = report.fields.iter().find(|field| field.key == "FINAL_RESULT").unwrap();
+    assert!(!result.same && report.is_good());
+    assert!(result.reason.as_ref().unwrap().starts_with("ours is a failed run: "), "{result:?}");
+}
+
+#[test]
 fn nothing_is_read_of_a_commit_with_another_tree() {
     let world = World::new();
     let other = "0123456789012345678901234567890123456789";
@@ -336,7 +355,7 @@ fn the_command_shows_what_it_found_and_ends_with_3_where_something_is_wrong() {
     assert_eq!((code, error.as_str()), (2, "error: the recipe of `tracker` has no `[audit]`\n"));
     let (_, error, code) = run(AUDIT, &["audit", "tracker", "--logs", "../.gitconfig"]);
     assert_eq!(code, 2);
-    assert!(error.contains("nothing says what case `../.gitconfig` is of"), "{error}");
+    assert!(error.contains("`../.gitconfig`") && error.contains("`--case` names"), "{error}");
 }
 
 fn copy(from: PathBuf, to: &PathBuf) {
