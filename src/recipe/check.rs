@@ -5,14 +5,12 @@ mod reading;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::benchmark::{Benchmark, Profile};
 use super::document::{Document, Fault};
 use super::names::{
     self, ABSOLUTE_PATH, FIND_LINKS, IMAGE_REFERENCE, PLAIN_NAME, RELATIVE_PATH, WEB_ADDRESS,
 };
-use super::types::{
-    BaseRecipe, Benchmark, BuildRecipe, DownloadRecipe, GitRecipe, Gone, ImageRecipe, Profile,
-    Recipe,
-};
+use super::types::{BaseRecipe, BuildRecipe, DownloadRecipe, GitRecipe, Gone, ImageRecipe, Recipe};
 use crate::git::check_pattern;
 
 /// Reports everything in `recipe` that no build or run could make sense of.

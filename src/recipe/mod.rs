@@ -15,6 +15,7 @@
 //! the meaning of formulas and templates to `bench`.
 
 mod audit;
+mod benchmark;
 mod check;
 mod decode;
 pub(crate) mod document;
@@ -33,6 +34,7 @@ use std::path::{Path, PathBuf};
 use crate::digest::Digest;
 
 pub use audit::{Audit, AuditCheck, AuditScript, Covered, Finding, Lines, Statement};
+pub use benchmark::*;
 pub use document::{Problem, nearest};
 pub use example::CHOICE;
 pub use exchange::{InputRule, OutputRule};

@@ -4,7 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::types::{Benchmark, Erratum, Mode};
+use super::benchmark::{Benchmark, Mode};
+use super::types::Erratum;
 
 /// Steps counted in a line that also says how many there will be: `Iter [490/500]`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

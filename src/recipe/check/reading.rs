@@ -2,8 +2,9 @@
 
 use regex::Regex;
 
+use super::super::benchmark::{Benchmark, LogRule, Mode, Profile, RecordRule};
 use super::super::names::{self, FILE_NAME};
-use super::super::types::{Benchmark, LogRule, Mode, Profile, Recipe, RecordRule};
+use super::super::types::Recipe;
 use super::{Check, listed};
 
 /// A place in the file, as steps from its top.
