@@ -116,7 +116,7 @@ impl fmt::Display for Erratum {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { id, says, text, .. } = self;
         match says {
-            Some(says) => write!(f, "{id}: the guide says \"{says}\"; {text}"),
+            Some(says) => write!(f, "{id}: the guide says “{says}”; {text}"),
             None => write!(f, "{id}: {text}"),
         }
     }

@@ -90,13 +90,32 @@ fn notes(run: &[RunRecord], format: Format) -> String {
     }
     let deviations = run.iter().flat_map(|record| &record.deviations);
     notes.extend(deviations.map(columns::deviation));
-    let errata = run.iter().flat_map(|record| &record.errata);
-    notes.extend(errata.map(|erratum| format!("erratum {erratum}")));
+    notes.extend(errata(run));
     let mut seen = std::collections::BTreeSet::new();
     notes.retain(|note| seen.insert(note.clone()));
     let lines = notes.iter().map(|note| table::note(note, format));
     let text: String = lines.collect();
     if text.is_empty() { text } else { format!("\n{text}") }
+}
+
+/// Errata in full where they are few, else their names: a table must not drown in them.
+fn errata(run: &[RunRecord]) -> Vec<String> {
+    const FEW: usize = 3;
+    let mut names: Vec<&str> = Vec::new();
+    let mut all = Vec::new();
+    for erratum in run.iter().flat_map(|record| &record.errata) {
+        if !names.contains(&erratum.id.as_str()) {
+            names.push(&erratum.id);
+            all.push(format!("erratum {erratum}"));
+        }
+    }
+    let image = run.first().map_or("", |record| record.image.name.as_str());
+    match names.len() {
+        0..=FEW => all,
+        count => {
+            vec![format!("{count} errata: {}; `repro list {image}` tells them", names.join(", "))]
+        }
+    }
 }
 
 /// What a reader has to know of the company a case ran in, and of what it left.

@@ -122,7 +122,7 @@ fn an_erratum_may_quote_the_guide() {
     let errata = load(&quoted).unwrap().errata;
     assert_eq!(errata[0].says.as_deref(), Some("images/s"));
     assert_eq!(errata[1].says, None);
-    let expected = "formula: the guide says \"images/s\"; the guide prints steps per second and calls them images";
+    let expected = "formula: the guide says “images/s”; the guide prints steps per second and calls them images";
     assert_eq!(errata[0].to_string(), expected);
     assert_eq!(errata[1].to_string(), "operators: built without compiled operators");
 }

@@ -4,6 +4,7 @@ use std::fs;
 
 use repro::bench::{Repeatable, RunRecord, read_record};
 use repro::engine::Exit;
+use repro::recipe::Erratum;
 use repro::report::{Format, report};
 
 use super::{Bench, Play, good_log, recipe, seg_log};
@@ -165,6 +166,18 @@ seg/segformer_b0/sp/bs2/fp32 failed: the command returned 1
 erratum final-result: the guide prints iterations a second and calls them images
 ";
     assert_eq!(table(&Bench::new(), &plays, Format::Text), expected);
+}
+
+#[test]
+fn many_errata_are_named_below_a_table_and_told_elsewhere() {
+    let mut bench = fastscnn();
+    let one = bench.recipe.errata[0].clone();
+    for id in ["first", "second", "third"] {
+        bench.recipe.errata.push(Erratum { id: id.to_owned(), ..one.clone() });
+    }
+    let text = table(&bench, &[Play::log(good_log())], Format::Text);
+    let expected = "4 errata: final-result, first, second, third; `repro list seg` tells them\n";
+    assert!(text.ends_with(expected), "{text}");
 }
 
 #[test]
