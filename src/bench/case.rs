@@ -6,7 +6,7 @@ use globset::GlobBuilder;
 
 use super::variables::{self, Deviation, Setting, Variables, is_axis};
 use super::{BenchError, nearest};
-use crate::recipe::{Profile, Recipe, Value};
+use crate::recipe::{Axis, Profile, Recipe, Value};
 
 /// The profile that is the guide's own matrix.
 pub const FULL_PROFILE: &str = "full";
@@ -37,7 +37,7 @@ struct Axes<'a> {
     deviations: Vec<Deviation>,
 }
 
-/// Every case of `profile`, in the order of the matrix: model, mode, batch size, precision.
+/// Every case of `profile`, in the order of the matrix.
 pub fn expand(
     recipe: &Recipe,
     profile: &str,
@@ -48,22 +48,37 @@ pub fn expand(
     check_settings(recipe, profile, &axes, settings)?;
     let mut cases = Vec::new();
     let mut problems = Vec::new();
-    for model in axes.models {
-        for mode in axes.modes {
-            for batch_size in &axes.batch_sizes {
-                for precision in &axes.precisions {
-                    let point = (model.as_str(), mode.as_str(), *batch_size, precision.as_str());
-                    match case(recipe, profile, point, &axes.deviations, settings) {
-                        Ok(case) => cases.push(case),
-                        Err(problem) => problems.push(problem),
-                    }
-                }
-            }
+    for [model, mode, batch_size, precision] in points(&axes, &recipe.benchmark.matrix.order) {
+        let (model, mode) = (axes.models[model].as_str(), axes.modes[mode].as_str());
+        let point =
+            (model, mode, axes.batch_sizes[batch_size], axes.precisions[precision].as_str());
+        match case(recipe, profile, point, &axes.deviations, settings) {
+            Ok(case) => cases.push(case),
+            Err(problem) => problems.push(problem),
         }
     }
     exclude(&mut cases, &recipe.benchmark.matrix.exclude, &mut problems);
     check_names(&cases, &mut problems);
     if problems.is_empty() { Ok(cases) } else { Err(BenchError::recipe(recipe, problems)) }
+}
+
+/// Positions on the four axes ([`Axis::ALL`]), in this order of the axes.
+fn points(axes: &Axes, order: &[Axis]) -> Vec<[usize; 4]> {
+    let lengths =
+        [axes.models.len(), axes.modes.len(), axes.batch_sizes.len(), axes.precisions.len()];
+    let mut points = vec![[0; 4]];
+    for (axis, length) in lengths.into_iter().enumerate() {
+        let along = |point: [usize; 4]| {
+            (0..length).map(move |at| {
+                let mut point = point;
+                point[axis] = at;
+                point
+            })
+        };
+        points = points.into_iter().flat_map(along).collect();
+    }
+    points.sort_by_key(|point| order.iter().map(|axis| point[*axis as usize]).collect::<Vec<_>>());
+    points
 }
 
 pub(super) fn find_profile<'a>(recipe: &'a Recipe, name: &str) -> Result<&'a Profile, BenchError> {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use super::arrivals::{self, ArrivalsWriter};
 use super::blank;
@@ -24,6 +25,9 @@ use crate::store::Store;
 
 /// Is told what happens, one event at a time, from whatever thread it happens in.
 pub type Events<'a> = dyn FnMut(Event) + Send + 'a;
+
+/// How soon a stop is seen during a pause.
+const PAUSE_TICK: Duration = Duration::from_millis(50);
 
 /// How a run goes about it.
 #[derive(Debug, Clone)]
@@ -53,6 +57,11 @@ pub enum Event<'a> {
         folder: &'a Path,
         /// Number of cases.
         cases: usize,
+    },
+    /// The machine rests for so many seconds before the next case, as the guide lets it.
+    Pause {
+        /// How long, if nobody stops it.
+        seconds: u64,
     },
     /// A case starts.
     CaseStarted {
@@ -192,14 +201,30 @@ fn refuse_if_strict(planned: &[PlannedCase], options: &Options) -> Result<(), Be
 impl Run<'_, '_, '_> {
     /// Runs one case after the other until none is left to start.
     fn work(&self, planned: &[PlannedCase], schedule: &Schedule) {
-        while let Some(turn) = schedule.next() {
+        let mut has_worked = false;
+        loop {
+            if has_worked && schedule.has_work() {
+                self.pause();
+            }
+            let Some(turn) = schedule.next() else { return };
             let (position, case) = (turn.position, &planned[turn.position]);
+            has_worked = case.skipped().is_none();
             self.tell(Event::CaseStarted { index: position + 1, case });
             let record = self.case(case, turn, schedule);
             if let Ok(record) = &record {
                 self.tell(Event::CaseEnded { record });
             }
             schedule.end(position, record);
+        }
+    }
+
+    /// Waits as long as the profile says; whoever stops the run stops this, too.
+    fn pause(&self) {
+        let Some(seconds) = self.setup.recipe.profiles[self.setup.profile].pause else { return };
+        self.tell(Event::Pause { seconds });
+        let begun = Instant::now();
+        while begun.elapsed().as_secs() < seconds && !self.stop.is_requested() {
+            thread::sleep(PAUSE_TICK);
         }
     }
 

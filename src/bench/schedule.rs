@@ -95,6 +95,12 @@ impl<'a> Schedule<'a> {
         }
     }
 
+    /// Whether a case waits that is not only skipped.
+    pub fn has_work(&self) -> bool {
+        let state = self.state();
+        state.waiting.iter().any(|position| self.planned[*position].skipped().is_none())
+    }
+
     /// The first waiting case that may start beside those that run. One that has to be alone lets
     /// later ones pass until nothing runs: there is an end to them.
     fn startable(&self, state: &State) -> Option<usize> {

@@ -31,6 +31,11 @@ impl<'a> Watch<'a> {
     pub fn tell(&mut self, event: &Event) {
         match event {
             Event::RunStarted { cases, .. } => self.cases = *cases,
+            Event::Pause { seconds } => {
+                output::note(&format!(
+                    "waiting {seconds} s before the next case, as the guide does"
+                ));
+            }
             Event::CaseStarted { index, case } => {
                 let name = format!("[{index}/{}] {}", self.cases, case.case.name);
                 self.display.finish();

@@ -58,6 +58,29 @@ pub struct Matrix {
     /// Globs of case names that are no cases (`seg/*/mp/bs4/*`); not every batch size is for every model.
     #[serde(default)]
     pub exclude: Vec<String>,
+    /// The order of the cases: axes from the one that changes last to the one that changes with every
+    /// case; without it that of the fields above.
+    #[serde(default)]
+    pub order: Vec<Axis>,
+}
+
+/// One axis of the matrix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Axis {
+    /// [`Matrix::model`].
+    Model,
+    /// [`Matrix::mode`].
+    Mode,
+    /// [`Matrix::batch_size`].
+    BatchSize,
+    /// [`Matrix::precision`].
+    Precision,
+}
+
+impl Axis {
+    /// Every axis, in the order of a matrix that has none of its own.
+    pub const ALL: [Self; 4] = [Self::Model, Self::Mode, Self::BatchSize, Self::Precision];
 }
 
 /// One way to start the training.
@@ -235,6 +258,9 @@ pub struct Profile {
     /// Seconds a case may take, if not the benchmark's.
     #[serde(default, deserialize_with = "optional_duration_seconds")]
     pub timeout: Option<u64>,
+    /// Seconds between the end of a case and the start of the next, as a guide sleeps between them.
+    #[serde(default, deserialize_with = "optional_duration_seconds")]
+    pub pause: Option<u64>,
 }
 
 /// Axes of a profile that replace the matrix's.

@@ -5,7 +5,7 @@ mod reading;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::benchmark::{Benchmark, Profile};
+use super::benchmark::{Axis, Benchmark, Profile};
 use super::document::{Document, Fault};
 use super::names::{
     self, ABSOLUTE_PATH, FIND_LINKS, IMAGE_REFERENCE, PLAIN_NAME, RELATIVE_PATH, WEB_ADDRESS,
@@ -323,6 +323,12 @@ impl Check<'_, '_> {
         self.axis(&path, "mode", &matrix.mode);
         self.axis(&path, "batch-size", &matrix.batch_size);
         self.axis(&path, "precision", &matrix.precision);
+        let axes: BTreeSet<_> = matrix.order.iter().collect();
+        let is_whole = axes.len() == Axis::ALL.len() && matrix.order.len() == axes.len();
+        let words = "all four axes, each once: `model`, `mode`, `batch-size`, `precision`";
+        let named = format!("{} axes", matrix.order.len());
+        let order = ["benchmark", "matrix", "order"];
+        self.rule(matrix.order.is_empty() || is_whole, &order, &named, words);
         self.modes(&["benchmark", "matrix", "mode"], &matrix.mode, benchmark);
         self.models(&["benchmark", "model"], benchmark.model.keys(), benchmark);
         self.reading(benchmark);

@@ -433,3 +433,17 @@ fn a_pattern_that_leads_out_of_a_tree_is_refused_with_its_place() {
         assert!(error.contains(&expected), "{error}");
     }
 }
+
+#[test]
+fn an_order_of_cases_has_every_axis_once() {
+    let matrix = "precision = [\"fp32\"]\n";
+    let order = |axes: &str| format!("{matrix}order = {axes}\n");
+    let fine =
+        TRACKER.replacen(matrix, &order("[\"batch-size\", \"model\", \"precision\", \"mode\"]"), 1);
+    assert_eq!(load(&fine).unwrap().benchmark.matrix.order.len(), 4);
+    for axes in ["[\"model\", \"mode\"]", "[\"mode\", \"mode\", \"model\", \"precision\"]"] {
+        let found = problems(matrix, &order(axes));
+        assert!(found[0].contains("`benchmark.matrix.order` is "), "{found:?}");
+        assert!(found[0].contains("all four axes, each once"), "{found:?}");
+    }
+}

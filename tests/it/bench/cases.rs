@@ -33,6 +33,21 @@ fn the_matrix_is_walked_in_the_order_it_is_written() {
 }
 
 #[test]
+fn the_recipe_may_give_another_order_of_the_axes() {
+    let order = "batch-size = [2, 4]\norder = [\"model\", \"batch-size\", \"mode\", \"precision\"]";
+    let cases = expand(&changed("batch-size = [2]", order), "full", &[]).unwrap();
+    let names: Vec<_> = cases.iter().take(5).map(|case| case.name.as_str()).collect();
+    let expected = [
+        "seg/fastscnn/sp/bs2/fp32",
+        "seg/fastscnn/mp/bs2/fp32",
+        "seg/fastscnn/sp/bs4/fp32",
+        "seg/fastscnn/mp/bs4/fp32",
+        "seg/segformer_b0/sp/bs2/fp32",
+    ];
+    assert_eq!(names, expected);
+}
+
+#[test]
 fn globs_cross_slashes_and_keep_the_order_of_the_matrix() {
     let fastscnn = ["seg/fastscnn/sp/bs2/fp32", "seg/fastscnn/mp/bs2/fp32"];
     assert_eq!(names(&["seg/fastscnn/*"]).unwrap(), fastscnn);

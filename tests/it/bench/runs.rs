@@ -276,3 +276,41 @@ fn without_a_run_there_is_nothing_to_go_on_with() {
     let bench = Bench::new();
     assert!(matches!(go_on(&bench, &[]), Err(BenchError::NoRun { name, .. }) if name == "latest"));
 }
+
+/// The names of what happened, without output and progress.
+fn happened(event: &Event) -> Option<String> {
+    match event {
+        Event::Pause { seconds } => Some(format!("pause of {seconds} s")),
+        Event::CaseStarted { case, .. } => Some(case.case.model.clone()),
+        _ => None,
+    }
+}
+
+#[test]
+fn a_guide_that_sleeps_between_its_cases_has_a_pause_between_them() {
+    let mut bench = Bench::new();
+    bench.recipe.profiles.get_mut("smoke").unwrap().pause = Some(0);
+    let mut seen = Vec::new();
+    let plays = [Play::log(good_log()), Play::log(good_log()), Play::log(good_log())];
+    bench.run_with(&plays, true, &mut |event| seen.extend(happened(&event)));
+    let expected = ["fastscnn", "pause of 0 s", "segformer_b0", "pause of 0 s", "ocrnet_hrnetw48"];
+    assert_eq!(seen, expected);
+}
+
+#[test]
+fn a_run_that_is_stopped_in_a_pause_starts_no_other_case() {
+    let mut bench = Bench::new();
+    bench.recipe.profiles.get_mut("smoke").unwrap().pause = Some(3600);
+    let stop = Stop::new();
+    let mut events = |event: Event| {
+        if matches!(event, Event::Pause { .. }) {
+            stop.request();
+        }
+    };
+    let player = Player::new(&[Play::log(good_log())]);
+    let options = bench.options();
+    let summary =
+        repro::bench::run(&player, &bench.store, &bench.setup(), &options, &stop, &mut events);
+    let summary = summary.unwrap();
+    assert_eq!((summary.records.len(), summary.not_run.len(), summary.stopped), (1, 2, true));
+}
