@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::BenchError;
 use super::plan::PlannedCase;
 use super::record::{RunRecord, Status};
-use crate::digest::{Digest, Hasher};
+use crate::digest::{Digest, hash_reader};
 use crate::engine::{Keep, Kept, Mount};
 use crate::recipe::Mode;
 
@@ -130,21 +130,11 @@ impl GivenInput {
 }
 
 fn hash(file: &Path) -> io::Result<(Digest, u64)> {
-    let mut file = File::open(file)?;
+    let file = File::open(file)?;
     if !file.metadata()?.is_file() {
         return Err(io::Error::other("it is no regular file"));
     }
-    let (mut hasher, mut buffer) = (Hasher::new(), vec![0; 256 << 10]);
-    loop {
-        match file.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(count) => hasher.update(&buffer[..count]),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    let size = hasher.size();
-    Ok((hasher.finish(), size))
+    hash_reader(file)
 }
 
 /// The inputs of a case of `mode`, as far as they are given.

@@ -14,7 +14,7 @@
 //! - `schedule`, `exchange`: which case is next, and what one takes from another;
 //! - `host`, `pool`, `busy`, `card_lock`: the machine, and which of its GPUs a run has for itself;
 //! - `preflight`: what of the machine a run lacks;
-//! - `matrix`, `parse`, `stored`: what the guides have, and logs that are there already.
+//! - `matrix`, `parse`: what the guides have, and logs that are there already.
 //!
 //! Invariants: every case that was started has a record, however it ended; a figure
 //! that could not be computed is absent with its reason, never a guess; what a user

@@ -75,6 +75,20 @@ pub(super) enum NoTree {
     Client(FetchError),
 }
 
+impl NoTree {
+    /// The same as an error about the source `name`.
+    pub(super) fn about(self, name: &str) -> FetchError {
+        let name = name.to_owned();
+        match self {
+            Self::Stopped => FetchError::Stopped,
+            Self::Store(error) => FetchError::Store(error),
+            Self::Refused(commit, tried) => FetchError::Commit { name, commit, tried },
+            Self::Unusable(source) => FetchError::Tree { name, source },
+            Self::Client(error) => error,
+        }
+    }
+}
+
 impl From<StoreError> for NoTree {
     fn from(error: StoreError) -> Self {
         Self::Store(error)

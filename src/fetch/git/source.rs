@@ -2,7 +2,7 @@
 
 use std::sync::atomic::AtomicBool;
 
-use super::{Fetcher, NoTree, Wish};
+use super::{Fetcher, Wish};
 use crate::digest::TreeId;
 use crate::fetch::{FetchError, Progress};
 use crate::git::{GitError, Selection, TreeArchive};
@@ -37,13 +37,7 @@ pub fn git_tree(
     let selection = Selection::new(include, exclude).map_err(unusable)?;
     let wish = Wish { name, urls, commit: *commit, selection: Some(&selection) };
     let found = Fetcher::new(settings, store, progress, stop)?.tree(wish);
-    let found = found.map_err(|error| match error {
-        NoTree::Stopped => FetchError::Stopped,
-        NoTree::Store(error) => FetchError::Store(error),
-        NoTree::Refused(commit, tried) => FetchError::Commit { name: name.clone(), commit, tried },
-        NoTree::Unusable(source) => unusable(source),
-        NoTree::Client(error) => error,
-    })?;
+    let found = found.map_err(|error| error.about(name))?;
     let file = store.open_blob(&found.archive.digest)?;
     let archive = TreeArchive::open(file).map_err(unusable)?;
     let submodules: Vec<_> =

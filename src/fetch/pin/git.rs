@@ -108,12 +108,5 @@ fn resolve(context: &Context<'_>, asked: &GitRecipe) -> Result<LockedGit, PinErr
 }
 
 fn not_there(name: &str, error: NoTree) -> PinError {
-    let name = name.to_owned();
-    PinError::Network(match error {
-        NoTree::Stopped => FetchError::Stopped,
-        NoTree::Store(error) => FetchError::Store(error),
-        NoTree::Refused(commit, tried) => FetchError::Commit { name, commit, tried },
-        NoTree::Unusable(source) => FetchError::Tree { name, source },
-        NoTree::Client(error) => error,
-    })
+    PinError::Network(error.about(name))
 }
