@@ -13,6 +13,7 @@
 #![warn(missing_docs)]
 
 pub mod digest;
+pub mod stats;
 pub mod store;
 pub mod git;
 pub mod recipe;
@@ -25,7 +26,10 @@ pub mod image;
 pub mod registry;
 pub mod engine;
 pub mod build;
+pub mod conditions;
 pub mod bench;
+pub mod doctor;
+pub mod results;
 pub mod audit;
 pub mod carry;
 pub mod gc;

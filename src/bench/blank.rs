@@ -25,6 +25,7 @@ pub(super) fn record(
         version: VERSION,
         run: run.to_owned(),
         index,
+        repeat: None,
         parsed: None,
         case: planned.case.name.clone(),
         status: Status::Failed("it was not run".to_owned()),
@@ -59,7 +60,11 @@ pub(super) fn record(
         totals: BTreeMap::new(),
         checks: Vec::new(),
         guide_record: None,
+        conditions: None,
+        software: BTreeMap::new(),
         published: published(setup, planned),
+        comparisons: Vec::new(),
+        expected_failure: None,
         errata: setup.recipe.errata.clone(),
     }
 }

@@ -28,6 +28,7 @@ mod card_lock;
 mod case;
 mod checks;
 mod clock;
+mod comparison;
 mod error;
 mod exchange;
 mod figures;
@@ -58,6 +59,7 @@ mod verdict;
 
 pub use case::{Case, FULL_PROFILE, expand, select};
 pub use checks::Check;
+pub use comparison::{Comparison, Verdict};
 pub use error::BenchError;
 pub use exchange::{
     GivenInput, InputRecord, InputSource, OutputFile, OutputRecord, PlannedInput, PlannedOutput,
@@ -73,7 +75,9 @@ pub use plan::{PlannedCase, ProfileFile, Setup, check, plan};
 pub use pool::{Claim, Places, Pool, Wish, claim};
 pub use preflight::{Kind, Lack, lacks_of_machine};
 pub use previous::Repeatable;
-pub use record::{ParsedRecord, RunRecord, Status, read_record, read_records};
+pub use record::{
+    ParsedRecord, Repeat, RunRecord, Status, read_record, read_records, record_files,
+};
 pub use run::{Event, Events, Options, RunSummary, run};
 pub use series::SeriesRecord;
 pub use template::{Template, TemplateError};

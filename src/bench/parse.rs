@@ -250,10 +250,15 @@ fn blank(setup: &Setup, case: &PlannedCase, index: usize, path: &Path) -> RunRec
     let mut profile = record.profile.clone();
     profile.files.clear();
     RunRecord {
+        repeat: None,
         parsed: Some(ParsedRecord { path: path.to_owned() }),
         data: Vec::new(),
         not_taken_over: Vec::new(),
+        conditions: None,
+        software: BTreeMap::new(),
         published: Vec::new(),
+        comparisons: Vec::new(),
+        expected_failure: None,
         job,
         profile,
         ..record

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::BenchError;
 use super::checks::Check;
+use super::comparison::Comparison;
 use super::error::at;
 use super::exchange::{self, InputRecord, OutputRecord};
 use super::figures::Figure;
@@ -24,6 +25,7 @@ use super::previous::Repeatable;
 use super::series::SeriesRecord;
 use super::total::Progress;
 use super::variables::{Deviation, Variables};
+use crate::conditions::ConditionsRecord;
 use crate::digest::Digest;
 use crate::engine::Card;
 use crate::recipe::{Erratum, Guide, Published};
@@ -43,6 +45,9 @@ pub struct RunRecord {
     pub run: String,
     /// Position of the case in its run, from 1.
     pub index: usize,
+    /// Which repetition it is, where a case ran several times.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repeat: Option<Repeat>,
     /// The log that somebody else made, if so: nothing is known of its machine, and nobody has
     /// seen that it is of this image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -122,10 +127,31 @@ pub struct RunRecord {
     pub checks: Vec<Check>,
     /// Name of the guide's record beside this one; absent if the case was skipped or the guide has none.
     pub guide_record: Option<String>,
+    /// What the machine did meanwhile; absent if nobody watched it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conditions: Option<ConditionsRecord>,
+    /// Distributions of the image and their versions, by normalised name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub software: BTreeMap<String, String>,
     /// Figures the guide publishes for this case; empty if this run may not be judged by them.
     pub published: Vec<Published>,
+    /// Figures beside the published ones, with a verdict each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub comparisons: Vec<Comparison>,
+    /// Why the recipe expects this case to fail here, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected_failure: Option<String>,
     /// What the guide gets wrong, or the recipe does otherwise.
     pub errata: Vec<Erratum>,
+}
+
+/// One of several repetitions of a case in one run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Repeat {
+    /// Which one, from 1.
+    pub number: usize,
+    /// How many were asked for.
+    pub of: usize,
 }
 
 /// A log that was not written by a run of ours.
@@ -312,16 +338,26 @@ pub fn read_record(path: &Path) -> Result<RunRecord, BenchError> {
 
 /// Reads every record below `folder`, sorted by run and by position in the run.
 pub fn read_records(folder: &Path) -> Result<Vec<RunRecord>, BenchError> {
-    let mut records = Vec::new();
-    collect(folder, 0, &mut records)?;
+    let mut paths = Vec::new();
+    collect(folder, 0, &mut paths)?;
+    let mut records = paths.iter().map(|path| read_record(path)).collect::<Result<Vec<_>, _>>()?;
     records.sort_by(|a, b| (&a.run, a.index).cmp(&(&b.run, b.index)));
     Ok(records)
 }
 
-/// `results/RUN/system/model/mode/batch/precision` is as deep as records lie.
-const DEEPEST: usize = 7;
+/// Every file of a record below `folder`, in the order of their paths; what cannot be looked into is passed over.
+pub fn record_files(folder: &Path) -> Vec<PathBuf> {
+    let mut paths = Vec::new();
+    // What was found before a folder that cannot be read counts all the same.
+    let _ = collect(folder, 0, &mut paths);
+    paths.sort();
+    paths
+}
 
-fn collect(folder: &Path, depth: usize, records: &mut Vec<RunRecord>) -> Result<(), BenchError> {
+/// `results/RUN/system/model/mode/batch/precision/repeat-N` is as deep as records lie.
+const DEEPEST: usize = 8;
+
+fn collect(folder: &Path, depth: usize, paths: &mut Vec<PathBuf>) -> Result<(), BenchError> {
     // Among what a case left may be files of any name.
     if folder.file_name().is_some_and(|name| name == exchange::FOLDER) {
         return Ok(());
@@ -335,9 +371,9 @@ fn collect(folder: &Path, depth: usize, records: &mut Vec<RunRecord>) -> Result<
         let entry = entry.map_err(at("read", folder))?;
         let path = entry.path();
         if entry.file_name() == FILE {
-            records.push(read_record(&path)?);
+            paths.push(path);
         } else if depth < DEEPEST && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            collect(&path, depth + 1, records)?;
+            collect(&path, depth + 1, paths)?;
         }
     }
     Ok(())

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::figures::number_of;
 use super::number::Number;
 use crate::recipe::LogRule;
+use crate::stats::{Drift, Interval};
 
 /// One series: what the log says, and its usual summary after the skip.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -31,6 +32,15 @@ pub struct SeriesRecord {
     pub min: Option<f64>,
     /// The largest.
     pub max: Option<f64>,
+    /// Confidence interval of the mean; absent for too few values.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval: Option<Interval>,
+    /// Positions in `values`, from 0, of used values far from all others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outliers: Vec<usize>,
+    /// A change of level among the used values, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drift: Option<Drift>,
 }
 
 impl SeriesRecord {
@@ -48,7 +58,22 @@ impl SeriesRecord {
         sorted.sort_by(f64::total_cmp);
         let (min, max) = (sorted.first().copied(), sorted.last().copied());
         let (arrival, running_mean, median) = (false, false, median(&sorted));
-        Self { values, skipped, used, mean, median, deviation, min, max, arrival, running_mean }
+        let (interval, outliers, drift) = (None, Vec::new(), None);
+        Self {
+            values,
+            skipped,
+            used,
+            mean,
+            median,
+            deviation,
+            min,
+            max,
+            arrival,
+            running_mean,
+            interval,
+            outliers,
+            drift,
+        }
     }
 
     /// The same values, with where they come from.

@@ -4,9 +4,31 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The order of `ARCHITECTURE.md`.
-const ORDER: [&str; 20] = [
-    "digest", "store", "git", "recipe", "dataset", "lock", "settings", "fetch", "layer", "image",
-    "registry", "engine", "build", "bench", "audit", "carry", "gc", "diff", "report", "cli",
+const ORDER: [&str; 24] = [
+    "digest",
+    "stats",
+    "store",
+    "git",
+    "recipe",
+    "dataset",
+    "lock",
+    "settings",
+    "fetch",
+    "layer",
+    "image",
+    "registry",
+    "engine",
+    "build",
+    "conditions",
+    "bench",
+    "doctor",
+    "results",
+    "audit",
+    "carry",
+    "gc",
+    "diff",
+    "report",
+    "cli",
 ];
 
 fn rust_files(path: &Path, files: &mut Vec<PathBuf>) {

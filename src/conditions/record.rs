@@ -1,0 +1,69 @@
+//! What a record says of the machine's conditions.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Digest;
+
+/// The samples taken beside a case, and what they say.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ConditionsRecord {
+    /// Name of the CSV file beside the record: a header line, then one line a sample; the first
+    /// column is `seconds` since the command's start, an empty cell was not measured.
+    pub file: String,
+    /// Digest of its bytes.
+    pub digest: Digest,
+    /// Seconds between samples.
+    pub interval: f64,
+    /// Number of samples.
+    pub samples: u64,
+    /// Smallest, mean and largest value of each column.
+    pub summary: BTreeMap<String, Range>,
+    /// What would spoil the number.
+    #[serde(default)]
+    pub flags: Vec<Flag>,
+    /// Columns, or groups of them, that could not be measured, and why.
+    #[serde(default)]
+    pub not_measured: BTreeMap<String, String>,
+}
+
+/// What a column did.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Range {
+    /// The smallest value.
+    pub min: f64,
+    /// The mean.
+    pub mean: f64,
+    /// The largest.
+    pub max: f64,
+}
+
+/// Something that would spoil the number.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Flag {
+    /// What it is.
+    pub kind: FlagKind,
+    /// The same in words, as a fragment with figures: `GPU 0 throttled (power cap) for 12 s of 80 s`.
+    pub text: String,
+    /// Seconds since the command's start at which it was first seen.
+    pub from: f64,
+    /// Seconds since the command's start at which it was last seen.
+    pub to: f64,
+}
+
+/// Kinds of disturbance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FlagKind {
+    /// A processor or GPU ran below its clock because of heat or power.
+    Throttled,
+    /// Others used the machine.
+    Disturbed,
+    /// Tasks waited for memory or the machine swapped.
+    MemoryPressure,
+    /// Tasks waited for the disk.
+    DiskPressure,
+    /// A file system that the run writes to was nearly full.
+    DiskFull,
+}
