@@ -117,6 +117,12 @@ pub(crate) struct Answer {
     received: u64,
 }
 
+/// A client for bodies that are made while they are sent; it has no limit of its own for a whole
+/// request, else it is that of [`http_client`].
+pub(crate) fn sending_client(settings: &Settings) -> Result<reqwest::Client, FetchError> {
+    async_builder(settings.proxies())?.build().map_err(client(CERTIFICATES))
+}
+
 /// A client with the proxies and the patience of the settings, and the system's trust.
 pub(crate) fn http_client(settings: &Settings) -> Result<HttpClient, FetchError> {
     http_client_through(settings, settings.proxies())
@@ -230,12 +236,15 @@ fn sent(request: RequestBuilder) -> Result<Option<Opened>, Trouble> {
 }
 
 fn builder(limit: Duration, proxies: Proxies) -> Result<ClientBuilder, FetchError> {
+    Ok(ClientBuilder::from(async_builder(proxies)?).timeout(limit))
+}
+
+fn async_builder(proxies: Proxies) -> Result<reqwest::ClientBuilder, FetchError> {
     // Whoever was first chose a provider; any will do.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let mut builder = HttpClient::builder()
+    let mut builder = reqwest::Client::builder()
         .user_agent(concat!("repro/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(CONNECT_TIMEOUT)
-        .timeout(limit)
         .no_proxy();
     let none_for = proxies.none_for.as_deref().and_then(NoProxy::from_string);
     if let Some(url) = &proxies.http {

@@ -24,7 +24,7 @@ mod retry;
 mod wanted;
 mod workers;
 
-pub(crate) use client::{Answer, Ask, Request, http_client, retry_after, send};
+pub(crate) use client::{Answer, Ask, Request, http_client, retry_after, send, sending_client};
 pub(crate) use download::{Downloader, NotBrought};
 pub use error::{FetchError, InputError, InputFailure, Refusal, Tried, Trouble, size_text};
 pub use git::{GitTree, git_tree};

@@ -5,24 +5,29 @@
 //! did not name: the client drops credentials when it is led to another one.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use reqwest::Url;
 use reqwest::blocking::{Client as HttpClient, RequestBuilder, Response};
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue, RANGE};
+use tokio::runtime::Runtime;
 
 use super::access;
 use crate::digest::Digest;
 use crate::fetch::{
     Answer, Ask, Attempts, Ending, FetchError, Refusal, Request, Stopped, Trouble, http_client,
-    retry_after, send, wait,
+    retry_after, send, sending_client, wait,
 };
 use crate::settings::{RegistryPlace, Settings};
 
 /// A manifest may be as large as this; registries refuse more than 4 MiB (OCI distribution
 /// specification 1.1, "Pushing Manifests").
 const LARGEST_MANIFEST: usize = 8 << 20;
+
+/// Threads that write to registries: one for each layer that is sent at a time.
+const SENDING_THREADS: usize = 2;
 
 /// The kinds of manifest that are understood, and the one of which it can be said why it is not.
 const MANIFESTS: &str = "application/vnd.oci.image.index.v1+json, \
@@ -44,11 +49,20 @@ pub(super) enum Action {
 pub(super) struct Client<'a> {
     pub(super) settings: &'a Settings,
     pub(super) http: HttpClient,
+    /// Sends layers; made when the first one is sent.
+    sending: OnceLock<Sending>,
     pub(super) stop: &'a AtomicBool,
     /// What convinced a registry, by its host, repository and what was to be done.
     passes: Mutex<BTreeMap<Key, HeaderValue>>,
     /// Held by whoever finds out what convinces a registry, so that others need not.
     turn: Mutex<()>,
+}
+
+/// What sends bodies that are made meanwhile. The blocking client would hand them from thread to
+/// thread in pieces of 8 KiB, which costs more than the network on a loopback.
+pub(super) struct Sending {
+    pub(super) http: reqwest::Client,
+    pub(super) runtime: Runtime,
 }
 
 /// Host, repository, and what is to be done there.
@@ -89,6 +103,7 @@ impl<'a> Client<'a> {
         Ok(Self {
             settings,
             http: http_client(settings)?,
+            sending: OnceLock::new(),
             stop,
             passes: Mutex::default(),
             turn: Mutex::default(),
@@ -118,6 +133,42 @@ impl<'a> Client<'a> {
             pass = Some(self.find_pass(place, &key, pass.as_ref(), &response)?);
         }
         unreachable!("the second answer is returned whatever it is")
+    }
+
+    /// Sends a request whose body can be sent only once. A registry that wants to know who asks is
+    /// told at the next attempt.
+    pub(super) fn exchange_once(
+        &self,
+        place: &RegistryPlace,
+        action: Action,
+        url: &Url,
+        send: impl FnOnce(&Sending, Option<HeaderValue>) -> Result<Response, Ending>,
+    ) -> Result<Response, Ending> {
+        let key = (place.host(), place.repository.clone(), action);
+        let pass = self.passes().get(&key).cloned();
+        let told = pass.clone().filter(|_| url.origin() == place.url.origin());
+        let response = send(self.sending()?, told)?;
+        if response.status().as_u16() == 401 {
+            self.find_pass(place, &key, pass.as_ref(), &response)?;
+            let source = io::Error::other("the registry's token ran out");
+            return Err(Trouble::Cut { received: 0, source }.into());
+        }
+        Ok(response)
+    }
+
+    fn sending(&self) -> Result<&Sending, Trouble> {
+        if let Some(sending) = self.sending.get() {
+            return Ok(sending);
+        }
+        let unusable = |error: &dyn std::fmt::Display| {
+            let reason = format!("the network client cannot be started: {error}");
+            Trouble::Unusable { reason }
+        };
+        let http = sending_client(self.settings).map_err(|error| unusable(&error))?;
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        let runtime = builder.worker_threads(SENDING_THREADS).enable_all().build();
+        let runtime = runtime.map_err(|error| unusable(&error))?;
+        Ok(self.sending.get_or_init(|| Sending { http, runtime }))
     }
 
     /// What convinces a registry that `refused` what it was told, if anything.

@@ -3,20 +3,26 @@
 //! The layer is made on one thread and sent on another; at most a few pieces wait between them. A
 //! registry that takes nothing for too long is given up, however long the whole upload takes.
 
-use std::io::{self, Read, Write};
+use std::convert::Infallible;
+use std::io::{self, Write};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::task::{Context, Poll};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+use futures_util::future::{Either, select};
+use hyper::body::{Body, Frame, SizeHint};
 use reqwest::Url;
-use reqwest::blocking::{Body, Response};
-use reqwest::header::CONTENT_TYPE;
+use reqwest::blocking::Response;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use tokio::sync::mpsc::{Receiver, Sender, channel};
 
-use super::client::{Action, Client};
+use super::client::{Action, Client, Sending};
 use crate::digest::{Digest, Hasher};
-use crate::fetch::{Ending, Progress, Trouble};
+use crate::fetch::{Ending, Progress, Stopped, Trouble};
 use crate::image::ImageLayer;
 use crate::settings::RegistryPlace;
 use crate::store::Store;
@@ -25,10 +31,10 @@ use crate::store::Store;
 const PIECE: usize = 256 << 10;
 /// So many pieces may wait for the network.
 const PIECES_WAITING: usize = 8;
-/// The client's own limit is for the whole of a request; patience is counted here instead.
-const NO_LIMIT: Duration = Duration::from_secs(7 * 86_400);
 /// How often patience is counted.
 const TICK: Duration = Duration::from_millis(50);
+/// What a registry answers is some lines; it is read so that the connection can be used again.
+const LARGEST_ANSWER: usize = 64 << 10;
 
 /// What is sent where.
 pub(super) struct Upload<'a> {
@@ -39,37 +45,33 @@ pub(super) struct Upload<'a> {
     pub(super) progress: &'a dyn Progress,
 }
 
-/// What the threads of one upload share.
-#[derive(Default)]
-struct Shared {
-    taken: AtomicU64,
-    is_over: AtomicBool,
-}
-
 /// Sends the layer; the answer is whatever the registry says.
 pub(super) fn send(
     client: &Client<'_>,
     place: &RegistryPlace,
     upload: &Upload<'_>,
 ) -> Result<Response, Ending> {
-    let shared = Arc::new(Shared::default());
-    let (sender, pieces) = sync_channel(PIECES_WAITING);
     let patience = client
         .settings
         .silence_limit()
         .map_err(|error| Trouble::Unusable { reason: error.to_string() })?;
+    let (sender, pieces) = channel(PIECES_WAITING);
+    let taken = Arc::new(AtomicU64::new(0));
+    let body = Pieces { pieces, left: upload.layer.size, taken: Arc::clone(&taken) };
+    let watch = Watch { upload, taken: &taken, stop: client.stop, patience };
+    let shown = AtomicU64::new(0);
     thread::scope(|scope| {
         let maker = scope.spawn(|| make(upload, sender));
-        let watcher = scope.spawn(|| watch(upload, &shared, client.stop, patience));
-        let pieces = Pieces { pieces, rest: Vec::new(), at: 0, shared: Arc::clone(&shared) };
-        let response = put(client, place, upload, pieces);
-        shared.is_over.store(true, Ordering::Relaxed);
-        let shown = watcher.join().unwrap_or(0);
+        let response = client.exchange_once(place, Action::Push, upload.url, |sending, pass| {
+            put(sending, pass, upload.url, body, watch.until_given_up(&shown))
+        });
         if let Ok(Err(reason)) = maker.join() {
             let reason = format!("layer `{}` could not be made: {reason}", upload.layer.origin);
             return Err(Trouble::Unusable { reason }.into());
         }
+        watch.show(&shown);
         if response.as_ref().map_or(true, |response| !response.status().is_success()) {
+            let shown = shown.load(Ordering::Relaxed);
             upload.progress.retried(upload.name, shown, "the registry did not take it");
         }
         response
@@ -77,25 +79,86 @@ pub(super) fn send(
 }
 
 fn put(
-    client: &Client<'_>,
-    place: &RegistryPlace,
-    upload: &Upload<'_>,
-    pieces: Pieces,
+    sending: &Sending,
+    pass: Option<HeaderValue>,
+    url: &Url,
+    body: Pieces,
+    given_up: impl Future<Output = Ending>,
 ) -> Result<Response, Ending> {
-    let mut body = Some(pieces);
-    client.exchange(place, Action::Push, upload.url, &mut |http, url| {
-        let put = http.put(url).timeout(NO_LIMIT).header(CONTENT_TYPE, "application/octet-stream");
-        match body.take() {
-            Some(body) => put.body(Body::sized(body, upload.layer.size)),
-            // A token ran out meanwhile; the next attempt has a new one and a new body.
-            None => put.body(""),
+    let put = sending.http.put(url.clone()).header(CONTENT_TYPE, "application/octet-stream");
+    let put = match pass {
+        Some(pass) => put.header(AUTHORIZATION, pass),
+        None => put,
+    };
+    let put = put.body(reqwest::Body::wrap(body));
+    let exchange = async { whole(put.send().await?).await };
+    sending.runtime.block_on(async {
+        match select(pin!(exchange), pin!(given_up)).await {
+            Either::Left((response, _)) => {
+                Ok(response.map_err(|error| Trouble::Request { source: error.without_url() })?)
+            }
+            Either::Right((ending, _)) => Err(ending),
         }
     })
 }
 
+/// The answer with its body, as other exchanges give it.
+async fn whole(mut response: reqwest::Response) -> Result<Response, reqwest::Error> {
+    let (status, headers) = (response.status(), response.headers().clone());
+    let mut body = Vec::new();
+    while let Some(piece) = response.chunk().await? {
+        if body.len() + piece.len() > LARGEST_ANSWER {
+            break;
+        }
+        body.extend_from_slice(&piece);
+    }
+    let mut whole = hyper::Response::new(body);
+    (*whole.status_mut(), *whole.headers_mut()) = (status, headers);
+    Ok(Response::from(whole))
+}
+
+/// Looks after an upload.
+struct Watch<'a> {
+    upload: &'a Upload<'a>,
+    taken: &'a AtomicU64,
+    stop: &'a AtomicBool,
+    patience: Duration,
+}
+
+impl Watch<'_> {
+    /// Shows how far it is, and ends when nothing moves or somebody asks to stop.
+    async fn until_given_up(&self, shown: &AtomicU64) -> Ending {
+        let mut moved = Instant::now();
+        loop {
+            if self.show(shown) {
+                moved = Instant::now();
+            }
+            if self.stop.load(Ordering::Relaxed) {
+                return Stopped.into();
+            }
+            if moved.elapsed() > self.patience {
+                let source = io::Error::from(io::ErrorKind::TimedOut);
+                let received = shown.load(Ordering::Relaxed);
+                return Trouble::Cut { received, source }.into();
+            }
+            tokio::time::sleep(TICK).await;
+        }
+    }
+
+    /// Shows what was taken since the last time; whether there was something.
+    fn show(&self, shown: &AtomicU64) -> bool {
+        let taken = self.taken.load(Ordering::Relaxed);
+        let new = taken - shown.swap(taken, Ordering::Relaxed);
+        if new > 0 {
+            self.upload.progress.advanced(self.upload.name, new);
+        }
+        new > 0
+    }
+}
+
 /// Makes the layer's bytes; a layer that is another one is broken off before its end. It is no
 /// fault of the layer if the other side goes away: that side says why itself.
-fn make(upload: &Upload<'_>, sender: SyncSender<Vec<u8>>) -> Result<(), String> {
+fn make(upload: &Upload<'_>, sender: Sender<Bytes>) -> Result<(), String> {
     let (hasher, waiting) = (Hasher::new(), Vec::with_capacity(PIECE));
     let mut sink = Sink { sender, hasher, waiting, is_unwanted: false };
     let made = upload.layer.write_blob(upload.store, &mut sink);
@@ -105,31 +168,9 @@ fn make(upload: &Upload<'_>, sender: SyncSender<Vec<u8>>) -> Result<(), String> 
     }
 }
 
-/// Shows how far it is, and breaks off when nothing moves or somebody asks to stop; returns what
-/// it has shown.
-fn watch(upload: &Upload<'_>, shared: &Shared, stop: &AtomicBool, patience: Duration) -> u64 {
-    let (mut shown, mut moved) = (0, Instant::now());
-    loop {
-        let is_over = shared.is_over.load(Ordering::Relaxed);
-        let taken = shared.taken.load(Ordering::Relaxed);
-        if taken > shown {
-            upload.progress.advanced(upload.name, taken - shown);
-            (shown, moved) = (taken, Instant::now());
-        }
-        if is_over {
-            return shown;
-        }
-        if stop.load(Ordering::Relaxed) || moved.elapsed() > patience {
-            shared.is_over.store(true, Ordering::Relaxed);
-            return shown;
-        }
-        thread::sleep(TICK);
-    }
-}
-
 /// Takes the layer's bytes as they are made.
 struct Sink {
-    sender: SyncSender<Vec<u8>>,
+    sender: Sender<Bytes>,
     hasher: Hasher,
     waiting: Vec<u8>,
     is_unwanted: bool,
@@ -138,7 +179,7 @@ struct Sink {
 impl Sink {
     fn pass_on(&mut self) -> io::Result<()> {
         let piece = std::mem::replace(&mut self.waiting, Vec::with_capacity(PIECE));
-        self.sender.send(piece).map_err(|_| {
+        self.sender.blocking_send(piece.into()).map_err(|_| {
             self.is_unwanted = true;
             io::ErrorKind::BrokenPipe.into()
         })
@@ -173,29 +214,29 @@ impl Write for Sink {
 
 /// The body of the request.
 struct Pieces {
-    pieces: Receiver<Vec<u8>>,
-    rest: Vec<u8>,
-    at: usize,
-    shared: Arc<Shared>,
+    pieces: Receiver<Bytes>,
+    left: u64,
+    taken: Arc<AtomicU64>,
 }
 
-impl Read for Pieces {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while self.at == self.rest.len() {
-            if self.shared.is_over.load(Ordering::Relaxed) {
-                return Err(io::ErrorKind::TimedOut.into());
-            }
-            match self.pieces.recv_timeout(TICK) {
-                Ok(piece) => (self.rest, self.at) = (piece, 0),
-                Err(RecvTimeoutError::Timeout) => {}
-                // The layer ended, well or not; a short body breaks the request off.
-                Err(RecvTimeoutError::Disconnected) => return Ok(0),
-            }
-        }
-        let count = buffer.len().min(self.rest.len() - self.at);
-        buffer[..count].copy_from_slice(&self.rest[self.at..self.at + count]);
-        self.at += count;
-        self.shared.taken.fetch_add(count as u64, Ordering::Relaxed);
-        Ok(count)
+impl Body for Pieces {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        // The layer may end early; a short body breaks the request off.
+        self.pieces.poll_recv(context).map(|piece| {
+            let piece = piece?;
+            self.left = self.left.saturating_sub(piece.len() as u64);
+            self.taken.fetch_add(piece.len() as u64, Ordering::Relaxed);
+            Some(Ok(Frame::data(piece)))
+        })
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.left)
     }
 }

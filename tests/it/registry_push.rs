@@ -26,8 +26,14 @@ struct State {
     /// Uploads that are answered by closing the connection, and by 500, before they are taken.
     cuts: usize,
     errors: usize,
+    /// Uploads that are refused because their token ran out; another one can be had.
+    expired: usize,
+    /// Uploads that are never answered.
+    silent: usize,
     /// Whether manifests are called by another digest.
     renames: bool,
+    /// Its own address.
+    host: String,
     received: u64,
     mounts: usize,
 }
@@ -42,6 +48,9 @@ impl Registry {
     fn new(state: State) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
+        let held = [(("token".to_owned(), "new".to_owned()), br#"{"token": "new"}"#.to_vec())];
+        let held = BTreeMap::from(held);
+        let state = State { host: address.to_string(), held, ..state };
         let state = Arc::new(Mutex::new(state));
         let shared = Arc::clone(&state);
         thread::spawn(move || {
@@ -83,9 +92,13 @@ fn serve(stream: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
         }
     }
     let mut body = Vec::new();
-    reader.take(length).read_to_end(&mut body)?;
+    reader.by_ref().take(length).read_to_end(&mut body)?;
     let mut words = request.split(' ');
     let (method, target) = (words.next().unwrap_or(""), words.next().unwrap_or(""));
+    if method == "PUT" && std::mem::take(&mut state.lock().unwrap().silent) > 0 {
+        // Until the other side gives up.
+        return reader.into_inner().read(&mut [0]).map(drop);
+    }
     let Some(answer) = answer(&mut state.lock().unwrap(), method, target, body, length) else {
         return Ok(());
     };
@@ -131,6 +144,12 @@ fn answer(
                 return reply(201, "", b"");
             }
             reply(202, &format!("location: /v2/{repository}/blobs/uploads/1?state=x\r\n"), b"")
+        }
+        "PUT" if state.expired > 0 => {
+            state.expired -= 1;
+            let challenge =
+                "www-authenticate: Bearer realm=\"http://{host}/v2/token/blobs/new\"\r\n";
+            reply(401, &challenge.replace("{host}", &state.host), b"")
         }
         _ if state.cuts > 0 => {
             state.cuts -= 1;
@@ -217,6 +236,30 @@ fn an_upload_that_breaks_off_or_fails_is_made_again() {
     let image = image(&store, "tracker");
     let registry = Registry::new(State { cuts: 1, errors: 1, ..State::default() });
     let pushed = registry.push(&store, &image, "team/tracker:1").unwrap();
+    assert_eq!(registry.state.lock().unwrap().received, pushed.sent);
+}
+
+#[test]
+fn an_upload_whose_token_ran_out_is_made_again_with_a_new_one() {
+    let (_folder, store) = store();
+    let image = image(&store, "tracker");
+    let registry = Registry::new(State { expired: 1, ..State::default() });
+    let pushed = registry.push(&store, &image, "team/tracker:1").unwrap();
+    let state = registry.state.lock().unwrap();
+    assert_eq!((state.received, state.expired), (pushed.sent, 0));
+}
+
+#[test]
+fn an_upload_that_is_never_answered_is_given_up_and_made_again() {
+    let (_folder, store) = store();
+    let image = image(&store, "tracker");
+    let registry = Registry::new(State { silent: 1, ..State::default() });
+    let folder = std::path::Path::new("/nowhere");
+    let environment = Environment::new(folder, folder).with("HOME", "/nowhere");
+    let environment = environment.with("REPRO_TIMEOUT", "1");
+    let settings = Settings::load_in(Options::default(), environment).unwrap();
+    let (target, stop) = (registry.reference("team/tracker:1"), AtomicBool::new(false));
+    let pushed = registry::push(&settings, &store, &image, &[], &target, &Quiet, &stop).unwrap();
     assert_eq!(registry.state.lock().unwrap().received, pushed.sent);
 }
 
