@@ -31,7 +31,7 @@ pub(super) struct RunFolder {
 const LATEST: &str = "latest";
 
 /// Ends the name of a folder with parsed logs, where a run has its seal.
-pub(super) const PARSED: &str = "-parsed";
+pub const PARSED: &str = "-parsed";
 
 impl RunFolder {
     /// Makes a new folder below `results` whose name begins with `name`.

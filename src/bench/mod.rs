@@ -65,6 +65,7 @@ pub use exchange::{
     GivenInput, InputRecord, InputSource, OutputFile, OutputRecord, PlannedInput, PlannedOutput,
 };
 pub use figures::{Figure, Rules};
+pub use files::PARSED;
 pub use formula::{Binding, FUNCTIONS, Formula, FormulaError, Scope};
 pub use host::Host;
 pub use log::{Findings, LogPatterns, LogReader};

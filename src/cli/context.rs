@@ -98,6 +98,13 @@ impl Context {
         }
     }
 
+    /// The folders of the runs that a command line names; the newest run if it names none.
+    pub fn find_runs(&self, store: &Store, words: &[String]) -> Result<Vec<PathBuf>, CliError> {
+        let project = [self.settings.results_folder().to_owned()];
+        let folders = crate::results::folders(store, &project)?;
+        Ok(crate::results::find(&folders, words)?)
+    }
+
     /// The engine that jobs run in.
     pub fn engine(&self) -> Result<Box<dyn Engine>, CliError> {
         let program = std::env::current_exe().map_err(|source| CliError::Io {

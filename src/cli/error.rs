@@ -27,6 +27,7 @@ use crate::layer::LayerError;
 use crate::lock::LockError;
 use crate::recipe::RecipeError;
 use crate::registry::RegistryError;
+use crate::results::ResultsError;
 use crate::settings::SettingsError;
 use crate::store::StoreError;
 
@@ -59,6 +60,8 @@ pub enum CliError {
     Dataset(#[from] DatasetError),
     #[error(transparent)]
     Bench(#[from] BenchError),
+    #[error(transparent)]
+    Results(#[from] ResultsError),
     #[error(transparent)]
     Audit(#[from] AuditError),
     #[error(transparent)]

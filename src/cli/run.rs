@@ -22,6 +22,7 @@ use crate::image::Image;
 use crate::lock::Lock;
 use crate::recipe::Recipe;
 use crate::report;
+use crate::results;
 use crate::store::Store;
 
 /// Run the benchmark's cases in the sealed image; write records and a table
@@ -298,6 +299,8 @@ fn measure(
         keep: arguments.keep,
     };
     let mut watch = watch::Watch::new(&context.display);
+    // Only a help to find the run again, also after it was killed; the run is what counts.
+    let _ = results::note_folder(store, &options.results);
     let summary = bench::run(&*engine, store, setup, &options, &context.stop, &mut |event| {
         watch.tell(&event);
     })?;

@@ -1,5 +1,6 @@
 //! Reads the records below folders of results.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::bench::{RunRecord, read_record};
@@ -34,7 +35,10 @@ pub struct Loaded {
 /// Reads every record below the folders of runs, `results/RUN-ID`.
 pub fn load(runs: &[PathBuf]) -> Loaded {
     let mut loaded = Loaded::default();
-    for path in runs.iter().flat_map(|run| crate::bench::record_files(run)) {
+    // A run that is named twice is no two runs.
+    let paths: BTreeSet<PathBuf> =
+        runs.iter().flat_map(|run| crate::bench::record_files(run)).collect();
+    for path in paths {
         match read_record(&path) {
             Ok(record) => {
                 let folder = path.parent().unwrap_or(Path::new("")).to_owned();

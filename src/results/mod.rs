@@ -3,6 +3,12 @@
 //! Invariant: the JSON files are the truth; a file that cannot be read is reported and spoils
 //! no other. What records look like is `bench`'s, what people see is `report`'s.
 
+mod error;
+mod find;
+mod folders;
 mod load;
 
+pub use error::ResultsError;
+pub use find::{LATEST, find, runs};
+pub use folders::{folders, note_folder};
 pub use load::{Loaded, Stored, Unreadable, load};

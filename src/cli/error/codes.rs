@@ -15,6 +15,7 @@ use crate::git::GitError;
 use crate::image::ImageError;
 use crate::layer::LayerError;
 use crate::registry::RegistryError;
+use crate::results::ResultsError;
 use crate::store::StoreError;
 
 /// Exit codes, as `--help` lists them.
@@ -52,6 +53,7 @@ impl CliError {
             Self::Engine(error) => engine_code(error),
             Self::Dataset(error) => dataset_code(error),
             Self::Bench(error) => bench_code(error),
+            Self::Results(error) => results_code(error),
             Self::Audit(error) => audit_code(error),
             Self::Carry(error) => carry_code(error),
             Self::Gc(error) => gc_code(error),
@@ -173,6 +175,15 @@ fn bench_code(error: &BenchError) -> u8 {
         BenchError::Strict { .. } => NOT_THERE,
         BenchError::RunIsLive { .. } => INTERNAL,
         _ => INPUT,
+    }
+}
+
+fn results_code(error: &ResultsError) -> u8 {
+    match error {
+        ResultsError::NoRun { .. }
+        | ResultsError::Ambiguous { .. }
+        | ResultsError::NoRuns { .. }
+        | ResultsError::NoRecords { .. } => INPUT,
     }
 }
 

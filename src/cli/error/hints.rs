@@ -16,6 +16,7 @@ use crate::image::ImageError;
 use crate::layer::LayerError;
 use crate::lock::LockError;
 use crate::registry::RegistryError;
+use crate::results::ResultsError;
 use crate::settings::SettingsError;
 use crate::store::StoreError;
 
@@ -82,6 +83,7 @@ impl CliError {
             Self::Carry(error) => carry_hint(error),
             Self::Gc(GcError::Store(error)) => store_hint(error),
             Self::Bench(error) => bench_hint(error).map(str::to_owned),
+            Self::Results(error) => results_hint(error).map(str::to_owned),
             _ => None,
         }
     }
@@ -243,6 +245,15 @@ fn bench_hint(error: &BenchError) -> Option<&'static str> {
         BenchError::Arrivals { .. } => {
             "take the `.arrivals` file away to read the log without the times of its lines"
         }
+        _ => return None,
+    })
+}
+
+fn results_hint(error: &ResultsError) -> Option<&'static str> {
+    Some(match error {
+        ResultsError::NoRun { .. } => "`repro results` lists the runs; a path works, too",
+        ResultsError::Ambiguous { .. } => "give more of the name",
+        ResultsError::NoRuns { .. } => "`repro run` makes one; a path to a run's folder works, too",
         _ => return None,
     })
 }

@@ -1,0 +1,50 @@
+//! What can go wrong with results.
+
+use std::path::PathBuf;
+
+/// What can go wrong with results.
+#[derive(Debug, thiserror::Error)]
+pub enum ResultsError {
+    /// No run has the name, and none begins with it.
+    #[error("there is no run `{word}`{}{}", looked(folders), near(nearest))]
+    NoRun {
+        /// What was asked for.
+        word: String,
+        /// Where it was looked for.
+        folders: Vec<PathBuf>,
+        /// The runs whose names are most like it.
+        nearest: Vec<String>,
+    },
+    /// Several runs begin so.
+    #[error("`{word}` can be any of {} runs{}", candidates.len(), lines(candidates))]
+    Ambiguous {
+        /// What was asked for.
+        word: String,
+        /// The runs.
+        candidates: Vec<String>,
+    },
+    /// There is no run at all.
+    #[error("there is no run yet{}", looked(folders))]
+    NoRuns {
+        /// Where one was looked for.
+        folders: Vec<PathBuf>,
+    },
+    /// A path that was given has no record.
+    #[error("there is no run record in `{}`", path.display())]
+    NoRecords {
+        /// The path.
+        path: PathBuf,
+    },
+}
+
+fn lines(items: &[String]) -> String {
+    items.iter().map(|item| format!("\n  {item}")).collect()
+}
+
+fn looked(folders: &[PathBuf]) -> String {
+    folders.iter().map(|folder| format!("\n  looked in  {}", folder.display())).collect()
+}
+
+fn near(names: &[String]) -> String {
+    names.iter().map(|name| format!("\n  there is   {name}")).collect()
+}
