@@ -40,7 +40,7 @@ impl Context {
         // A lost terminal ends no run: what is printed goes nowhere, records are written all the same.
         signal_hook::flag::register(signal_hook::consts::SIGHUP, Stop::new().flag())
             .map_err(CliError::Signals)?;
-        let display = Display::new(global.quiet, settings.offline(), stop.clone());
+        let display = Display::new(settings.offline(), stop.clone());
         Ok(Self { settings, json: global.json, display, stop })
     }
 

@@ -117,7 +117,7 @@ impl CliError {
             output::json(&json!({ "error": self.to_string(), "causes": self.causes(),
                 "hint": self.hint(), "exit_code": self.code() }));
         }
-        output::note(&format!("error: {}", self.text()));
+        output::error(&format!("error: {}", self.text()));
         self.exit_code()
     }
 

@@ -21,6 +21,7 @@ mod export;
 mod fetch_data;
 mod fsck;
 mod gc;
+mod groups;
 mod import;
 mod init;
 mod inspect;
@@ -43,10 +44,11 @@ mod verify_data;
 mod watch;
 mod wheel;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::settings;
 use context::Context;
@@ -108,11 +110,20 @@ struct Global {
     #[arg(long, global = true, help_heading = "Global options")]
     offline: bool,
     /// Print the result as JSON
-    #[arg(long, global = true, help_heading = "Global options")]
+    #[arg(long, global = true, help_heading = "Output")]
     json: bool,
-    /// Show no progress
-    #[arg(long, short, global = true, help_heading = "Global options")]
-    quiet: bool,
+    /// When text is coloured; `NO_COLOR` and `CLICOLOR_FORCE` are respected by `auto`
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        help_heading = "Output",
+        hide_possible_values = true
+    )]
+    color: output::Color,
+    #[command(flatten)]
+    talk: output::Talk,
 }
 
 #[derive(Debug, Subcommand)]
@@ -186,10 +197,21 @@ impl Global {
     }
 }
 
+/// The command line, with its front page.
+fn command() -> clap::Command {
+    let command = Cli::command();
+    let template = groups::template(&command);
+    command.help_template(template)
+}
+
 /// Runs the program with this process's arguments.
 pub fn main() -> ExitCode {
-    output::start_logging();
-    let cli = Cli::parse();
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    output::set_color(output::color_of(&arguments));
+    let matches = command().get_matches_from(arguments);
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    output::set_talk(cli.global.talk);
+    output::start_logging(cli.global.talk.verbose);
     let json = cli.global.json;
     match dispatch(cli) {
         Ok(code) => code,

@@ -1,9 +1,22 @@
-//! How things are printed: sizes, times, JSON, tables of plain columns.
+//! How things are printed: sizes, times, JSON, tables of plain columns, colour.
+//!
+//! The only place that writes to a stream. Text may carry colour wherever it is made; the
+//! streams take it out where nobody wants it (`terminal`). It is never the only sign.
 
-use std::io::{self, IsTerminal, Write};
+mod columns;
+mod paint;
+mod terminal;
 
+use std::io::{self, Write};
+
+use anstream::AutoStream;
 use serde::Serialize;
-use unicode_width::UnicodeWidthStr;
+
+pub use columns::{columns, columns_within, fold, shorten, shown_width};
+pub use paint::{complaint, state, states};
+pub use terminal::{
+    Color, Talk, color_of, is_drawn, is_quiet, note_width, set_color, set_talk, width,
+};
 
 /// `831.4 MB`: decimal units, as package indexes and disks are sold.
 pub fn size(bytes: u64) -> String {
@@ -33,7 +46,7 @@ pub fn json(value: &impl Serialize) {
 
 /// Prints on standard output; a reader that went away is no error, a full disk is one.
 pub fn print(text: &str) {
-    let mut output = io::stdout().lock();
+    let mut output = AutoStream::auto(io::stdout().lock());
     let Err(error) = output.write_all(text.as_bytes()).and_then(|()| output.flush()) else {
         return;
     };
@@ -41,48 +54,39 @@ pub fn print(text: &str) {
     let is_lost =
         error.kind() == io::ErrorKind::BrokenPipe || error.raw_os_error() == Some(libc::EIO);
     if !is_lost {
-        note(&format!("error: cannot write the result\n  because: {error}"));
+        self::error(&format!("error: cannot write the result\n  because: {error}"));
         std::process::exit(1);
     }
 }
 
-/// A line on standard error.
+/// A line on standard error, unless only errors are wanted there.
 pub fn note(text: &str) {
-    let _ = writeln!(io::stderr().lock(), "{text}");
-}
-
-/// Whether progress can be drawn.
-pub fn is_drawn() -> bool {
-    io::stderr().is_terminal()
-}
-
-/// Rows as columns that line up; numbers in the columns of `right` are aligned to the right.
-pub fn columns(rows: &[Vec<String>], right: &[usize]) -> String {
-    let count = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |column: usize| {
-        rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.width()).max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..count).map(width).collect();
-    let mut text = String::new();
-    for row in rows {
-        let mut line = String::new();
-        for (column, cell) in row.iter().enumerate() {
-            let space = " ".repeat(widths[column] - cell.width());
-            let parts = if right.contains(&column) { [&space, cell] } else { [cell, &space] };
-            parts.into_iter().for_each(|part| line.push_str(part));
-            line.push_str("  ");
-        }
-        text.push_str(line.trim_end());
-        text.push('\n');
+    if !is_quiet() {
+        error(text);
     }
-    text
 }
 
-/// `REPRO_LOG=debug` shows what the program does, on standard error.
-pub fn start_logging() {
+/// An error on standard error: what nobody can choose not to see.
+pub fn error(text: &str) {
+    let mut output = AutoStream::auto(io::stderr().lock());
+    let _ = writeln!(output, "{}", complaint(text));
+}
+
+/// Shows what the program does on standard error: `REPRO_LOG=debug`, or as often as `-v` is given.
+pub fn start_logging(verbose: u8) {
     use tracing_subscriber::EnvFilter;
-    let filter = EnvFilter::try_from_env("REPRO_LOG").unwrap_or_else(|_| EnvFilter::new("off"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
+    let usual = ["off", "repro=info", "repro=debug"][usize::from(verbose.min(2))];
+    let filter = match verbose {
+        0 => EnvFilter::try_from_env("REPRO_LOG").unwrap_or_else(|_| EnvFilter::new(usual)),
+        _ => EnvFilter::new(usual),
+    };
+    let is_coloured = AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never;
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let lines = lines.with_ansi(is_coloured);
+    match verbose {
+        0 => lines.init(),
+        _ => lines.without_time().with_target(false).init(),
+    }
 }
 
 #[cfg(test)]
@@ -94,11 +98,5 @@ mod tests {
         assert_eq!(size(999), "999 B");
         assert_eq!(size(831_404_446), "831.4 MB");
         assert_eq!(size(999_960), "1.0 MB");
-    }
-
-    #[test]
-    fn columns_line_up_by_what_a_terminal_shows() {
-        let rows = [["a".into(), "1".into()].to_vec(), ["図像".into(), "22".into()].to_vec()];
-        assert_eq!(columns(&rows, &[1]), "a      1\n図像  22\n");
     }
 }

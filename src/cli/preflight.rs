@@ -152,7 +152,8 @@ impl Preflight {
             vec![format!("{}{}", lack.needed, self.extent(lack)), there, self.advice(lack)]
         };
         let rows: Vec<_> = std::iter::once(header).chain(self.lacks.iter().map(row)).collect();
-        let table = output::columns(&rows, &[]);
+        let width = output::note_width().map(|width| width.saturating_sub(2));
+        let table = output::columns_within(&rows, &[], width);
         let lines: String = table.lines().map(|line| format!("  {line}\n")).collect();
         format!("{}\n{lines}", self.heading())
     }
@@ -187,7 +188,7 @@ impl Preflight {
             true => format!("{}\n  {}", self.heading(), self.skipped.join("\n  ")),
             false => self.text(),
         };
-        output::note(&format!("error: {}", text.trim_end()));
+        output::error(&format!("error: {}", text.trim_end()));
         ExitCode::from(code)
     }
 
