@@ -1,40 +1,32 @@
 //! Statistics of step values and of runs: pure functions over numbers, without I/O.
 //!
-//! Invariant: the same numbers give the same answer on every machine; what needs chance
-//! (resampling) has a fixed seed. What the numbers mean is left to the callers.
+//! Two kinds of numbers come here, and they are kept apart. The *steps* of one run follow each
+//! other, so neighbours are alike and a thousand of them say less than a thousand; how much less is
+//! estimated ([`interval_of_mean`]). *Repeated runs* are independent, and only they tell how much
+//! runs differ by themselves; [`compare`] therefore takes one value a run, and [`compare_series`],
+//! which has only one run on each side, never calls a difference a change.
+//!
+//! Invariants: the same numbers give the same answer on every machine; what needs chance
+//! (permutations) has a fixed seed. No function panics, whatever the numbers: too few of them, or
+//! one that is not finite, give an absent answer. A million values take well under a second.
+//! What the numbers mean (seconds, or images a second) is left to the callers.
 
-use serde::{Deserialize, Serialize};
+mod compare;
+mod drift;
+mod histogram;
+mod interval;
+mod levels;
+mod outliers;
+mod random;
+mod steps;
+mod student;
+mod summary;
 
-/// A confidence interval of a mean.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Interval {
-    /// Its lower end.
-    pub low: f64,
-    /// Its upper end.
-    pub high: f64,
-    /// Confidence as a part of one, `0.95`.
-    pub level: f64,
-}
-
-/// A change of level inside one series.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Drift {
-    /// What kind of change.
-    pub kind: DriftKind,
-    /// By how much the level changes from begin to end, as a part of the median; negative if it falls.
-    pub part: f64,
-    /// Position in the used values, from 0, at which the level settles or begins to change.
-    pub at: usize,
-}
-
-/// How a level changes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum DriftKind {
-    /// The beginning differs from a steady rest: the warm-up was longer than what is skipped.
-    WarmUp,
-    /// It rises to the end.
-    Rising,
-    /// It falls to the end.
-    Falling,
-}
+pub use compare::{Change, Group, Judgement, Test, compare};
+pub use drift::{Drift, DriftKind, drift};
+pub use histogram::{Histogram, histogram};
+pub use interval::{Interval, StandardError, interval_of_mean, standard_error_of_mean};
+pub use levels::change_points;
+pub use outliers::outliers;
+pub use steps::compare_series;
+pub use summary::{deviation, mean, median, quantile};
