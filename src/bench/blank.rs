@@ -3,14 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::matrix;
-use super::plan::{PlannedCase, Setup, is_comparable};
+use super::plan::{PlannedCase, Setup};
 use super::previous::Repeatable;
 use super::record::{
     DataRecord, FileRecord, ImageRecord, JobRecord, MountRecord, ProfileRecord, RunRecord, Status,
     VERSION,
 };
 use crate::engine::Job;
-use crate::recipe::Published;
 
 /// A record of a case that has not started yet.
 pub(super) fn record(
@@ -25,7 +24,7 @@ pub(super) fn record(
         version: VERSION,
         run: run.to_owned(),
         index,
-        repeat: None,
+        repeat: planned.repeat,
         parsed: None,
         case: planned.case.name.clone(),
         status: Status::Failed("it was not run".to_owned()),
@@ -61,8 +60,9 @@ pub(super) fn record(
         checks: Vec::new(),
         guide_record: None,
         conditions: None,
-        software: BTreeMap::new(),
-        published: published(setup, planned),
+        software: setup.software.clone(),
+        published: matrix::published(setup.recipe, &planned.case.name),
+        reference_host: setup.recipe.reference_host.clone(),
         comparisons: Vec::new(),
         expected_failure: None,
         errata: setup.recipe.errata.clone(),
@@ -119,12 +119,4 @@ pub(super) fn job(job: &Job) -> JobRecord {
         shm_size: job.shm_size,
         timeout: job.timeout.as_secs(),
     }
-}
-
-/// The published figures that this run may be judged by: none, unless it is the guide's own.
-fn published(setup: &Setup, planned: &PlannedCase) -> Vec<Published> {
-    if !is_comparable(setup, &planned.case) {
-        return Vec::new();
-    }
-    matrix::published(setup.recipe, &planned.case.name)
 }

@@ -123,6 +123,12 @@ pub enum BenchError {
         /// The folder of runs.
         results: PathBuf,
     },
+    /// The run to go on with repeats its cases, and no record says how often.
+    #[error("`{}` has repetitions, but no record that says how many were asked for", folder.display())]
+    HowOften {
+        /// The folder of the run.
+        folder: PathBuf,
+    },
     /// The run to go on with has not ended.
     #[error("run `{run}` is still going on")]
     RunIsLive {

@@ -301,11 +301,12 @@ fn left_record(
     case: &str,
     output: &str,
 ) -> Result<InputRecord, String> {
+    let place = record.map_or(case.to_owned(), RunRecord::place);
     let files = record.and_then(|record| record.outputs.get(output));
     match files.map_or(&[][..], |output| &output.files) {
         [file] => Ok(InputRecord {
             path: path.to_owned(),
-            file: run.join(case).join(&file.file),
+            file: run.join(place).join(&file.file),
             size: file.size,
             digest: file.digest,
             from: Some(case.to_owned()),

@@ -81,11 +81,18 @@ pub(super) fn unknown_cases(
             problems.push(format!("`{}` is unavailable, but the matrix has it", case.case));
         }
     }
-    for figure in &recipe.published {
-        let (metric, name) = (&figure.metric, &figure.case);
+    let is_known = |glob: &str| {
         let unavailable = recipe.unavailable.iter().map(|case| &case.case);
         let mut cases = all().map(|planned| &planned.case.name).chain(unavailable);
-        if !cases.any(|case| case::fits(name, case)) {
+        cases.any(|case| case::fits(glob, case))
+    };
+    for expected in recipe.expected_failures.iter().filter(|expected| !is_known(&expected.case)) {
+        let glob = &expected.case;
+        problems.push(format!("`{glob}` is expected to fail, but fits no case"));
+    }
+    for figure in &recipe.published {
+        let (metric, name) = (&figure.metric, &figure.case);
+        if !is_known(name) {
             problems.push(format!("`{metric}` is published for `{name}`, which fits no case"));
         }
         // The accuracy that a training gets may be told by another mode, an evaluation.

@@ -10,7 +10,8 @@
 //! - `case`, `variables`, `template`: from matrix and profile to commands;
 //! - `log`, `arrivals`, `total`, `formula`, `number`, `clock`, `figures`, `checks`: from a log to figures;
 //! - `judge`, `verdict`, `record`, `series`, `guide`, `previous`: what is written, and whether a run repeats another;
-//! - `plan`, `run`, `resume`, `kept_log`: what would be run, running it, going on;
+//! - `comparison`, `reference`, `expected`: what was measured beside what the guide published, and where;
+//! - `plan`, `run`, `repeats`, `resume`, `kept_log`: what would be run, running it, several times, going on;
 //! - `schedule`, `exchange`: which case is next, and what one takes from another;
 //! - `host`, `pool`, `busy`, `card_lock`: the machine, and which of its GPUs a run has for itself;
 //! - `preflight`: what of the machine a run lacks;
@@ -31,6 +32,7 @@ mod clock;
 mod comparison;
 mod error;
 mod exchange;
+mod expected;
 mod figures;
 mod files;
 mod formula;
@@ -48,6 +50,8 @@ mod pool;
 mod preflight;
 mod previous;
 mod record;
+mod reference;
+mod repeats;
 mod resume;
 mod run;
 mod schedule;
@@ -59,7 +63,7 @@ mod verdict;
 
 pub use case::{Case, FULL_PROFILE, expand, select};
 pub use checks::Check;
-pub use comparison::{Comparison, Verdict};
+pub use comparison::{Comparison, NO_REFERENCE, Verdict, compare};
 pub use error::BenchError;
 pub use exchange::{
     GivenInput, InputRecord, InputSource, OutputFile, OutputRecord, PlannedInput, PlannedOutput,
@@ -79,6 +83,8 @@ pub use previous::Repeatable;
 pub use record::{
     ParsedRecord, Repeat, RunRecord, Status, read_record, read_records, record_files,
 };
+pub use reference::{HostDifference, host_differences};
+pub use repeats::{RepeatedFigure, Repeats, repeats};
 pub use run::{Event, Events, Options, RunSummary, run};
 pub use series::SeriesRecord;
 pub use template::{Template, TemplateError};

@@ -11,12 +11,14 @@ use std::path::{Path, PathBuf};
 use super::BenchError;
 use super::arrivals;
 use super::blank;
+use super::comparison;
 use super::error::at;
 use super::figures::Rules;
 use super::files::{PARSED, RunFolder, now};
 use super::judge;
 use super::plan::{PlannedCase, Setup, plan, rules, without_image};
-use super::record::{ArrivalsRecord, FILE, JobRecord, LogRecord, ParsedRecord, RunRecord};
+use super::record::{ArrivalsRecord, FILE, JobRecord, LogRecord, ParsedRecord, Repeat, RunRecord};
+use super::repeats;
 use super::variables::Setting;
 use crate::digest::Digest;
 use crate::recipe::Recipe;
@@ -47,12 +49,15 @@ fn match_logs<'a>(cases: &'a [PlannedCase], paths: &[PathBuf]) -> Result<Matched
         let case = case.ok_or_else(|| no_case(cases, path))?;
         matched.logs.push((case, path.clone()));
     }
-    let name = |log: &(&PlannedCase, PathBuf)| log.0.case.name.clone();
-    matched.logs.sort_by_key(|log| cases.iter().position(|case| case.case.name == name(log)));
-    let twice = matched.logs.windows(2).find(|pair| name(&pair[0]) == name(&pair[1]));
+    let place = |log: &(&PlannedCase, PathBuf)| {
+        (cases.iter().position(|case| case.case.name == log.0.case.name), repetition(&log.1))
+    };
+    matched.logs.sort_by_key(place);
+    let twice = matched.logs.windows(2).find(|pair| place(&pair[0]) == place(&pair[1]));
     match (twice, paths) {
         (Some([one, other]), _) => {
-            Err(BenchError::TwoLogs { case: name(one), one: one.1.clone(), other: other.1.clone() })
+            let (case, one, other) = (one.0.case.name.clone(), one.1.clone(), other.1.clone());
+            Err(BenchError::TwoLogs { case, one, other })
         }
         (_, [first, ..]) if matched.logs.is_empty() => Err(no_case(cases, first)),
         _ => Ok(matched),
@@ -92,13 +97,21 @@ fn case_of<'a>(cases: &'a [PlannedCase], path: &Path) -> Option<&'a PlannedCase>
     let name = path.file_name();
     let named: Vec<_> =
         cases.iter().filter(|case| name == Some(OsStr::new(&case.log_file))).collect();
-    let folder = path.parent().unwrap_or(Path::new(""));
+    let mut folder = path.parent().unwrap_or(Path::new(""));
+    if repetition(path).is_some() {
+        folder = folder.parent().unwrap_or(Path::new(""));
+    }
     let own = named.iter().find(|case| folder.ends_with(&case.case.name));
     match (own, named.as_slice()) {
         (Some(own), _) => Some(own),
         (None, [only]) => Some(only),
         _ => None,
     }
+}
+
+/// Which repetition of its case a log is, where a run left several.
+fn repetition(log: &Path) -> Option<usize> {
+    repeats::number_of(log.parent()?)
 }
 
 /// What a run leaves beside a log.
@@ -152,9 +165,14 @@ pub fn parse(request: &ParseRequest) -> Result<Parsed, BenchError> {
         let planned = plan(setup)?;
         let matched = match_logs(&planned, paths)?;
         let rules = rules(recipe)?;
+        let count = |case: &PlannedCase| {
+            let same = |log: &&(&PlannedCase, PathBuf)| log.0.case.name == case.case.name;
+            matched.logs.iter().filter(same).count()
+        };
         let logs = matched.logs.iter().enumerate();
         let logs = logs.map(|(at, (case, path))| {
-            let blank = blank(setup, case, at + 1, path);
+            let mut blank = blank(setup, case, at + 1, path);
+            blank.repeat = repetition(path).map(|number| Repeat { number, of: count(case) });
             read(&rules[&case.case.mode], case, path, blank)
         });
         Ok(Parsed { logs: logs.collect::<Result<_, _>>()?, others: matched.others })
@@ -182,6 +200,7 @@ fn read(
     record.log = Some(log_record(case, &log, findings.cut_lines, arrivals.as_deref()));
     let variables = &case.case.variables;
     judge::judge(&mut record, rules, variables, findings, None);
+    record.comparisons = comparison::compare(&record);
     record.guide_record.clone_from(&case.record_file);
     let guide_record = case.record_file.clone().map(|file| {
         let json = judge::guide_record(&record, rules, variables, &case.log_file);
@@ -195,7 +214,7 @@ pub fn keep(results: &Path, parsed: &mut Parsed) -> Result<PathBuf, BenchError> 
     let folder = RunFolder::create(results, &format!("{}{PARSED}", now("%Y%m%dT%H%M%SZ")))?;
     for log in &mut parsed.logs {
         log.record.run.clone_from(&folder.id);
-        let place = folder.case(&log.record.case)?;
+        let place = folder.case(&log.record.place())?;
         let kept = log.record.log.as_ref().map(|kept| kept.file.clone()).unwrap_or_default();
         folder.write_file(&place.join(&kept), &log.log)?;
         if let Some(arrivals) = &log.arrivals {
@@ -250,13 +269,11 @@ fn blank(setup: &Setup, case: &PlannedCase, index: usize, path: &Path) -> RunRec
     let mut profile = record.profile.clone();
     profile.files.clear();
     RunRecord {
-        repeat: None,
         parsed: Some(ParsedRecord { path: path.to_owned() }),
         data: Vec::new(),
         not_taken_over: Vec::new(),
         conditions: None,
         software: BTreeMap::new(),
-        published: Vec::new(),
         comparisons: Vec::new(),
         expected_failure: None,
         job,

@@ -10,6 +10,7 @@ use super::figures::Rules;
 use super::host::Host;
 use super::matrix;
 use super::pool::Pool;
+use super::record::Repeat;
 use super::template::Template;
 use super::variables::{Setting, Variables, value_text};
 use super::{BenchError, expand, select};
@@ -39,6 +40,8 @@ pub struct Setup<'a> {
     pub lock: Digest,
     /// The sealed image.
     pub image: &'a Image,
+    /// The distributions of the image and their versions, by normalised name.
+    pub software: &'a BTreeMap<String, String>,
     /// Name of the profile.
     pub profile: &'a str,
     /// Names and globs of cases; all of them if empty.
@@ -64,6 +67,8 @@ pub struct Setup<'a> {
 pub struct PlannedCase {
     /// The case.
     pub case: Case,
+    /// Which repetition it is, where each case runs several times.
+    pub repeat: Option<Repeat>,
     /// Command, environment, mounts and limits.
     pub job: Job,
     /// What the guide types for it.
@@ -178,6 +183,7 @@ pub(super) fn without_image<T>(
         recipe,
         lock,
         image: &image,
+        software: &BTreeMap::new(),
         profile,
         cases,
         settings,
@@ -265,6 +271,7 @@ fn planned_case(
     let inputs = exchange::inputs(mode, setup.inputs);
     Ok(PlannedCase {
         case,
+        repeat: None,
         job,
         guide_command,
         log_file,
@@ -355,12 +362,4 @@ impl<'a> Filler<'a> {
             ));
         }
     }
-}
-
-/// Whether figures of this run may be judged against published ones: only the guide's own
-/// matrix in the guide's own image, with nothing set otherwise.
-pub(super) fn is_comparable(setup: &Setup, case: &Case) -> bool {
-    setup.profile == case::FULL_PROFILE
-        && setup.recipe.name == setup.recipe.system
-        && case.deviations.is_empty()
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::record::{FILE, RunRecord, Status, read_record};
+use super::record::{RunRecord, Status, read_record, record_files};
 
 /// What the comparison with the newest earlier run of the same work says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,13 +17,19 @@ use super::record::{FILE, RunRecord, Status, read_record};
 pub enum Repeatable {
     /// Every compared series is the same.
     SameAs {
-        /// The earlier run.
+        /// The earlier run, or this one if an earlier repetition is meant.
         run: String,
+        /// Which repetition of that run, if it repeated its cases.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        repeat: Option<usize>,
     },
     /// A series differs.
     Differs {
-        /// The earlier run.
+        /// The earlier run, or this one if an earlier repetition is meant.
         run: String,
+        /// Which repetition of that run, if it repeated its cases.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        repeat: Option<usize>,
         /// The first series that differs.
         series: String,
         /// The first step that differs, from 1.
@@ -40,15 +46,22 @@ pub enum Repeatable {
 impl std::fmt::Display for Repeatable {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::SameAs { run } => write!(f, "same as run {run}"),
-            Self::Differs { run, series, step, now, before } => {
+            Self::SameAs { run, repeat } => write!(f, "same as run {run}{}", number(*repeat)),
+            Self::Differs { run, repeat, series, step, now, before } => {
                 let text = |value: &Option<String>| value.clone().unwrap_or("nothing".to_owned());
-                let (now, before) = (text(now), text(before));
-                write!(f, "differs from run {run}: {series} at step {step}: {now} vs {before}")
+                let (now, before, number) = (text(now), text(before), number(*repeat));
+                write!(
+                    f,
+                    "differs from run {run}{number}: {series} at step {step}: {now} vs {before}"
+                )
             }
             Self::NothingToCompare => write!(f, "nothing to compare with"),
         }
     }
+}
+
+fn number(repeat: Option<usize>) -> String {
+    repeat.map_or(String::new(), |number| format!(" (repetition {number})"))
 }
 
 /// Compares `record` with the newest successful record of the same work below `folders`.
@@ -68,7 +81,8 @@ pub(super) fn compare(record: &RunRecord, series: &[String], folders: &[&Path]) 
     }
 }
 
-/// Run names begin with the time of their start, so the last in order is the newest.
+/// An earlier repetition of the same run, else the newest of another one. Run names begin with the
+/// time of their start, so the last in order is the newest.
 fn newest(record: &RunRecord, folders: &[&Path]) -> Option<RunRecord> {
     let mut runs: BTreeMap<String, PathBuf> = BTreeMap::new();
     for folder in folders {
@@ -76,14 +90,28 @@ fn newest(record: &RunRecord, folders: &[&Path]) -> Option<RunRecord> {
             runs.insert(entry.file_name().to_string_lossy().into_owned(), entry.path());
         }
     }
-    runs.remove(&record.run);
-    let records =
-        runs.values().rev().filter_map(|run| read_record(&run.join(&record.case).join(FILE)).ok());
-    records.into_iter().find(|other| other.status == Status::Ok && record.is_same_work(other))
+    let own = runs.remove(&record.run);
+    let earlier = |other: &RunRecord| repetition(other) < repetition(record);
+    let own = own.iter().flat_map(|run| of_case(run, &record.case)).filter(earlier);
+    let others = runs.values().rev().flat_map(|run| of_case(run, &record.case));
+    let mut records = own.chain(others);
+    records.find(|other| other.status == Status::Ok && record.is_same_work(other))
+}
+
+/// The records of a case in a run, the last repetition first.
+fn of_case(run: &Path, case: &str) -> Vec<RunRecord> {
+    let files = record_files(&run.join(case));
+    let mut records: Vec<_> = files.iter().filter_map(|file| read_record(file).ok()).collect();
+    records.sort_by_key(|record| std::cmp::Reverse(repetition(record)));
+    records
+}
+
+fn repetition(record: &RunRecord) -> Option<usize> {
+    record.repeat.map(|repeat| repeat.number)
 }
 
 fn against(record: &RunRecord, before: &RunRecord, series: &[&String]) -> Repeatable {
-    let run = before.run.clone();
+    let (run, repeat) = (before.run.clone(), repetition(before));
     for name in series {
         let now = &record.series[*name].values;
         let then = before.series.get(*name).map_or(&[][..], |series| &series.values);
@@ -91,6 +119,7 @@ fn against(record: &RunRecord, before: &RunRecord, series: &[&String]) -> Repeat
         if let Some(step) = (0..steps).find(|step| now.get(*step) != then.get(*step)) {
             return Repeatable::Differs {
                 run,
+                repeat,
                 series: (*name).clone(),
                 step: step + 1,
                 now: now.get(step).cloned(),
@@ -98,5 +127,5 @@ fn against(record: &RunRecord, before: &RunRecord, series: &[&String]) -> Repeat
             };
         }
     }
-    Repeatable::SameAs { run }
+    Repeatable::SameAs { run, repeat }
 }

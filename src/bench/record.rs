@@ -28,7 +28,7 @@ use super::variables::{Deviation, Variables};
 use crate::conditions::ConditionsRecord;
 use crate::digest::Digest;
 use crate::engine::Card;
-use crate::recipe::{Erratum, Guide, Published};
+use crate::recipe::{Erratum, Guide, Published, ReferenceHost};
 
 /// The version of records that this program writes.
 pub const VERSION: u32 = 1;
@@ -133,8 +133,11 @@ pub struct RunRecord {
     /// Distributions of the image and their versions, by normalised name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub software: BTreeMap<String, String>,
-    /// Figures the guide publishes for this case; empty if this run may not be judged by them.
+    /// Figures the guide publishes for this case, whether this run may be judged by them or not.
     pub published: Vec<Published>,
+    /// The machine that the guide measured on, as far as it says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference_host: Option<ReferenceHost>,
     /// Figures beside the published ones, with a verdict each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub comparisons: Vec<Comparison>,

@@ -12,28 +12,30 @@ use super::blank;
 use super::exchange::{InputSource, OutputFile};
 use super::files::RunFolder;
 use super::plan::{PlannedCase, Setup};
-use super::record::{RunRecord, Status, read_records};
+use super::record::{Repeat, RunRecord, Status};
 
 /// What an earlier attempt left.
 #[derive(Debug, Default)]
 pub(super) struct Earlier {
-    /// Records of planned cases that need not be run again.
+    /// Records of planned cases that need not be run again, by their place.
     pub finished: BTreeMap<String, RunRecord>,
     /// Records of cases that are not planned now.
     pub others: Vec<RunRecord>,
 }
 
-/// Reads the records in `folder` and compares them with what is planned now.
+/// Compares the records of the run in `folder` with what is planned now.
 ///
-/// Failed cases are run again; so are skipped ones that this machine can run.
+/// Failed cases are run again, but for those that the recipe expects to fail; so are skipped ones that
+/// this machine can run.
 pub(super) fn earlier(
     folder: &RunFolder,
+    records: Vec<RunRecord>,
     setup: &Setup,
     planned: &[PlannedCase],
 ) -> Result<Earlier, BenchError> {
     let mut earlier = Earlier::default();
-    for record in read_records(&folder.path)? {
-        let case = planned.iter().find(|planned| planned.case.name == record.case);
+    for record in records {
+        let case = planned.iter().find(|planned| planned.place() == record.place());
         let differences = differences(&record, setup, case, planned);
         if !differences.is_empty() {
             let (run, case) = (folder.id.clone(), record.case);
@@ -46,10 +48,10 @@ pub(super) fn earlier(
         let is_finished = match record.status {
             Status::Ok => has_what_others_take(&record, case, folder),
             Status::Skipped(_) => case.skipped().is_some(),
-            Status::Failed(_) => false,
+            Status::Failed(_) => record.failed_as_expected(),
         };
         if is_finished {
-            earlier.finished.insert(record.case.clone(), record);
+            earlier.finished.insert(record.place(), record);
         }
     }
     Ok(earlier)
@@ -57,7 +59,7 @@ pub(super) fn earlier(
 
 /// Whether every output that another case takes was kept and is still there.
 fn has_what_others_take(record: &RunRecord, case: &PlannedCase, folder: &RunFolder) -> bool {
-    let place = folder.path.join(&record.case);
+    let place = folder.path.join(record.place());
     let is_there = |file: &OutputFile| {
         std::fs::metadata(place.join(&file.file)).is_ok_and(|found| found.len() == file.size)
     };
@@ -100,6 +102,7 @@ fn differences(
             lines.push(format!("{what}\n    before  {before}\n    now     {now}"));
         }
     };
+    compare("repetitions", times(record.repeat), times(any.repeat));
     compare("image", record.image.seal.to_string(), now.image.seal.to_string());
     compare("lock", record.image.lock.to_string(), now.image.lock.to_string());
     compare("recipe", record.image.recipe.to_string(), now.image.recipe.to_string());
@@ -116,6 +119,11 @@ fn differences(
         compare("timeout", record.job.timeout.to_string(), now.job.timeout.to_string());
     }
     lines
+}
+
+/// How often each case runs.
+fn times(repeat: Option<Repeat>) -> String {
+    repeat.map_or(1, |repeat| repeat.of).to_string()
 }
 
 fn text(value: &impl Serialize) -> String {

@@ -8,15 +8,18 @@ use std::time::{Duration, Instant};
 
 use super::arrivals::{self, ArrivalsWriter};
 use super::blank;
+use super::comparison;
 use super::error::{BenchError, at};
 use super::exchange;
+use super::expected;
 use super::figures::{Figure, Rules};
 use super::files::{RunFolder, now};
 use super::judge;
 use super::kept_log::{Ended, KeptLog};
 use super::plan::{PlannedCase, Setup, plan, rules};
 use super::previous;
-use super::record::{ExitRecord, FILE, RunRecord, Status};
+use super::record::{ExitRecord, FILE, RunRecord, Status, read_records};
+use super::repeats;
 use super::resume;
 use super::schedule::{self, Schedule, Turn};
 use super::verdict;
@@ -44,6 +47,8 @@ pub struct Options {
     pub jobs: usize,
     /// Keep every declared output, not only what another case takes.
     pub keep: bool,
+    /// How often each case runs; absent for once, or for what the run that goes on was started with.
+    pub repeat: Option<usize>,
 }
 
 /// What happens while cases run.
@@ -111,12 +116,14 @@ pub struct RunSummary {
 }
 
 impl RunSummary {
-    /// Whether something was measured and nothing failed, was left out or was stopped.
-    /// A skipped case is no failure, but no measurement either.
+    /// Whether something came out as it should and nothing failed, was left out or was stopped.
+    /// A skipped case is no failure, but no outcome either; an expected failure is one, and a
+    /// success that the recipe rules out is not as it should be.
     pub fn all_ok(&self) -> bool {
-        let failed = |record: &RunRecord| matches!(record.status, Status::Failed(_));
-        let measured = self.records.iter().any(|record| record.status == Status::Ok);
-        measured && self.not_run.is_empty() && !self.stopped && !self.records.iter().any(failed)
+        let is_wrong = |record: &RunRecord| record.is_failure() || record.passed_unexpectedly();
+        let is_outcome = |record: &RunRecord| !matches!(record.status, Status::Skipped(_));
+        let complete = self.not_run.is_empty() && !self.stopped;
+        complete && self.records.iter().any(is_outcome) && !self.records.iter().any(is_wrong)
     }
 }
 
@@ -149,10 +156,13 @@ pub fn run(
     refuse_if_strict(&planned, options)?;
     let rules = rules(setup.recipe)?;
     let folder = run_folder(setup, options)?;
-    let mut earlier = match options.resume {
-        Some(_) => resume::earlier(&folder, setup, &planned)?,
-        None => resume::Earlier::default(),
+    let records = match options.resume {
+        Some(_) => read_records(&folder.path)?,
+        None => Vec::new(),
     };
+    let times = repeats::times(options.repeat, &records, &folder.path, &planned)?;
+    let planned = repeats::repeated(&planned, times);
+    let mut earlier = resume::earlier(&folder, records, setup, &planned)?;
     events(Event::RunStarted { id: &folder.id, folder: &folder.path, cases: planned.len() });
     let give_up = !options.keep_going;
     let how = schedule::Rules { jobs: options.jobs.max(1), give_up, stop };
@@ -167,8 +177,8 @@ pub fn run(
         run.work(&planned, &schedule);
     });
     let done = schedule.finish()?;
-    let is_open = |case: &&PlannedCase| !done.contains_key(&case.case.name);
-    let not_run = planned.iter().filter(is_open).map(|case| case.case.name.clone()).collect();
+    let is_open = |case: &&PlannedCase| !done.contains_key(&case.place());
+    let not_run = planned.iter().filter(is_open).map(PlannedCase::label).collect();
     let mut records: Vec<RunRecord> = done.into_values().collect();
     records.append(&mut earlier.others);
     records.sort_by_key(|record| record.index);
@@ -241,8 +251,9 @@ impl Run<'_, '_, '_> {
         turn: Turn,
         schedule: &Schedule,
     ) -> Result<RunRecord, BenchError> {
-        self.folder.set_aside(&case.case.name)?;
-        let folder = self.folder.case(&case.case.name)?;
+        let place = case.place();
+        self.folder.set_aside(&place)?;
+        let folder = self.folder.case(&place)?;
         let start = now("%Y-%m-%dT%H:%M:%SZ");
         let engine = self.engine.name();
         let index = turn.position + 1;
@@ -260,17 +271,20 @@ impl Run<'_, '_, '_> {
                 (record.inputs, record.gpus) = (inputs, turn.cards);
                 let ended = self.execute(index, case, &folder)?;
                 self.fill_in(&mut record, case, ended);
-                self.note_company(&mut record, schedule.most_at_once(turn.position));
+                let most = schedule.most_at_once(turn.position);
+                record.shared_host = (most > 1).then_some(most);
                 self.write_guide_record(&mut record, case, &folder)?;
                 self.folder.give_all(&folder.join(exchange::FOLDER));
             }
         }
         let runs = self.store.runs();
+        record.expected_failure = expected::reason(self.setup.recipe, &record);
+        record.comparisons = comparison::compare(&record);
         let repeatable = &self.rules[&case.case.mode].benchmark.log.repeatable;
         record.repeatable = previous::compare(&record, repeatable, &[&self.options.results, &runs]);
         let bytes = record.to_bytes();
         self.folder.write_file(&folder.join(FILE), &bytes)?;
-        let kept = Path::new("runs").join(&self.folder.id).join(&case.case.name).join(FILE);
+        let kept = Path::new("runs").join(&self.folder.id).join(place).join(FILE);
         self.store.write_file(&kept, &bytes)?;
         Ok(record)
     }
@@ -283,14 +297,6 @@ impl Run<'_, '_, '_> {
         }
         case.job.keep = exchange::keep(&case, folder, self.options.keep);
         case
-    }
-
-    /// What ran beside others is no measurement of the machine, and is not judged as one.
-    fn note_company(&self, record: &mut RunRecord, most: usize) {
-        if most > 1 {
-            record.shared_host = Some(most);
-            record.published.clear();
-        }
     }
 
     fn execute(

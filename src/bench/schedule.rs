@@ -9,7 +9,7 @@ use std::sync::{Condvar, Mutex, MutexGuard};
 
 use super::BenchError;
 use super::plan::PlannedCase;
-use super::record::{RunRecord, Status};
+use super::record::RunRecord;
 use crate::engine::{Card, Gpus, Stop};
 
 /// Cases that wait, run and have ended.
@@ -61,7 +61,7 @@ pub(super) struct Turn {
 }
 
 impl<'a> Schedule<'a> {
-    /// `done` are the records of cases that need not run.
+    /// `done` are the records of cases that need not run, by their place.
     pub fn new(
         planned: &'a [PlannedCase],
         cards: &'a [Card],
@@ -69,7 +69,7 @@ impl<'a> Schedule<'a> {
         rules: Rules<'a>,
     ) -> Self {
         let waiting = (0..planned.len())
-            .filter(|position| !done.contains_key(&planned[*position].case.name))
+            .filter(|position| !done.contains_key(&planned[*position].place()))
             .collect();
         let (running, free) = (BTreeMap::new(), cards.to_vec());
         let state = State { waiting, running, free, done, error: None };
@@ -80,8 +80,7 @@ impl<'a> Schedule<'a> {
     pub fn next(&self) -> Option<Turn> {
         let mut state = self.state();
         loop {
-            let failed = |record: &RunRecord| matches!(record.status, Status::Failed(_));
-            let given_up = self.rules.give_up && state.done.values().any(failed);
+            let given_up = self.rules.give_up && state.done.values().any(RunRecord::is_failure);
             if given_up || state.error.is_some() || self.rules.stop.is_requested() {
                 return None;
             }
@@ -106,15 +105,16 @@ impl<'a> Schedule<'a> {
     fn startable(&self, state: &State) -> Option<usize> {
         let may_start = |position: &usize| {
             let case = &self.planned[*position];
-            !self.is_open(state, case.needs.as_ref()) && self.has_room(state, case)
+            !self.is_open(state, case.needed_place()) && self.has_room(state, case)
         };
         state.waiting.iter().copied().find(may_start)
     }
 
-    /// Whether the case `name` waits or runs.
-    fn is_open(&self, state: &State, name: Option<&String>) -> bool {
+    /// Whether the case of this place waits or runs.
+    fn is_open(&self, state: &State, place: Option<String>) -> bool {
+        let Some(place) = place else { return false };
         let mut open = state.waiting.iter().chain(state.running.keys());
-        open.any(|position| Some(&self.planned[*position].case.name) == name)
+        open.any(|position| self.planned[*position].place() == place)
     }
 
     fn has_room(&self, state: &State, case: &PlannedCase) -> bool {
@@ -143,7 +143,7 @@ impl<'a> Schedule<'a> {
         for running in state.running.values_mut() {
             running.most = running.most.max(busy);
         }
-        let needed = case.needs.as_ref().and_then(|needed| state.done.get(needed)).cloned();
+        let needed = case.needed_place().and_then(|needed| state.done.get(&needed)).cloned();
         Turn { position, cards, needed }
     }
 
@@ -162,13 +162,13 @@ impl<'a> Schedule<'a> {
             state.free.sort_by_key(place);
         }
         match record {
-            Ok(record) => drop(state.done.insert(record.case.clone(), record)),
+            Ok(record) => drop(state.done.insert(record.place(), record)),
             Err(error) => drop(state.error.get_or_insert(error)),
         }
         self.changed.notify_all();
     }
 
-    /// The records of all cases that have ended, and the first error.
+    /// The records of all cases that have ended, by their place, and the first error.
     pub fn finish(self) -> Result<BTreeMap<String, RunRecord>, BenchError> {
         let state = self.state.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
         match state.error {

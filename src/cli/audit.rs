@@ -128,8 +128,9 @@ fn of_runs(folder: &Path, recipe: &Recipe, sealed: Sealed) -> Result<Vec<ParsedL
     let mut logs = Vec::new();
     for record in bench::read_records(folder)? {
         let is_ours = record.case.split('/').next() == Some(&recipe.system);
+        let place = record.place();
         let Some(log) = record.log.filter(|_| is_ours) else { continue };
-        let file = Path::new(&record.case).join(log.file);
+        let file = Path::new(&place).join(log.file);
         let places = [folder.join(&record.run).join(&file), folder.join(&file)];
         let Some(path) = places.iter().find(|place| place.is_file()) else { continue };
         let set = |deviation: Deviation| Setting { name: deviation.name, value: deviation.used };

@@ -13,23 +13,27 @@ use crate::engine::{Card, Gpus, Mount};
 use crate::lock::Lock;
 use crate::store::Store;
 
-/// Prints the cases of `planned` as they would be run.
+/// Prints the cases of `planned` as they would be run, and how often.
 pub fn show(
     context: &Context,
     store: &Store,
     lock: Option<&Lock>,
-    planned: &[PlannedCase],
+    (planned, times): (&[PlannedCase], usize),
     preflight: &Preflight,
 ) -> Result<ExitCode, CliError> {
     if context.json {
         let cases: Vec<_> = planned.iter().map(describe).collect();
-        output::json(&json!({ "missing": preflight.json(), "cases": cases }));
+        let missing = preflight.json();
+        output::json(&json!({ "missing": missing, "cases": cases, "repeat": times }));
         return Ok(ExitCode::SUCCESS);
     }
     output::print(&preflight.text());
     if let Some(lock) = lock {
         let size = output::size(preflight::to_download(store, lock));
         output::print(&format!("to download: {size}\n"));
+    }
+    if times > 1 {
+        output::print(&format!("the whole matrix runs {times} times, one after the other\n"));
     }
     planned.iter().for_each(print_case);
     Ok(ExitCode::SUCCESS)

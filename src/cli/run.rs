@@ -32,6 +32,7 @@ use crate::store::Store;
     repro run --image seg-debian --profile smoke\n  \
     repro run --image seg-debian --case 'seg/fastscnn/*' --set iterations=20\n  \
     repro run --image seg-debian --profile smoke --resume\n  \
+    repro run --image seg-debian --repeat 5     how far apart runs lie, not only the steps of one\n  \
     repro run --image seg-debian --gpus 2,3 --jobs 2     one-card cases side by side on two cards\n  \
     repro run --image seg-debian --input checkpoint=last.ckpt --case '*/eval/*'\n  \
     repro run --image seg-debian --dry-run      the exact command, mounts and environment of each case"
@@ -71,6 +72,9 @@ pub struct Arguments {
     /// Run so many cases of one GPU (or of none) side by side; their records say so
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = at_least_one)]
     jobs: usize,
+    /// Run the matrix so many times, each case as often; the spread between them is told
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    repeat: Option<usize>,
     /// Give cases a file that they take in; its digest stands in their records
     #[arg(long, value_name = "NAME=FILE")]
     input: Vec<String>,
@@ -98,7 +102,8 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliErro
     lacks.extend(taken);
     let preflight = Preflight::new(context, &store, &draft, &arguments.profile, &planned, lacks)?;
     if arguments.dry_run {
-        return dry_run::show(context, &store, draft.lock.as_ref(), &planned, &preflight);
+        let times = arguments.repeat.unwrap_or(1);
+        return dry_run::show(context, &store, draft.lock.as_ref(), (&planned, times), &preflight);
     }
     if preflight.refuses(arguments.strict) {
         return Ok(preflight.refuse(context));
@@ -111,8 +116,8 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliErro
     let names = subject.recipe.profiles[&arguments.profile].data.values();
     let project = subject.project(context)?;
     let data = super::verify_data::folders(context, &project, &store, names)?;
-    let lock = subject.lock.digest();
-    let setup = request.setup(&subject.recipe, lock, &built.image, &files, &data);
+    let (lock, software) = (subject.lock.digest(), subject.lock.software());
+    let setup = request.setup(&subject.recipe, (lock, &software), &built.image, &files, &data);
     measure(context, &store, &setup, arguments, &preflight)
 }
 
@@ -185,7 +190,8 @@ impl<'a> Request<'a> {
             None => unlocked_files(&draft.recipe, profile),
         };
         let data = unverified_data(context, store, draft, profile)?;
-        let setup = self.setup(&draft.recipe, image.lock, &image, &files, &data);
+        let software = BTreeMap::new();
+        let setup = self.setup(&draft.recipe, (image.lock, &software), &image, &files, &data);
         let planned = bench::plan(&setup)?;
         let lacks = bench::lacks_of_machine(&setup, &planned);
         Ok((planned, lacks))
@@ -194,7 +200,7 @@ impl<'a> Request<'a> {
     fn setup<'s>(
         &'s self,
         recipe: &'s Recipe,
-        lock: Digest,
+        (lock, software): (Digest, &'s BTreeMap<String, String>),
         image: &'s Image,
         files: &'s [ProfileFile],
         data: &'s Folders,
@@ -203,6 +209,7 @@ impl<'a> Request<'a> {
             recipe,
             lock,
             image,
+            software,
             profile: &self.arguments.profile,
             cases: &self.arguments.case,
             settings: &self.settings,
@@ -297,6 +304,7 @@ fn measure(
         resume: arguments.resume.clone(),
         jobs: arguments.jobs,
         keep: arguments.keep,
+        repeat: arguments.repeat,
     };
     let mut watch = watch::Watch::new(&context.display);
     // Only a help to find the run again, also after it was killed; the run is what counts.

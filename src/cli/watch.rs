@@ -37,7 +37,7 @@ impl<'a> Watch<'a> {
                 ));
             }
             Event::CaseStarted { index, case } => {
-                let name = format!("[{index}/{}] {}", self.cases, case.case.name);
+                let name = format!("[{index}/{}] {}", self.cases, case.label());
                 self.display.finish();
                 self.display.begin(&name, 0);
                 self.running.insert(*index, Shown { name, progress: String::new() });
@@ -57,11 +57,17 @@ impl<'a> Watch<'a> {
                 let ended = self.running.remove(&record.index);
                 self.display.finish();
                 let state = match &record.status {
+                    Status::Ok if record.passed_unexpectedly() => {
+                        "ok, although it is EXPECTED TO FAIL".to_owned()
+                    }
                     Status::Ok => "ok".to_owned(),
+                    Status::Failed(reason) if record.failed_as_expected() => {
+                        format!("failed as expected: {reason}")
+                    }
                     Status::Failed(reason) => format!("failed: {reason}"),
                     Status::Skipped(reason) => format!("skipped: {reason}"),
                 };
-                let name = ended.map_or(record.case.clone(), |shown| shown.name);
+                let name = ended.map_or(record.label(), |shown| shown.name);
                 output::note(&format!("{name}: {state}"));
                 if !self.running.is_empty() && output::is_drawn() {
                     self.display.begin(&self.line(), 0);

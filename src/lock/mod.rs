@@ -99,6 +99,16 @@ impl Lock {
         env
     }
 
+    /// The distributions that are installed in the image and their versions, by normalised name. What
+    /// a registry's base brings itself is not among them: nobody has looked.
+    pub fn software(&self) -> BTreeMap<String, String> {
+        let built = self.builds.iter().filter(|build| build.outputs.is_empty());
+        let built = built.map(|build| (&build.name, &build.version));
+        let wheels = self.wheels.iter().map(|wheel| (&wheel.name, &wheel.version));
+        let all = wheels.chain(built);
+        all.map(|(name, version)| (name.clone(), version.clone())).collect()
+    }
+
     /// Passes only if every input has a digest.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! What a recipe must keep beyond keys and types.
 
 mod exchange;
+mod published;
 mod reading;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,6 +23,7 @@ pub(super) fn recipe(recipe: &Recipe, document: &Document<'_>, faults: &mut Vec<
     check.image(&recipe.image);
     check.benchmark(&recipe.benchmark);
     check.unavailable(recipe);
+    check.published(recipe);
     for (name, profile) in &recipe.profiles {
         check.profile(name, profile, &recipe.benchmark);
     }

@@ -7,7 +7,8 @@
 //! [python] [[git]] [[download]] [[build]] [[gone]] [[file]] [symlinks] [files] [image]
 //! [benchmark]             # how the image is run and its logs are read
 //! [profile.smoke]
-//! [[erratum]] [[published]] [[unavailable]]
+//! [[erratum]] [[published]] [[unavailable]] [[expected-failure]]
+//! [reference-host]        # the machine that the guide measured on
 //! [audit]                 # how the guide is held against itself
 //! [variant.debian.python] # any of the above but guide and figures, laid over it
 //! ```
@@ -48,7 +49,7 @@ const VARIANT_KEYS: [&str; 15] = [
     "erratum",
 ];
 
-const KEYS: [&str; 20] = [
+const KEYS: [&str; 22] = [
     "title",
     "base",
     "debian",
@@ -67,6 +68,8 @@ const KEYS: [&str; 20] = [
     "guide",
     "published",
     "unavailable",
+    "expected-failure",
+    "reference-host",
     "audit",
     "variant",
 ];
@@ -182,6 +185,8 @@ impl Context<'_> {
         let errata = document.section::<Vec<Erratum>>("erratum", faults).unwrap_or_default();
         let published = document.section("published", faults).unwrap_or_default();
         let unavailable = document.section("unavailable", faults).unwrap_or_default();
+        let reference_host = document.section("reference-host", faults);
+        let expected_failures = document.section("expected-failure", faults).unwrap_or_default();
         let audit = document.section("audit", faults);
         let recipe = Recipe {
             name: name.to_owned(),
@@ -193,6 +198,8 @@ impl Context<'_> {
             profiles: profiles?,
             errata,
             published,
+            reference_host,
+            expected_failures,
             unavailable,
             audit,
             folder: self.folder.to_owned(),

@@ -23,7 +23,9 @@ mod exchange;
 mod example;
 mod layout;
 pub(crate) mod names;
+mod published;
 mod reading;
+mod tolerance;
 mod types;
 mod units;
 
@@ -38,7 +40,9 @@ pub use benchmark::*;
 pub use document::{Problem, nearest};
 pub use example::CHOICE;
 pub use exchange::{InputRule, OutputRule};
+pub use published::{ExpectedFailure, Published, ReferenceHost};
 pub use reading::{CheckRule, ResultRule, SkipRule, TotalRule, Unavailable};
+pub use tolerance::Tolerance;
 pub use types::*;
 
 /// What can go wrong with recipes.

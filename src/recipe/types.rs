@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::audit::Audit;
 use super::benchmark::{Benchmark, Profile};
+use super::published::{ExpectedFailure, Published, ReferenceHost};
 use super::reading::Unavailable;
 use super::units::byte_size;
 use crate::digest::{self, Checks, CommitId, Digest};
@@ -32,6 +33,10 @@ pub struct Recipe {
     pub errata: Vec<Erratum>,
     /// Figures the guide publishes, with their conditions.
     pub published: Vec<Published>,
+    /// The machine that the guide measured on, as far as it says.
+    pub reference_host: Option<ReferenceHost>,
+    /// Cases that are known to fail, and why.
+    pub expected_failures: Vec<ExpectedFailure>,
     /// Cases of the guide that cannot be run here at all.
     pub unavailable: Vec<Unavailable>,
     /// How the guide is held against itself, if its repository can be had.
@@ -384,20 +389,4 @@ pub struct Erratum {
     /// Where it can be seen.
     #[serde(default)]
     pub evidence: String,
-}
-
-/// A figure the guide publishes.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Published {
-    /// Case name or glob it belongs to.
-    pub case: String,
-    /// Metric name.
-    pub metric: String,
-    /// The figure.
-    pub value: f64,
-    /// Its unit.
-    pub unit: String,
-    /// On which machine and software it was measured.
-    pub conditions: String,
 }

@@ -27,6 +27,15 @@ pub(super) fn byte_size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u6
     deserializer.deserialize_any(Quantity { expected, units: &SIZES, takes_numbers: false })
 }
 
+/// As [`byte_size`], for a key that may be absent; a record has the number of bytes.
+pub(super) fn optional_byte_size<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<u64>, D::Error> {
+    let expected = "a size such as \"629 GB\"";
+    let sizes = Quantity { expected, units: &SIZES, takes_numbers: true };
+    deserializer.deserialize_any(sizes).map(Some)
+}
+
 /// Reads `15m`, `90s`, `2h` or a plain number of seconds.
 pub(super) fn duration_seconds<'de, D: Deserializer<'de>>(
     deserializer: D,
@@ -61,6 +70,13 @@ impl Visitor<'_> for Quantity {
             return Err(E::invalid_value(de::Unexpected::Signed(number), &self));
         }
         u64::try_from(number).map_err(|_| E::invalid_value(de::Unexpected::Signed(number), &self))
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<u64, E> {
+        if self.takes_numbers {
+            return Ok(number);
+        }
+        Err(E::invalid_value(de::Unexpected::Unsigned(number), &self))
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<u64, E> {

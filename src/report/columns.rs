@@ -16,7 +16,7 @@ pub(super) fn cells(record: &RunRecord) -> Vec<String> {
     let series = record.series.get(&record.progress).filter(|_| ok);
     let started = record.exit.is_some();
     vec![
-        record.case.clone(),
+        record.label(),
         status(&record.status).to_owned(),
         record.final_result.as_ref().filter(|_| ok).map_or_else(nothing, as_printed),
         record.throughput.as_ref().filter(|_| ok).map_or_else(nothing, readable),

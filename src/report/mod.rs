@@ -10,6 +10,7 @@
 
 mod columns;
 mod table;
+mod verdicts;
 
 use crate::bench::{Repeatable, RunRecord, Status};
 
@@ -74,16 +75,14 @@ fn table_of(run: &[RunRecord]) -> Table {
 fn notes(run: &[RunRecord], format: Format) -> String {
     let mut notes: Vec<String> = Vec::new();
     for record in run {
-        match &record.status {
-            Status::Ok => {}
-            Status::Failed(reason) => notes.push(format!("{} failed: {reason}", record.case)),
-            Status::Skipped(reason) => notes.push(format!("{} skipped: {reason}", record.case)),
-        }
+        notes.extend(outcome(record));
         notes.extend(exchange_notes(record));
         if matches!(record.repeatable, Repeatable::Differs { .. }) {
-            notes.push(format!("{} {}", record.case, record.repeatable));
+            notes.push(format!("{} {}", record.label(), record.repeatable));
         }
+        notes.extend(verdicts::verdicts(record));
     }
+    notes.extend(verdicts::spreads(run));
     let shown = run.iter().flat_map(|record| [&record.final_result, &record.throughput]);
     if shown.flatten().any(|figure| figure.arrival) {
         notes.push(ARRIVAL.to_owned());
@@ -96,6 +95,22 @@ fn notes(run: &[RunRecord], format: Format) -> String {
     let lines = notes.iter().map(|note| table::note(note, format));
     let text: String = lines.collect();
     if text.is_empty() { text } else { format!("\n{text}") }
+}
+
+/// How a case ended, if it was not simply well.
+fn outcome(record: &RunRecord) -> Option<String> {
+    let case = record.label();
+    match (&record.status, &record.expected_failure) {
+        (Status::Ok, None) => None,
+        (Status::Ok, Some(why)) => {
+            Some(format!("{case} PASSED, ALTHOUGH IT IS EXPECTED TO FAIL: {why}"))
+        }
+        (Status::Failed(reason), None) => Some(format!("{case} failed: {reason}")),
+        (Status::Failed(reason), Some(why)) => {
+            Some(format!("{case} failed as expected: {why}\n{reason}"))
+        }
+        (Status::Skipped(reason), _) => Some(format!("{case} skipped: {reason}")),
+    }
 }
 
 /// Errata in full where they are few, else their names: a table must not drown in them.

@@ -240,6 +240,7 @@ fn carry_hint(error: &CarryError) -> Option<String> {
 fn bench_hint(error: &BenchError) -> Option<&'static str> {
     Some(match error {
         BenchError::OtherInputs { .. } => "leave `--resume` out to start a new run",
+        BenchError::HowOften { .. } => "name it: `--repeat N`",
         BenchError::NoCaseOfLog { .. } => "`--case` names the case of a log that has another name",
         BenchError::TwoLogs { .. } => "parse them one after the other, or take one away",
         BenchError::Arrivals { .. } => {

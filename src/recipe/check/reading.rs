@@ -147,14 +147,19 @@ impl Check<'_, '_> {
             let at = at.to_string();
             let path = |key| ["profile", name, "skip", at.as_str(), key];
             self.says_something(&path("reason"), &skip.reason);
-            if let Err(error) = globset::Glob::new(&skip.case) {
-                let words = format!("it is no glob: {}", error.kind());
-                self.rule(false, &path("case"), &skip.case, &words);
-            }
+            self.glob(&path("case"), &skip.case);
         }
     }
 
-    fn says_something(&mut self, path: Place<'_>, text: &str) {
+    /// The name of a case, or a pattern of names.
+    pub(super) fn glob(&mut self, path: Place<'_>, glob: &str) {
+        if let Err(error) = globset::Glob::new(glob) {
+            let words = format!("it is no glob: {}", error.kind());
+            self.rule(false, path, glob, &words);
+        }
+    }
+
+    pub(super) fn says_something(&mut self, path: Place<'_>, text: &str) {
         self.rule(!text.trim().is_empty(), path, text, "it must say something");
     }
 }

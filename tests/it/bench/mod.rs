@@ -116,6 +116,7 @@ impl Engine for Player {
 struct Bench {
     recipe: Recipe,
     image: Image,
+    software: BTreeMap<String, String>,
     store: Store,
     results: PathBuf,
     files: Vec<ProfileFile>,
@@ -156,6 +157,7 @@ impl Bench {
         Self {
             recipe,
             image,
+            software: BTreeMap::new(),
             store: Store::open(&folder.path().join("store")).unwrap(),
             results: folder.path().join("results"),
             files: vec![file],
@@ -185,6 +187,7 @@ impl Bench {
             recipe: &self.recipe,
             lock: Digest::of(b"lock"),
             image: &self.image,
+            software: &self.software,
             profile: self.profile,
             cases: &self.cases,
             settings: &self.settings,
@@ -212,6 +215,7 @@ impl Bench {
             resume: None,
             jobs: 1,
             keep: false,
+            repeat: None,
         }
     }
 

@@ -71,9 +71,9 @@ fn the_same_losses_make_a_run_the_same_as_the_last_one() {
     let first = run(&bench, &good_log());
     assert_eq!(first.repeatable, Repeatable::NothingToCompare);
     let second = run(&bench, &good_log());
-    assert_eq!(second.repeatable, Repeatable::SameAs { run: first.run });
+    assert_eq!(second.repeatable, Repeatable::SameAs { run: first.run, repeat: None });
     let third = run(&bench, &good_log());
-    assert_eq!(third.repeatable, Repeatable::SameAs { run: second.run });
+    assert_eq!(third.repeatable, Repeatable::SameAs { run: second.run, repeat: None });
 }
 
 #[test]
