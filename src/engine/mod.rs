@@ -27,11 +27,13 @@ mod error;
 pub mod fake;
 mod gpus;
 mod inside;
+mod meter;
 mod outputs;
 mod sealed;
 
 pub use error::{EngineError, Failure};
 pub use gpus::{Card, Gpus};
+pub use meter::{Counter, Meter, Running};
 pub use outputs::{Keep, Kept, KeptFile};
 
 /// The host name inside every sealed run.
@@ -149,4 +151,19 @@ pub trait Engine: Send + Sync {
         output: &mut dyn FnMut(&[u8]),
         stop: &Stop,
     ) -> Result<Outcome, EngineError>;
+
+    /// The same; `meter` is told when the command starts and ends, and what it uses meanwhile.
+    ///
+    /// An engine that runs nothing on this machine tells it nothing.
+    fn run_metered(
+        &self,
+        store: &Store,
+        image: &Image,
+        job: &Job,
+        output: &mut dyn FnMut(&[u8]),
+        stop: &Stop,
+        _meter: &Meter,
+    ) -> Result<Outcome, EngineError> {
+        self.run(store, image, job, output, stop)
+    }
 }

@@ -11,8 +11,9 @@ use tokio::io::{AsyncWrite, AsyncWriteExt};
 
 use super::daemon::{Daemon, words};
 use super::inside::{Order, Report};
+use crate::engine::embedded::cgroup::Counted;
 use crate::engine::inside::protocol::{self, Control};
-use crate::engine::{EngineError, Exit, Failure, Job, Outcome, Stop};
+use crate::engine::{Counter, EngineError, Exit, Failure, Job, Outcome, Stop};
 
 /// Time between asking a job to end and ending it.
 const GRACE: Duration = Duration::from_secs(5);
@@ -164,6 +165,22 @@ fn outcome(phase: Phase, messages: &[u8], measured: Duration) -> Result<Outcome,
             Err(Failure::step("run `repro` inside the container", reason).into())
         }
     }
+}
+
+/// Where the processor time of a container is counted, if its processes are this machine's.
+pub(super) async fn counter(daemon: &Daemon, name: &str) -> Counter {
+    let inspected = daemon
+        .client
+        .inspect_container(name, None::<bollard::query_parameters::InspectContainerOptions>);
+    let found = match inspected.await {
+        Ok(found) => found,
+        Err(error) => return Counter::Nothing(words(&error)),
+    };
+    let id = found.id.unwrap_or_default();
+    let pid = found.state.and_then(|state| u32::try_from(state.pid?).ok()).unwrap_or(0);
+    let counted = (pid > 0 && !id.is_empty()).then(|| Counted::of_process(pid, &id)).flatten();
+    let unseen = || "the container's processes cannot be seen from here".to_owned();
+    counted.map_or_else(|| Counter::Nothing(unseen()), Counter::Cgroup)
 }
 
 /// Why a container ended in which our process said nothing.

@@ -32,7 +32,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::engine::embedded::cgroup;
 use crate::engine::sealed::{self, OPTIONAL};
-use crate::engine::{Engine, EngineError, Exit, Failure, Job, Mount, Outcome, Stop};
+use crate::engine::{Engine, EngineError, Exit, Failure, Job, Meter, Mount, Outcome, Stop};
 use crate::image::Image;
 use crate::settings::{DaemonAddress, DaemonPlace};
 use crate::store::Store;
@@ -133,9 +133,21 @@ impl Engine for Docker {
         output: &mut dyn FnMut(&[u8]),
         stop: &Stop,
     ) -> Result<Outcome, EngineError> {
+        self.run_metered(store, image, job, output, stop, &Meter::new())
+    }
+
+    fn run_metered(
+        &self,
+        store: &Store,
+        image: &Image,
+        job: &Job,
+        output: &mut dyn FnMut(&[u8]),
+        stop: &Stop,
+        meter: &Meter,
+    ) -> Result<Outcome, EngineError> {
         sealed::check(job)?;
         let mounts = sealed::mounts(job)?;
-        let run = Run { parts: self.parts()?, store, image, job, mounts: &mounts, stop };
+        let run = Run { parts: self.parts()?, store, image, job, mounts: &mounts, stop, meter };
         runtime()?.block_on(async {
             let daemon = Daemon::connect(&self.address).await?;
             sweep(&daemon, store).await;
@@ -152,6 +164,7 @@ struct Run<'a> {
     job: &'a Job,
     mounts: &'a [Mount],
     stop: &'a Stop,
+    meter: &'a Meter,
 }
 
 impl Run<'_> {
@@ -292,7 +305,9 @@ impl Run<'_> {
         let started = daemon.client.start_container(name, None::<StartContainerOptions>).await;
         started.map_err(daemon.failed("start the container"))?;
         let modes = container::modes(self.image, self.job);
+        let running = self.meter.begin(follow::counter(daemon, name).await);
         let ended = streams.follow(daemon, self.job, &modes, output, self.stop).await;
+        drop(running);
         match ended {
             Err(EngineError::Failed(Failure::Step { action, reason })) => {
                 let reason = format!("{reason}\n  {}", follow::last_words(daemon, name).await);

@@ -9,6 +9,7 @@
 //! [`sweep`] of the same store finds what a killed process left; what a machine does
 //! not count is `None`.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -31,7 +32,7 @@ pub(super) struct Cgroup {
     folders: Vec<Folder>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Folder {
     path: PathBuf,
     controller: Controller,
@@ -84,6 +85,44 @@ impl Cgroup {
     pub(super) fn usage(&self) -> Usage {
         measure(&self.folders)
     }
+
+    /// What counts processor time here, for whoever watches; `None` if nothing does.
+    pub(super) fn counted(&self) -> Option<Counted> {
+        Counted::among(self.folders.clone())
+    }
+}
+
+/// A cgroup that counts processor time, as long as it is there.
+#[derive(Debug, Clone)]
+pub struct Counted(Vec<Folder>);
+
+impl Counted {
+    fn among(folders: Vec<Folder>) -> Option<Self> {
+        let counted = Self(folders);
+        counted.cpu_time().map(|_| counted)
+    }
+
+    /// The cgroup that process `pid` is in, if its path has `name`: the numbers of a machine
+    /// elsewhere may be those of other processes here.
+    pub(in crate::engine) fn of_process(pid: u32, name: &str) -> Option<Self> {
+        let own = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
+        let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
+        let hierarchies = parse_hierarchies(&mounts, &own).into_iter();
+        let named = hierarchies.filter(|it| it.own.to_string_lossy().contains(name));
+        Self::among(named.flat_map(Hierarchy::into_folders).collect())
+    }
+
+    /// Processor time of all its processes.
+    pub(in crate::engine) fn cpu_time(&self) -> Option<Duration> {
+        self.0.iter().find_map(cpu_time)
+    }
+
+    /// The numbers of its processes.
+    pub(in crate::engine) fn processes(&self) -> Option<BTreeSet<u32>> {
+        let folder = self.0.iter().find(|folder| cpu_time(folder).is_some())?;
+        let text = fs::read_to_string(folder.path.join("cgroup.procs")).ok()?;
+        Some(text.lines().filter_map(|line| line.trim().parse().ok()).collect())
+    }
 }
 
 impl Drop for Cgroup {
@@ -104,14 +143,7 @@ pub(in crate::engine) struct Usage {
 
 /// What the cgroup that this process is in has used; a container has one of its own.
 pub(in crate::engine) fn usage() -> Usage {
-    let of = |hierarchy: Hierarchy| {
-        let path = hierarchy.own;
-        hierarchy
-            .controllers
-            .into_iter()
-            .map(move |controller| Folder { path: path.clone(), controller })
-    };
-    measure(&hierarchies().into_iter().flat_map(of).collect::<Vec<_>>())
+    measure(&hierarchies().into_iter().flat_map(Hierarchy::into_folders).collect::<Vec<_>>())
 }
 
 fn measure(folders: &[Folder]) -> Usage {
@@ -278,6 +310,14 @@ struct Hierarchy {
     controllers: Vec<Controller>,
     /// The folder of the cgroup that this process is in.
     own: PathBuf,
+}
+
+impl Hierarchy {
+    /// The cgroup as each controller sees it.
+    fn into_folders(self) -> impl Iterator<Item = Folder> {
+        let folder = move |controller| Folder { path: self.own.clone(), controller };
+        self.controllers.into_iter().map(folder)
+    }
 }
 
 fn hierarchies() -> Vec<Hierarchy> {

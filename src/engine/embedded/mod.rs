@@ -30,7 +30,7 @@ use std::time::Duration;
 
 use crate::engine::outputs::Collector;
 use crate::engine::sealed;
-use crate::engine::{Engine, EngineError, Exit, Job, Outcome, Stop};
+use crate::engine::{Counter, Engine, EngineError, Exit, Job, Meter, Outcome, Stop};
 use crate::image::Image;
 use crate::store::Store;
 
@@ -75,6 +75,18 @@ impl Engine for Embedded {
         output: &mut dyn FnMut(&[u8]),
         stop: &Stop,
     ) -> Result<Outcome, EngineError> {
+        self.run_metered(store, image, job, output, stop, &Meter::new())
+    }
+
+    fn run_metered(
+        &self,
+        store: &Store,
+        image: &Image,
+        job: &Job,
+        output: &mut dyn FnMut(&[u8]),
+        stop: &Stop,
+        meter: &Meter,
+    ) -> Result<Outcome, EngineError> {
         sealed::check(job)?;
         let layers = unpacked_layers(store, image)?;
         if stop.is_requested() {
@@ -99,8 +111,14 @@ impl Engine for Embedded {
             let reason = "the job cannot be moved into its cgroup".to_owned();
             return Err(EngineError::Memory { bytes, reason });
         }
+        let counter = match cgroup.counted().filter(|_| counted) {
+            Some(counted) => Counter::Cgroup(counted),
+            None => Counter::Tree(helper.pid()),
+        };
+        let running = meter.begin(counter);
         helper.give(&order);
         let ended = helper.watch(job.timeout, stop, output)?;
+        drop(running);
         let usage = cgroup.usage();
         let kept = match ended.exit {
             Exit::Stopped => Vec::new(),
