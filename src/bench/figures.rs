@@ -238,7 +238,7 @@ fn by_arrival(benchmark: &Benchmark, formulas: &[Formula]) -> BTreeSet<String> {
 }
 
 /// A number of a log, or a date or time as seconds.
-pub(super) fn number_of(text: &str) -> Option<Number> {
+pub fn number_of(text: &str) -> Option<Number> {
     Number::parse(text).or_else(|| clock::parse(text).map(Number::Float))
 }
 

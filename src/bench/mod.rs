@@ -68,7 +68,7 @@ pub use error::BenchError;
 pub use exchange::{
     GivenInput, InputRecord, InputSource, OutputFile, OutputRecord, PlannedInput, PlannedOutput,
 };
-pub use figures::{Figure, Rules};
+pub use figures::{Figure, Rules, number_of};
 pub use files::PARSED;
 pub use formula::{Binding, FUNCTIONS, Formula, FormulaError, Scope};
 pub use host::Host;

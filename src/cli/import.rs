@@ -10,9 +10,9 @@ use serde_json::json;
 
 use super::context::Context;
 use super::error::CliError;
-use super::output;
+use super::{output, report};
+use crate::bench;
 use crate::carry::{self, Imported};
-use crate::{bench, report};
 
 /// Bring a bundle into the store; show the records in it
 #[derive(Debug, Args)]
@@ -69,7 +69,7 @@ fn show(context: &Context, imported: &Imported) -> Result<(), CliError> {
         output::print(&format!("{name}@{seal}\n"));
     }
     if !records.is_empty() {
-        output::print(&report::report(&records, report::Format::Text));
+        report::print(&records);
     }
     for (_, folder) in &imported.runs {
         output::print(&format!("results in {}\n", folder.display()));

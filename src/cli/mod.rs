@@ -37,6 +37,7 @@ mod pull;
 mod push;
 mod rebuild;
 mod reference;
+mod report;
 mod run;
 mod subject;
 mod verify;
@@ -150,6 +151,8 @@ enum Command {
     Wheel(wheel::Arguments),
     /// Run the benchmark's cases in the sealed image; write records and a table
     Run(run::Arguments),
+    /// Show what runs measured: a table, a page, CSV, JSON, a case over runs
+    Report(report::Arguments),
     /// Read logs that somebody else made; print the table and the guide's records
     Parse(parse::Arguments),
     /// Run one command in a sealed image
@@ -233,6 +236,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, CliError> {
         Command::Verify(arguments) => verify::run(&context, &arguments),
         Command::Wheel(arguments) => wheel::run(&context, &arguments),
         Command::Run(arguments) => run::run(&context, &arguments),
+        Command::Report(arguments) => report::run(&context, &arguments),
         Command::Parse(arguments) => parse::run(&context, &arguments),
         Command::Exec(arguments) => exec::run(&context, &arguments),
         Command::Audit(arguments) => audit::run(&context, &arguments),

@@ -8,10 +8,9 @@ use serde_json::json;
 
 use super::context::Context;
 use super::error::CliError;
-use super::output;
+use super::{output, report};
 use crate::bench::{self, ParseRequest, Parsed, RunRecord, Setting, Status};
 use crate::digest::Digest;
-use crate::report;
 
 /// Read logs that somebody else made; print the table and the guide's records
 #[derive(Debug, Args)]
@@ -84,7 +83,7 @@ pub fn sealed(context: &Context, name: &str) -> Result<(Digest, Digest), CliErro
 }
 
 fn show(parsed: &Parsed, records: &[RunRecord]) {
-    output::print(&report::report(records, report::Format::Text));
+    report::print(records);
     let guide = parsed.logs.iter().filter_map(|log| log.guide_record.as_ref());
     guide.for_each(|(name, json)| output::print(&format!("\n{name}\n  {json}\n")));
     for path in &parsed.others {

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::context::Context;
 use super::error::CliError;
 use super::preflight::{Draft, Preflight};
-use super::{build, dry_run, output, watch};
+use super::{build, dry_run, output, report, watch};
 use crate::bench::{
     self, BenchError, Claim, GivenInput, Host, Kind, Lack, Options, Places, PlannedCase, Pool,
     ProfileFile, RunSummary, Setting, Setup, Wish,
@@ -21,7 +21,6 @@ use crate::engine::Gpus;
 use crate::image::Image;
 use crate::lock::Lock;
 use crate::recipe::Recipe;
-use crate::report;
 use crate::results;
 use crate::store::Store;
 
@@ -331,7 +330,7 @@ fn show(context: &Context, summary: &RunSummary, preflight: &Preflight) {
             "missing": preflight.json(),
         }));
     }
-    output::print(&report::report(&summary.records, report::Format::Text));
+    report::print(&summary.records);
     for name in &summary.not_run {
         output::print(&format!("not run: {name}\n"));
     }

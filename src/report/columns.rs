@@ -1,35 +1,102 @@
-//! What stands in the columns of one record.
+//! What stands in the columns of one case.
 
-use crate::bench::{Deviation, Figure, Number, Repeatable, RunRecord, SeriesRecord, Status};
-use crate::recipe::Value;
+use super::model::{Case, progress};
+use super::table::{Align, Column};
+use super::words::{self, NOT_MEASURED, NOTHING};
+use super::{numbers, spark};
+use crate::bench::{Figure, RunRecord, SeriesRecord, Status};
 
-/// A figure that is not there because there is nothing to measure.
-const NOTHING: &str = "-";
+/// Columns that a narrow terminal does without go in the order of `rank`, the highest first; 0 stays.
+pub(super) const COLUMNS: [Column; 13] = [
+    column("case", Align::Left, 0),
+    column("status", Align::Left, 0),
+    column("FINAL_RESULT", Align::Right, 2),
+    column("throughput", Align::Right, 0),
+    column("published", Align::Right, 1).only_if_used(),
+    column("verdict", Align::Left, 0),
+    column("steps", Align::Right, 4),
+    column("spread", Align::Right, 0),
+    column("step time", Align::Left, 3).only_if_used(),
+    column("flags", Align::Left, 0).only_if_used(),
+    column("time", Align::Right, 5),
+    column("memory", Align::Right, 7),
+    column("repeated", Align::Left, 6),
+];
 
-/// What nobody measured although there was something.
-const NOT_MEASURED: &str = "not measured";
+const fn column(name: &'static str, align: Align, rank: u8) -> Column {
+    Column { name, align, rank, only_if_used: false }
+}
 
-/// The cells of one record, in the order of the table's columns.
-pub(super) fn cells(record: &RunRecord) -> Vec<String> {
+/// Characters of a sparkline.
+const SPARK: usize = 12;
+
+/// The cells of one case, in the order of the columns.
+pub(super) fn cells(case: &Case) -> Vec<String> {
+    let record = case.shown();
     let ok = record.status == Status::Ok;
     let nothing = || NOTHING.to_owned();
-    let series = record.series.get(&record.progress).filter(|_| ok);
-    let started = record.exit.is_some();
+    let series = progress(record).filter(|_| ok);
+    let or_nothing = |words: Vec<&str>| if words.is_empty() { nothing() } else { words.join(", ") };
     vec![
-        record.label(),
-        status(&record.status).to_owned(),
-        record.final_result.as_ref().filter(|_| ok).map_or_else(nothing, as_printed),
-        record.throughput.as_ref().filter(|_| ok).map_or_else(nothing, readable),
+        case.name().to_owned(),
+        case.status(),
+        figure(case, |record| record.final_result.as_ref(), words::as_printed),
+        figure(case, |record| record.throughput.as_ref(), words::readable),
+        published(record),
+        case.verdict().filter(|_| ok).unwrap_or_else(nothing),
         series.map_or_else(|| missing(record, ok), |series| series.used.to_string()),
-        series.map_or_else(nothing, spread),
-        record.duration.map_or_else(nothing, duration),
-        match record.peak_memory {
-            Some(bytes) => memory(bytes),
-            None if started => NOT_MEASURED.to_owned(),
-            None => nothing(),
-        },
-        repeated(&record.repeatable).to_owned(),
+        series.map_or_else(nothing, |series| spread(case, series)),
+        series.map_or_else(nothing, sparkline),
+        or_nothing(case.flags()),
+        record.duration.map_or_else(nothing, words::duration),
+        memory(record),
+        words::repeated(&record.repeatable).to_owned(),
     ]
+}
+
+/// The figure of the only repetition as its program prints it, or the mean of several.
+fn figure(
+    case: &Case,
+    of: fn(&RunRecord) -> Option<&Figure>,
+    written: fn(&Figure) -> String,
+) -> String {
+    let record = case.shown();
+    let Some(figure) = of(record).filter(|_| record.status == Status::Ok) else {
+        return NOTHING.to_owned();
+    };
+    match case.summary(of) {
+        Some(summary) if summary.count > 1 => {
+            words::with_unit(&words::significant(summary.mean), &figure.unit)
+        }
+        _ => written(figure),
+    }
+}
+
+/// What the guide publishes for the figure that the verdict is about.
+fn published(record: &RunRecord) -> String {
+    let published = super::model::comparison(record).map(|comparison| &comparison.published);
+    let published = published.or(record.published.first());
+    published.map_or(NOTHING.to_owned(), |published| {
+        words::with_unit(&words::significant(published.value), &published.unit)
+    })
+}
+
+/// Between repetitions where there are several, else between steps.
+fn spread(case: &Case, series: &SeriesRecord) -> String {
+    let repeats = case.summary(|record| record.throughput.as_ref());
+    match repeats.and_then(|summary| Some((summary.variation?, summary.count))) {
+        Some((variation, count)) => format!("{} of {count} runs", words::plus_minus(variation)),
+        None => words::spread(series),
+    }
+}
+
+fn sparkline(series: &SeriesRecord) -> String {
+    if series.running_mean {
+        return NOTHING.to_owned();
+    }
+    let used = numbers::of(&series.values[series.skipped.min(series.values.len())..]);
+    let text = used.map_or(String::new(), |used| spark::blocks(&used, SPARK));
+    if text.is_empty() { NOTHING.to_owned() } else { text }
 }
 
 /// What stands for the steps of a series that is not there.
@@ -38,93 +105,10 @@ fn missing(record: &RunRecord, ok: bool) -> String {
     if not_measured { NOT_MEASURED } else { NOTHING }.to_owned()
 }
 
-fn spread(series: &SeriesRecord) -> String {
-    if series.running_mean {
-        return "running mean".to_owned();
-    }
-    series.spread().map_or(NOTHING.to_owned(), percent)
-}
-
-fn status(status: &Status) -> &'static str {
-    match status {
-        Status::Ok => "ok",
-        Status::Failed(_) => "failed",
-        Status::Skipped(_) => "skipped",
-    }
-}
-
-fn repeated(repeatable: &Repeatable) -> &'static str {
-    match repeatable {
-        Repeatable::SameAs { .. } => "same as before",
-        Repeatable::Differs { .. } => "differs",
-        Repeatable::NothingToCompare => NOTHING,
-    }
-}
-
-/// The digits of the guide's own script.
-fn as_printed(figure: &Figure) -> String {
-    with_unit(figure.value.map(Number::repr), figure)
-}
-
-/// Four significant digits: more than any two runs agree in.
-fn readable(figure: &Figure) -> String {
-    with_unit(figure.value.map(|value| significant(value.as_f64())), figure)
-}
-
-fn with_unit(value: Option<String>, figure: &Figure) -> String {
-    let Some(value) = value else {
-        return if figure.arrival { NOT_MEASURED } else { NOTHING }.to_owned();
-    };
-    let unit = if figure.unit.is_empty() { String::new() } else { format!(" {}", figure.unit) };
-    let source = if figure.arrival { " (arrival)" } else { "" };
-    format!("{value}{unit}{source}")
-}
-
-fn significant(value: f64) -> String {
-    if value == 0.0 || !value.is_finite() {
-        return value.to_string();
-    }
-    let before_point = value.abs().log10().floor() as i32 + 1;
-    let decimals = usize::try_from((4 - before_point).clamp(0, 12)).unwrap_or(0);
-    format!("{value:.decimals$}")
-}
-
-fn percent(part: f64) -> String {
-    format!("± {:.1} %", part * 100.0)
-}
-
-pub(super) fn duration(seconds: f64) -> String {
-    if seconds < 60.0 {
-        return format!("{seconds:.1} s");
-    }
-    let whole = seconds.round() as u64;
-    let (hours, minutes, seconds) = (whole / 3600, whole / 60 % 60, whole % 60);
-    match hours {
-        0 => format!("{minutes} min {seconds:02} s"),
-        _ => format!("{hours} h {minutes:02} min"),
-    }
-}
-
-pub(super) fn memory(bytes: u64) -> String {
-    let mebibytes = bytes as f64 / f64::from(1 << 20);
-    if mebibytes < 1024.0 {
-        format!("{mebibytes:.0} MiB")
-    } else {
-        format!("{:.1} GiB", mebibytes / 1024.0)
-    }
-}
-
-/// `batch_size set to 18, the recipe says 14`.
-pub(super) fn deviation(deviation: &Deviation) -> String {
-    let values: Vec<String> = deviation.recipe.iter().map(value).collect();
-    let (name, used) = (&deviation.name, value(&deviation.used));
-    format!("{name} set to {used}, the recipe says {}", values.join(", "))
-}
-
-fn value(value: &Value) -> String {
-    match value {
-        Value::Integer(whole) => whole.to_string(),
-        Value::Float(fraction) => Number::Float(*fraction).repr(),
-        Value::Text(text) => format!("`{text}`"),
+fn memory(record: &RunRecord) -> String {
+    match record.peak_memory {
+        Some(bytes) => words::memory(bytes),
+        None if record.exit.is_some() => NOT_MEASURED.to_owned(),
+        None => NOTHING.to_owned(),
     }
 }

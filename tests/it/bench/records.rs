@@ -5,7 +5,7 @@ use std::fs;
 use repro::bench::{Repeatable, RunRecord, read_record};
 use repro::engine::Exit;
 use repro::recipe::Erratum;
-use repro::report::{Format, report};
+use repro::report::{Format, Report};
 
 use super::{Bench, Play, good_log, recipe, seg_log};
 
@@ -140,7 +140,8 @@ fn published_figures_stand_only_beside_the_guides_own_runs() {
 fn table(bench: &Bench, plays: &[Play], format: Format) -> String {
     let summary = bench.run(plays);
     let seal = repro::digest::Digest::of(b"seal").to_string();
-    report(&summary.records, format).replace(&summary.id, "RUN").replace(&seal, "SEAL")
+    let text = Report::of_records(&summary.records).table(format);
+    text.replace(&summary.id, "RUN").replace(&seal, "SEAL")
 }
 
 #[test]
@@ -165,7 +166,7 @@ seg/segformer_b0/sp/bs2/fp32 failed: the command returned 1
   last line  CUDA error
 erratum final-result: the guide prints iterations a second and calls them images
 ";
-    assert_eq!(table(&Bench::new(), &plays, Format::Text), expected);
+    assert_eq!(table(&Bench::new(), &plays, Format::Text(None)), expected);
 }
 
 #[test]
@@ -175,7 +176,7 @@ fn many_errata_are_named_below_a_table_and_told_elsewhere() {
     for id in ["first", "second", "third"] {
         bench.recipe.errata.push(Erratum { id: id.to_owned(), ..one.clone() });
     }
-    let text = table(&bench, &[Play::log(good_log())], Format::Text);
+    let text = table(&bench, &[Play::log(good_log())], Format::Text(None));
     let expected = "4 errata: final-result, first, second, third; `repro list seg` tells them\n";
     assert!(text.ends_with(expected), "{text}");
 }
@@ -193,7 +194,8 @@ fn a_page_has_the_same_table_in_markdown() {
 
 #[test]
 fn skipped_cases_stand_in_the_table_without_figures() {
-    let text = table(&Bench::of(recipe("seg"), "full").cases(&["fastscnn/mp"]), &[], Format::Text);
+    let text =
+        table(&Bench::of(recipe("seg"), "full").cases(&["fastscnn/mp"]), &[], Format::Text(None));
     assert!(text.contains("seg/fastscnn/mp/bs2/fp32  skipped             -"), "{text}");
     assert!(text.contains("skipped: needs 8 GPUs, this machine has 0"), "{text}");
 }

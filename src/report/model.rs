@@ -1,0 +1,210 @@
+//! Records by run and case: repetitions of a case belong together.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::stand_in as stats;
+use super::words;
+use crate::bench::{Comparison, Figure, RunRecord, SeriesRecord, Status};
+use crate::results::Stored;
+
+/// Records as they are reported, run by run.
+#[derive(Debug)]
+pub struct Report<'a> {
+    /// In the order of their names, which begin with the time of their start.
+    pub(super) runs: Vec<Run<'a>>,
+}
+
+/// One run.
+#[derive(Debug)]
+pub(super) struct Run<'a> {
+    /// In the order in which they ran; never empty.
+    pub cases: Vec<Case<'a>>,
+}
+
+/// One case of a run, with all of its repetitions.
+#[derive(Debug)]
+pub(super) struct Case<'a> {
+    /// In their order; never empty.
+    pub repeats: Vec<Entry<'a>>,
+}
+
+/// One record, and where it lies if that is known.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Entry<'a> {
+    pub record: &'a RunRecord,
+    pub folder: Option<&'a Path>,
+}
+
+/// A figure over the repetitions that gave it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Summary {
+    pub mean: f64,
+    /// Standard deviation as a part of the mean; absent for one value.
+    pub variation: Option<f64>,
+    pub count: usize,
+}
+
+impl<'a> Report<'a> {
+    /// Groups records; those that no file is known of have no conditions to plot.
+    pub fn of_records(records: impl IntoIterator<Item = &'a RunRecord>) -> Self {
+        Self::new(records.into_iter().map(|record| Entry { record, folder: None }))
+    }
+
+    /// Groups records that lie in folders.
+    pub fn of_stored(stored: impl IntoIterator<Item = &'a Stored>) -> Self {
+        let entry = |one: &'a Stored| Entry { record: &one.record, folder: Some(&one.folder) };
+        Self::new(stored.into_iter().map(entry))
+    }
+
+    fn new(entries: impl Iterator<Item = Entry<'a>>) -> Self {
+        let mut runs: BTreeMap<&str, Vec<Entry>> = BTreeMap::new();
+        for entry in entries {
+            runs.entry(&entry.record.run).or_default().push(entry);
+        }
+        Self { runs: runs.into_values().map(Run::new).collect() }
+    }
+
+    pub(super) fn cases(&self) -> impl Iterator<Item = &Case<'a>> {
+        self.runs.iter().flat_map(|run| &run.cases)
+    }
+}
+
+impl<'a> Run<'a> {
+    fn new(mut entries: Vec<Entry<'a>>) -> Self {
+        let number = |entry: &Entry| entry.record.repeat.map_or(0, |repeat| repeat.number);
+        entries.sort_by_key(|entry| (entry.record.index, number(entry)));
+        let mut cases: Vec<Case> = Vec::new();
+        let mut places: BTreeMap<&str, usize> = BTreeMap::new();
+        for entry in entries {
+            let place = *places.entry(&entry.record.case).or_insert(cases.len());
+            match cases.get_mut(place) {
+                Some(case) => case.repeats.push(entry),
+                None => cases.push(Case { repeats: vec![entry] }),
+            }
+        }
+        Self { cases }
+    }
+
+    /// The first record: what is said of a whole run stands in each of them.
+    pub fn first(&self) -> &'a RunRecord {
+        self.cases[0].first()
+    }
+
+    pub fn records(&self) -> impl Iterator<Item = &'a RunRecord> {
+        self.cases.iter().flat_map(|case| case.repeats.iter().map(|entry| entry.record))
+    }
+}
+
+impl<'a> Case<'a> {
+    /// The first repetition.
+    pub fn first(&self) -> &'a RunRecord {
+        self.repeats[0].record
+    }
+
+    /// The repetition that figures are shown of where there is room for one: the first that has any.
+    pub fn shown(&self) -> &'a RunRecord {
+        self.ok().next().unwrap_or(self.first())
+    }
+
+    pub fn name(&self) -> &'a str {
+        &self.first().case
+    }
+
+    pub fn records(&self) -> impl Iterator<Item = &'a RunRecord> {
+        self.repeats.iter().map(|entry| entry.record)
+    }
+
+    fn ok(&self) -> impl Iterator<Item = &'a RunRecord> {
+        self.records().filter(|record| record.status == Status::Ok)
+    }
+
+    /// `ok`, or how many of its repetitions failed.
+    pub fn status(&self) -> String {
+        let ok = self.ok().count();
+        if self.repeats.len() == 1 || ok == self.repeats.len() || ok == 0 {
+            let worst = self.records().find(|record| record.status != Status::Ok);
+            return words::status(worst.unwrap_or(self.first())).to_owned();
+        }
+        format!("{} of {} failed", self.repeats.len() - ok, self.repeats.len())
+    }
+
+    /// What a figure of the repetitions comes to.
+    pub fn summary(&self, figure: fn(&RunRecord) -> Option<&Figure>) -> Option<Summary> {
+        let value = |record: &'a RunRecord| Some(figure(record)?.value?.as_f64());
+        let values: Vec<f64> = self.ok().filter_map(value).collect();
+        Summary::of(&values)
+    }
+
+    /// The comparison that stands for the case: of its throughput, else of its final result.
+    pub fn comparison(&self) -> Option<&'a Comparison> {
+        comparison(self.shown())
+    }
+
+    /// The verdict over all repetitions; absent if an old record does not say.
+    pub fn verdict(&self) -> Option<String> {
+        let mut words: Vec<(&str, usize)> = Vec::new();
+        for word in self.ok().filter_map(comparison).map(words::verdict) {
+            match words.iter_mut().find(|(known, _)| *known == word) {
+                Some((_, count)) => *count += 1,
+                None => words.push((word, 1)),
+            }
+        }
+        match words.as_slice() {
+            [] if self.records().any(|record| !record.published.is_empty()) => None,
+            [] => Some(words::NO_REFERENCE.to_owned()),
+            [(word, _)] => Some((*word).to_owned()),
+            several => {
+                let parts = several.iter().map(|(word, count)| format!("{count} {word}"));
+                Some(parts.collect::<Vec<_>>().join(", "))
+            }
+        }
+    }
+
+    /// What would spoil the numbers, each once.
+    pub fn flags(&self) -> Vec<&'static str> {
+        let conditions = self.records().filter_map(|record| record.conditions.as_ref());
+        let mut kinds: Vec<_> =
+            conditions.flat_map(|conditions| &conditions.flags).map(|flag| flag.kind).collect();
+        kinds.sort();
+        kinds.dedup();
+        let mut flags: Vec<&str> = kinds.into_iter().map(words::flag).collect();
+        if self.records().any(|record| record.shared_host.is_some()) {
+            flags.push("shared machine");
+        }
+        flags
+    }
+}
+
+impl Summary {
+    pub fn of(values: &[f64]) -> Option<Self> {
+        let mean = stats::mean(values)?;
+        let variation = stats::deviation(values).filter(|_| mean != 0.0);
+        let variation = variation.map(|deviation| deviation / mean.abs());
+        Some(Self { mean, variation, count: values.len() })
+    }
+}
+
+/// The comparison that stands for a record.
+pub(super) fn comparison(record: &RunRecord) -> Option<&Comparison> {
+    let shown = [record.throughput.as_ref(), record.final_result.as_ref()];
+    let of = |name: &str| record.comparisons.iter().find(|one| one.published.metric == name);
+    let named = shown.into_iter().flatten().find_map(|figure| of(&figure.name));
+    named.or(record.comparisons.first())
+}
+
+/// The series that counts steps.
+pub(super) fn progress(record: &RunRecord) -> Option<&SeriesRecord> {
+    record.series.get(&record.progress)
+}
+
+/// The unit of a series: a log writes none, but a figure that is its plain mean has one.
+pub(super) fn unit<'a>(record: &'a RunRecord, series: &str) -> &'a str {
+    if record.series.get(series).is_some_and(|series| series.arrival) {
+        return "s";
+    }
+    let is_its_mean = |figure: &&Figure| {
+        ["mean", "median"].iter().any(|name| figure.formula == format!("{name}({series})"))
+    };
+    record.metrics.iter().find(is_its_mean).map_or("", |figure| &figure.unit)
+}

@@ -1,0 +1,13 @@
+//! The values of a series as numbers.
+
+use crate::bench::number_of;
+
+/// The numbers behind `texts`; absent if one of them is none, so that no step is passed over in silence.
+pub(super) fn of(texts: &[String]) -> Option<Vec<f64>> {
+    texts.iter().map(|text| one(text)).collect()
+}
+
+/// A finite number.
+pub(super) fn one(text: &str) -> Option<f64> {
+    number_of(text).map(|number| number.as_f64()).filter(|number| number.is_finite())
+}

@@ -1,0 +1,10 @@
+//! Plots as inline SVG, made by hand: no script, no font, no network.
+
+pub(super) mod comparison;
+pub(super) mod conditions;
+pub(super) mod envelope;
+pub(super) mod frame;
+pub(super) mod histogram;
+pub(super) mod repeats;
+pub(super) mod scale;
+pub(super) mod steps;

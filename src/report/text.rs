@@ -1,0 +1,153 @@
+//! The tables that people read in a terminal or on a page of Markdown.
+
+use super::columns::{self, COLUMNS};
+use super::model::{Report, Run};
+use super::table::{self, Format, Table};
+use super::words;
+use crate::bench::{Host, Repeatable, RunRecord, Status, Verdict};
+
+/// What a figure is that no program printed.
+const ARRIVAL: &str =
+    "arrival: from the times at which lines of the log arrived; the program itself prints none";
+
+impl Report<'_> {
+    /// One table for each run, with what a reader has to know below it.
+    pub fn table(&self, format: Format) -> String {
+        let runs = self.runs.iter().map(|run| of_run(run, format));
+        runs.collect::<Vec<_>>().join("\n")
+    }
+}
+
+fn of_run(run: &Run, format: Format) -> String {
+    let mut table = Table::new(&COLUMNS);
+    run.cases.iter().for_each(|case| table.row(columns::cells(case)));
+    let (table, dropped) = table.render(format);
+    let mut notes = notes(run);
+    if !dropped.is_empty() {
+        notes.push(format!("no room here for {}; `--markdown` shows all", dropped.join(", ")));
+    }
+    let notes: String = notes.iter().map(|note| table::note(note, format)).collect();
+    let between = if notes.is_empty() { "" } else { "\n" };
+    format!("{}{table}{between}{notes}", heading(run.first(), format))
+}
+
+/// Run, image with its seal, profile, engine, machine.
+fn heading(record: &RunRecord, format: Format) -> String {
+    let mark = if format == Format::Markdown { "## " } else { "" };
+    let (image, profile) = (&record.image, &record.profile.name);
+    if record.parsed.is_some() {
+        // Nobody has seen where these logs come from, so no seal stands beside their figures.
+        let name = &image.name;
+        return format!(
+            "{mark}run {}\n\n{name}, seal not verified, profile {profile}, logs made elsewhere\n\n",
+            record.run
+        );
+    }
+    let machine = machine(&record.host).map_or(String::new(), |machine| format!("\n{machine}"));
+    format!(
+        "{mark}run {}\n\n{}@{}, profile {profile}, engine {}{machine}\n\n",
+        record.run, image.name, image.seal, record.engine
+    )
+}
+
+/// The machine in a line; absent if nothing is known of it.
+pub(super) fn machine(host: &Host) -> Option<String> {
+    let mut parts: Vec<String> = host.cpu.iter().cloned().collect();
+    parts.extend(
+        host.usable_cores
+            .or(host.cores)
+            .map(|cores| words::count(cores as usize, "processor", "processors")),
+    );
+    parts.extend(host.memory.map(words::memory));
+    let mut names: Vec<&String> = host.gpus.iter().collect();
+    names.dedup();
+    match (names.as_slice(), host.gpus.len()) {
+        (_, 0) if parts.is_empty() => {}
+        (_, 0) => parts.push("no GPU".to_owned()),
+        ([name], count) if count > 1 => parts.push(format!("{count} × {name}")),
+        _ => parts.extend(host.gpus.iter().cloned()),
+    }
+    (!parts.is_empty()).then(|| table::one_line(&parts.join(", ")))
+}
+
+/// Reasons, differences, disturbances, deviations and errata, each once.
+fn notes(run: &Run) -> Vec<String> {
+    let mut notes: Vec<String> = run.records().flat_map(notes_of).collect();
+    let shown = run.records().flat_map(|record| [&record.final_result, &record.throughput]);
+    if shown.flatten().any(|figure| figure.arrival) {
+        notes.push(ARRIVAL.to_owned());
+    }
+    notes.extend(run.records().flat_map(|record| &record.deviations).map(words::deviation));
+    notes.extend(errata(run));
+    let mut seen = std::collections::BTreeSet::new();
+    notes.retain(|note| seen.insert(note.clone()));
+    notes
+}
+
+fn notes_of(record: &RunRecord) -> Vec<String> {
+    let name = match record.repeat {
+        Some(repeat) => format!("{} (repeat {} of {})", record.case, repeat.number, repeat.of),
+        None => record.case.clone(),
+    };
+    let mut notes = Vec::new();
+    match &record.status {
+        Status::Ok => {}
+        Status::Failed(reason) => notes.push(format!("{name} failed: {reason}")),
+        Status::Skipped(reason) => notes.push(format!("{name} skipped: {reason}")),
+    }
+    notes.extend(record.expected_failure.iter().map(|why| format!("{name}: expected: {why}")));
+    let flags = record.conditions.iter().flat_map(|conditions| &conditions.flags);
+    notes.extend(flags.map(|flag| format!("{name} {}: {}", words::flag(flag.kind), flag.text)));
+    notes.extend(
+        incomparable(record).map(|reason| format!("{} not comparable: {reason}", record.case)),
+    );
+    notes.extend(exchange_notes(record));
+    if matches!(record.repeatable, Repeatable::Differs { .. }) {
+        notes.push(format!("{name} {}", record.repeatable));
+    }
+    notes
+}
+
+/// Why a record's figure cannot be held against the published one, if so.
+fn incomparable(record: &RunRecord) -> Option<String> {
+    match super::model::comparison(record).map(|comparison| &comparison.verdict) {
+        Some(Verdict::NotComparable(reasons)) => Some(reasons.join("; ")),
+        _ => None,
+    }
+}
+
+/// Errata in full where they are few, else their names: a table must not drown in them.
+fn errata(run: &Run) -> Vec<String> {
+    const FEW: usize = 3;
+    let mut names: Vec<&str> = Vec::new();
+    let mut all = Vec::new();
+    for erratum in run.records().flat_map(|record| &record.errata) {
+        if !names.contains(&erratum.id.as_str()) {
+            names.push(&erratum.id);
+            all.push(format!("erratum {erratum}"));
+        }
+    }
+    match names.len() {
+        0..=FEW => all,
+        count => {
+            let (names, image) = (names.join(", "), &run.first().image.name);
+            vec![format!("{count} errata: {names}; `repro list {image}` tells them")]
+        }
+    }
+}
+
+/// What a reader has to know of the company a case ran in, and of what it left.
+fn exchange_notes(record: &RunRecord) -> Vec<String> {
+    let mut notes = Vec::new();
+    if let Some(count) = record.shared_host {
+        notes.push(format!("{} shared the machine: {count} cases ran at once", record.case));
+    }
+    for (name, output) in record.outputs.iter().filter(|_| record.exit.is_some()) {
+        if output.files.is_empty() {
+            notes.push(format!("{} left no output `{name}` ({})", record.case, output.path));
+        }
+        let problems = output.problems.iter();
+        notes.extend(problems.map(|why| format!("{} output `{name}` {why}", record.case)));
+    }
+    notes
+}
