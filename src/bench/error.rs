@@ -179,6 +179,14 @@ pub enum BenchError {
         /// What is wrong with it.
         reason: String,
     },
+    /// What tells where a run is cannot be read.
+    #[error("`{}` tells of no run: {reason}", path.display())]
+    State {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// An operation on a file of the results failed.
     #[error("cannot {action} `{}`", path.display())]
     Io {

@@ -63,6 +63,16 @@ pub struct Findings {
     pub dropped_values: u64,
 }
 
+impl Findings {
+    /// The part that is done, 0 to 1. Several counts (of epochs and of their batches) are none that
+    /// could be told from here which of them goes to the end.
+    pub(super) fn part(&self) -> Option<f64> {
+        let mut counts = self.progress.values().flatten().filter(|count| count.total > 0);
+        let (Some(count), None) = (counts.next(), counts.next()) else { return None };
+        Some((count.step as f64 / count.total as f64).min(1.0))
+    }
+}
+
 /// Reads a log piece by piece.
 #[derive(Debug, Clone)]
 pub struct LogReader {

@@ -15,6 +15,7 @@
 //! - `schedule`, `exchange`: which case is next, and what one takes from another;
 //! - `host`, `pool`, `busy`, `card_lock`: the machine, and which of its GPUs a run has for itself;
 //! - `preflight`: what of the machine a run lacks;
+//! - `state`: what a run is doing now, for who asks from outside;
 //! - `matrix`, `parse`: what the guides have, and logs that are there already.
 //!
 //! Invariants: every case that was started has a record, however it ended; a figure
@@ -56,6 +57,7 @@ mod resume;
 mod run;
 mod schedule;
 mod series;
+mod state;
 mod template;
 mod total;
 mod variables;
@@ -87,6 +89,7 @@ pub use reference::{HostDifference, host_differences};
 pub use repeats::{RepeatedFigure, Repeats, repeats};
 pub use run::{Event, Events, Options, RunSummary, run};
 pub use series::SeriesRecord;
+pub use state::{Announced, End, Ended, Phase, RunState, RunningCase, StateKeeper, state_clock};
 pub use template::{Template, TemplateError};
 pub use total::Progress;
 pub use variables::{Deviation, Setting, Variables, value_text};

@@ -92,6 +92,8 @@ pub enum Event<'a> {
         value: &'a str,
         /// The true throughput of this step alone, if it can be computed.
         throughput: Option<&'a Figure>,
+        /// The part of the case that is done, 0 to 1, if one count of the log tells it.
+        part: Option<f64>,
     },
     /// A case has ended and its record is written.
     CaseEnded {
@@ -321,8 +323,8 @@ impl Run<'_, '_, '_> {
             if step > seen {
                 seen = step;
                 let throughput = rules.current(&case.case.variables, findings);
-                let throughput = throughput.as_ref();
-                self.tell(Event::Progress { index, step, value, throughput });
+                let (throughput, part) = (throughput.as_ref(), findings.part());
+                self.tell(Event::Progress { index, step, value, throughput, part });
             }
         };
         let outcome =

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::Global;
 use super::error::CliError;
+use super::output;
 use super::progress::Display;
 use crate::build::Builder;
 use crate::engine::docker::Docker;
@@ -23,6 +24,7 @@ use crate::store::{Store, write_whole};
 pub struct Context {
     pub settings: Settings,
     pub json: bool,
+    pub talk: output::Talk,
     pub display: Display,
     pub stop: Stop,
 }
@@ -41,7 +43,7 @@ impl Context {
         signal_hook::flag::register(signal_hook::consts::SIGHUP, Stop::new().flag())
             .map_err(CliError::Signals)?;
         let display = Display::new(settings.offline(), stop.clone());
-        Ok(Self { settings, json: global.json, display, stop })
+        Ok(Self { settings, json: global.json, talk: global.talk, display, stop })
     }
 
     /// Opens the store and clears what killed runs left behind.

@@ -102,6 +102,12 @@ pub enum CliError {
     NotEmpty { folder: PathBuf, entry: PathBuf },
     #[error("nobody said where data sets lie")]
     NoDataSetting,
+    #[error("no run of this store is named `{word}`{}", lines(known))]
+    NoRun { word: String, known: Vec<String> },
+    #[error("run `{run}` does not go on: it {phase}")]
+    NotRunning { run: String, phase: &'static str },
+    #[error("run `{run}` died: its process is gone and could not say how it ended")]
+    Died { run: String, resume: String },
     #[error("stopped")]
     Stopped,
 }

@@ -10,7 +10,7 @@ use clap::builder::StyledStr;
 pub const GROUPS: [(&str, &[&str]); 7] = [
     ("See what there is", &["list", "inspect", "diff"]),
     ("Build an image", &["lock", "build", "verify", "wheel"]),
-    ("Run a benchmark", &["run", "exec"]),
+    ("Run a benchmark", &["run", "status", "attach", "stop", "exec"]),
     ("Look at results", &["parse"]),
     ("Bring data", &["fetch-data", "verify-data", "pin-data"]),
     ("Carry it elsewhere", &["export", "push", "pull", "mirror", "bundle", "import"]),

@@ -8,11 +8,13 @@
 //! Invariants: no other module prints; every error ends here and gets its exit
 //! code and its hint in `error`. Commands are thin: what they do is in the modules.
 
+mod attach;
 mod audit;
 mod build;
 mod bundle;
 mod cases;
 mod context;
+mod detach;
 mod diff;
 mod dry_run;
 mod error;
@@ -39,6 +41,9 @@ mod rebuild;
 mod reference;
 mod report;
 mod run;
+mod runs;
+mod status;
+mod stop;
 mod subject;
 mod verify;
 mod verify_data;
@@ -153,6 +158,12 @@ enum Command {
     Run(run::Arguments),
     /// Show what runs measured: a table, a page, CSV, JSON, a case over runs
     Report(report::Arguments),
+    /// Show where runs are: what goes on now, how far, and what ended lately
+    Status(status::Arguments),
+    /// Follow a run that goes on without a terminal; ends as the run ends
+    Attach(attach::Arguments),
+    /// Stop a run as Ctrl-C does, wherever it was started
+    Stop(stop::Arguments),
     /// Read logs that somebody else made; print the table and the guide's records
     Parse(parse::Arguments),
     /// Run one command in a sealed image
@@ -237,6 +248,9 @@ fn dispatch(cli: Cli) -> Result<ExitCode, CliError> {
         Command::Wheel(arguments) => wheel::run(&context, &arguments),
         Command::Run(arguments) => run::run(&context, &arguments),
         Command::Report(arguments) => report::run(&context, &arguments),
+        Command::Status(arguments) => status::run(&context, &arguments),
+        Command::Attach(arguments) => attach::run(&context, &arguments),
+        Command::Stop(arguments) => stop::run(&context, &arguments),
         Command::Parse(arguments) => parse::run(&context, &arguments),
         Command::Exec(arguments) => exec::run(&context, &arguments),
         Command::Audit(arguments) => audit::run(&context, &arguments),

@@ -141,6 +141,11 @@ impl Preflight {
         self.runnable == 0 || (strict && !self.lacks.is_empty())
     }
 
+    /// How many cases are only skipped.
+    pub fn left_out(&self) -> usize {
+        self.skipped.len()
+    }
+
     /// The list for people; empty if nothing is missing.
     pub fn text(&self) -> String {
         if self.lacks.is_empty() {

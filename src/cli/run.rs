@@ -10,10 +10,10 @@ use serde_json::json;
 use super::context::Context;
 use super::error::CliError;
 use super::preflight::{Draft, Preflight};
-use super::{build, dry_run, output, report, watch};
+use super::{build, detach, dry_run, output, report, watch};
 use crate::bench::{
-    self, BenchError, Claim, GivenInput, Host, Kind, Lack, Options, Places, PlannedCase, Pool,
-    ProfileFile, RunSummary, Setting, Setup, Wish,
+    self, Announced, BenchError, Claim, End, GivenInput, Host, Kind, Lack, Options, Places,
+    PlannedCase, Pool, ProfileFile, RunSummary, Setting, Setup, StateKeeper, Wish,
 };
 use crate::dataset::{self, Datasets, Unpacked};
 use crate::digest::Digest;
@@ -32,6 +32,7 @@ use crate::store::Store;
     repro run --image seg-debian --case 'seg/fastscnn/*' --set iterations=20\n  \
     repro run --image seg-debian --profile smoke --resume\n  \
     repro run --image seg-debian --repeat 5     how far apart runs lie, not only the steps of one\n  \
+    repro run --image seg-debian --detach                goes on when this terminal is closed\n  \
     repro run --image seg-debian --gpus 2,3 --jobs 2     one-card cases side by side on two cards\n  \
     repro run --image seg-debian --input checkpoint=last.ckpt --case '*/eval/*'\n  \
     repro run --image seg-debian --dry-run      the exact command, mounts and environment of each case"
@@ -83,6 +84,12 @@ pub struct Arguments {
     /// Only say what would be run
     #[arg(long)]
     dry_run: bool,
+    /// Go on without this terminal once nothing can be refused any more; `repro attach` follows it
+    #[arg(long)]
+    detach: bool,
+    /// The process that goes on
+    #[arg(long = detach::WORD, hide = true)]
+    in_background: bool,
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {
@@ -91,6 +98,9 @@ fn at_least_one(text: &str) -> Result<usize, String> {
 }
 
 pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliError> {
+    if arguments.in_background {
+        detach::leave_terminal();
+    }
     let store = context.store()?;
     let draft = Draft::resolve(context, &store, &arguments.image)?;
     let host = Host::of_this_machine();
@@ -107,7 +117,9 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliErro
     if preflight.refuses(arguments.strict) {
         return Ok(preflight.refuse(context));
     }
-    preflight.tell();
+    if !arguments.in_background {
+        preflight.tell();
+    }
     let mut subject = draft.into_subject()?;
     let built = build::ensure(context, &store, &subject)?;
     subject.lock = built.lock;
@@ -116,6 +128,11 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliErro
     let project = subject.project(context)?;
     let data = super::verify_data::folders(context, &project, &store, names)?;
     let (lock, software) = (subject.lock.digest(), subject.lock.software());
+    if arguments.detach && !arguments.in_background {
+        // The process that goes on takes the GPUs for itself.
+        drop(claim);
+        return detach::start(context);
+    }
     let setup = request.setup(&subject.recipe, (lock, &software), &built.image, &files, &data);
     measure(context, &store, &setup, arguments, &preflight)
 }
@@ -305,29 +322,75 @@ fn measure(
         keep: arguments.keep,
         repeat: arguments.repeat,
     };
+    let keeper = StateKeeper::new(store, announced(setup, arguments, preflight));
     let mut watch = watch::Watch::new(&context.display);
     // Only a help to find the run again, also after it was killed; the run is what counts.
     let _ = results::note_folder(store, &options.results);
-    let summary = bench::run(&*engine, store, setup, &options, &context.stop, &mut |event| {
+    let mut events = |event: bench::Event| {
+        if let Err(error) = keeper.tell(&event) {
+            output::note(&format!("warning: `repro status` will not know of this run: {error}"));
+        }
+        if let (true, bench::Event::RunStarted { id, folder, .. }) =
+            (arguments.in_background, &event)
+        {
+            detach::hand_over(context, id, folder);
+        }
         watch.tell(&event);
-    })?;
-    show(context, &summary, preflight);
-    let skipped = |record: &bench::RunRecord| matches!(record.status, bench::Status::Skipped(_));
-    Ok(match summary {
-        RunSummary { stopped: true, .. } => ExitCode::from(130),
-        ref summary if summary.all_ok() => ExitCode::SUCCESS,
-        // The machine lacks what every case needs: nothing ran, so nothing failed.
-        ref summary if summary.records.iter().all(skipped) => ExitCode::from(4),
-        _ => ExitCode::from(5),
-    })
+    };
+    let summary = keeper
+        .while_running(|| bench::run(&*engine, store, setup, &options, &context.stop, &mut events));
+    let summary = summary.map_err(CliError::from);
+    let kept = keeper.end(end_of(&summary));
+    let summary = summary?;
+    kept?;
+    show(context, &summary, &preflight.json());
+    Ok(ExitCode::from(code_of(&summary)))
 }
 
-fn show(context: &Context, summary: &RunSummary, preflight: &Preflight) {
+/// What others may know of this run.
+fn announced(setup: &Setup, arguments: &Arguments, preflight: &Preflight) -> Announced {
+    Announced {
+        image: setup.image.name.clone(),
+        profile: arguments.profile.clone(),
+        resume: detach::resume_words(std::env::args_os().skip(1)),
+        left_out: preflight.left_out(),
+        detached: arguments.in_background,
+    }
+}
+
+fn end_of(summary: &Result<RunSummary, CliError>) -> End {
+    match summary {
+        Ok(summary) => End {
+            code: code_of(summary),
+            stopped: summary.stopped,
+            not_run: summary.not_run.clone(),
+            error: None,
+        },
+        Err(error) => {
+            let (code, error) = (error.code(), Some(error.text()));
+            End { code, stopped: false, not_run: Vec::new(), error }
+        }
+    }
+}
+
+fn code_of(summary: &RunSummary) -> u8 {
+    let skipped = |record: &bench::RunRecord| matches!(record.status, bench::Status::Skipped(_));
+    match summary {
+        RunSummary { stopped: true, .. } => 130,
+        summary if summary.all_ok() => 0,
+        // The machine lacks what every case needs: nothing ran, so nothing failed.
+        summary if summary.records.iter().all(skipped) => 4,
+        _ => 5,
+    }
+}
+
+/// The end of a run for its reader: the table, what was not reached, where everything lies.
+pub fn show(context: &Context, summary: &RunSummary, missing: &serde_json::Value) {
     if context.json {
         return output::json(&json!({
             "run": summary.id, "folder": summary.folder, "ok": summary.all_ok(),
             "records": summary.records, "not_run": summary.not_run, "stopped": summary.stopped,
-            "missing": preflight.json(),
+            "missing": missing,
         }));
     }
     report::print(&summary.records);

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::output;
 use super::progress::Display;
-use crate::bench::{Event, Status};
+use super::{output, runs};
+use crate::bench::{Event, RunRecord, Status};
 
 /// Turns a run's events into progress on standard error.
 pub struct Watch<'a> {
@@ -32,9 +32,8 @@ impl<'a> Watch<'a> {
         match event {
             Event::RunStarted { cases, .. } => self.cases = *cases,
             Event::Pause { seconds } => {
-                output::note(&format!(
-                    "waiting {seconds} s before the next case, as the guide does"
-                ));
+                self.display
+                    .note(&format!("waiting {seconds} s before the next case, as the guide does"));
             }
             Event::CaseStarted { index, case } => {
                 let name = format!("[{index}/{}] {}", self.cases, case.label());
@@ -44,31 +43,19 @@ impl<'a> Watch<'a> {
                 self.display.say(&self.line());
             }
             Event::Output { bytes, .. } => self.display.advance(bytes.len() as u64),
-            Event::Progress { index, step, throughput, .. } => {
+            Event::Progress { index, step, throughput, part, .. } => {
                 let speed = throughput
-                    .and_then(|figure| Some((figure.value?.as_f64(), figure.unit.as_str())))
-                    .map_or(String::new(), |(value, unit)| format!(", {value:.2} {unit}"));
+                    .and_then(|figure| Some((figure.value?.as_f64(), figure.unit.as_str())));
                 if let Some(shown) = self.running.get_mut(index) {
-                    shown.progress = format!(": record {step}{speed}");
+                    shown.progress = format!(": {}", runs::progress(*step, *part, speed));
                 }
                 self.display.say(&self.line());
             }
             Event::CaseEnded { record } => {
-                let ended = self.running.remove(&record.index);
+                let shown = self.running.remove(&record.index);
                 self.display.finish();
-                let state = match &record.status {
-                    Status::Ok if record.passed_unexpectedly() => {
-                        "ok, although it is EXPECTED TO FAIL".to_owned()
-                    }
-                    Status::Ok => "ok".to_owned(),
-                    Status::Failed(reason) if record.failed_as_expected() => {
-                        format!("failed as expected: {reason}")
-                    }
-                    Status::Failed(reason) => format!("failed: {reason}"),
-                    Status::Skipped(reason) => format!("skipped: {reason}"),
-                };
-                let name = ended.map_or(record.label(), |shown| shown.name);
-                output::note(&format!("{name}: {state}"));
+                let name = shown.map_or(record.label(), |shown| shown.name);
+                output::note(&ended(&name, record));
                 if !self.running.is_empty() && output::is_drawn() {
                     self.display.begin(&self.line(), 0);
                 }
@@ -82,4 +69,20 @@ impl<'a> Watch<'a> {
             self.running.values().map(|it| format!("{}{}", it.name, it.progress)).collect();
         shown.join("; ")
     }
+}
+
+/// `[2/6] seg/fastscnn/sp/bs2/fp32: ok`
+pub fn ended(name: &str, record: &RunRecord) -> String {
+    let state = match &record.status {
+        Status::Ok if record.passed_unexpectedly() => {
+            format!("{}, although it is EXPECTED TO FAIL", output::state("ok"))
+        }
+        Status::Ok => output::state("ok"),
+        Status::Failed(reason) if record.failed_as_expected() => {
+            format!("{} as expected: {reason}", output::state("failed"))
+        }
+        Status::Failed(reason) => format!("{}: {reason}", output::state("failed")),
+        Status::Skipped(reason) => format!("{}: {reason}", output::state("skipped")),
+    };
+    format!("{name}: {state}")
 }

@@ -387,6 +387,15 @@ impl Store {
         Ok(place)
     }
 
+    /// Replaces a small file below the store's folder in one step, without waiting for the disk: a
+    /// power cut may lose it. For what is written all the time and only counts while it is new.
+    pub fn write_lightly(&self, relative: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+        let place = self.root.join(relative);
+        whole::replace(&place, bytes).map_err(at("write", &place))?;
+        self.give_to_owner(&place);
+        Ok(())
+    }
+
     fn give_all_to_owner(&self, folder: &Path) -> Result<(), StoreError> {
         self.give_to_owner(folder);
         for entry in fs::read_dir(folder).map_err(at("read", folder))? {

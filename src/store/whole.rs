@@ -19,17 +19,27 @@ use super::session::is_same;
 ///
 /// Whatever the system refuses; the old file is as it was then.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    write(path, bytes, File::sync_all)?;
+    File::open(folder_of(path))?.sync_all()
+}
+
+/// The same without waiting for the disk: a reader sees the old or the new content, but a power
+/// cut may leave neither.
+pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    write(path, bytes, |_| Ok(()))
+}
+
+fn write(path: &Path, bytes: &[u8], sync: impl Fn(&File) -> io::Result<()>) -> io::Result<()> {
     let partial = partial_name(path);
     let mut file = take(&partial)?;
-    let written = fill(&mut file, bytes).and_then(|()| {
+    let written = fill(&mut file, bytes).and_then(|()| sync(&file)).and_then(|()| {
         give(&file, path);
         fs::rename(&partial, path)
     });
     if written.is_err() {
         let _ = fs::remove_file(&partial);
     }
-    written?;
-    File::open(folder_of(path))?.sync_all()
+    written
 }
 
 /// Opens the partial file and keeps everybody else from it.
@@ -47,8 +57,7 @@ fn take(partial: &Path) -> io::Result<File> {
 fn fill(file: &mut File, bytes: &[u8]) -> io::Result<()> {
     file.set_len(0)?;
     file.write_all(bytes)?;
-    file.set_permissions(Permissions::from_mode(0o644))?;
-    file.sync_all()
+    file.set_permissions(Permissions::from_mode(0o644))
 }
 
 /// A failure only matters to whoever edits the file next, and root can repair it.

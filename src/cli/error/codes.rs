@@ -27,7 +27,7 @@ const NOT_THERE: u8 = 4;
 const STOPPED: u8 = 130;
 
 impl CliError {
-    pub(super) fn code(&self) -> u8 {
+    pub fn code(&self) -> u8 {
         match self {
             Self::Settings(_) | Self::Recipe(_) | Self::Lock(_) => INPUT,
             Self::Pin(error) => pin_code(error),
@@ -43,7 +43,9 @@ impl CliError {
             | Self::NoDataFolder { .. }
             | Self::NoName { .. }
             | Self::Exists { .. }
-            | Self::NotEmpty { .. } => INPUT,
+            | Self::NotEmpty { .. }
+            | Self::NoRun { .. }
+            | Self::NotRunning { .. } => INPUT,
             Self::Store(error) => store_code(error),
             Self::Image(error) => image_code(error),
             Self::Build(error) => build_code(error),
@@ -58,7 +60,7 @@ impl CliError {
             Self::Carry(error) => carry_code(error),
             Self::Gc(error) => gc_code(error),
             Self::Diff(error) => diff_code(error),
-            Self::Io { .. } | Self::Signals(_) | Self::Rebuilt(_) => INTERNAL,
+            Self::Io { .. } | Self::Signals(_) | Self::Rebuilt(_) | Self::Died { .. } => INTERNAL,
             Self::Stopped => STOPPED,
         }
     }
@@ -173,7 +175,7 @@ fn bench_code(error: &BenchError) -> u8 {
         BenchError::Store(error) => store_code(error),
         BenchError::Io { .. } => INTERNAL,
         BenchError::Strict { .. } => NOT_THERE,
-        BenchError::RunIsLive { .. } => INTERNAL,
+        BenchError::RunIsLive { .. } | BenchError::State { .. } => INTERNAL,
         _ => INPUT,
     }
 }

@@ -56,6 +56,13 @@ impl CliError {
             Self::NoDataSetting => {
                 Some("name the folder with `--data DIR` or `$REPRO_DATA`".to_owned())
             }
+            Self::NoRun { .. } => Some(
+                "`repro status --all` lists the runs of this store; `REPRO_HOME` names another"
+                    .to_owned(),
+            ),
+            Self::Died { resume, .. } => {
+                Some(format!("what had ended is kept; to go on with the rest run\n  {resume}"))
+            }
             Self::Unknown { .. } => Some("`repro list` shows what there is".to_owned()),
             Self::Ambiguous { .. } => Some("give more of the name or of the digest".to_owned()),
             Self::Store(error) => store_hint(error),
