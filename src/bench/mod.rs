@@ -16,7 +16,8 @@
 //! - `host`, `pool`, `busy`, `card_lock`: the machine, and which of its GPUs a run has for itself;
 //! - `preflight`: what of the machine a run lacks;
 //! - `state`: what a run is doing now, for who asks from outside;
-//! - `matrix`, `parse`: what the guides have, and logs that are there already.
+//! - `matrix`, `parse`: what the guides have, and logs that are there already;
+//! - `derive`: a record once more, from its log and its recipe.
 //!
 //! Invariants: every case that was started has a record, however it ended; a figure
 //! that could not be computed is absent with its reason, never a guess; what a user
@@ -31,6 +32,7 @@ mod case;
 mod checks;
 mod clock;
 mod comparison;
+mod derive;
 mod error;
 mod exchange;
 mod expected;
@@ -66,6 +68,7 @@ mod verdict;
 pub use case::{Case, FULL_PROFILE, expand, select};
 pub use checks::Check;
 pub use comparison::{Comparison, NO_REFERENCE, Verdict, compare};
+pub use derive::{Derived, Evidence, derive};
 pub use error::BenchError;
 pub use exchange::{
     GivenInput, InputRecord, InputSource, OutputFile, OutputRecord, PlannedInput, PlannedOutput,
@@ -83,7 +86,7 @@ pub use pool::{Claim, Places, Pool, Wish, claim};
 pub use preflight::{Kind, Lack, lacks_of_machine};
 pub use previous::Repeatable;
 pub use record::{
-    ParsedRecord, Repeat, RunRecord, Status, read_record, read_records, record_files,
+    ImageRecord, ParsedRecord, Repeat, RunRecord, Status, read_record, read_records, record_files,
 };
 pub use reference::{HostDifference, host_differences};
 pub use repeats::{RepeatedFigure, Repeats, repeats};

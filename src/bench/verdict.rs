@@ -4,6 +4,7 @@ use super::checks::Check;
 use super::figures::{Figure, Rules};
 use super::kept_log::Ended;
 use super::log::Findings;
+use super::record::{ExitRecord, RunRecord, Status};
 use crate::engine::{Exit, Job};
 
 /// Why the job has failed, if it has, as a fragment.
@@ -13,9 +14,40 @@ use crate::engine::{Exit, Job};
 pub(super) fn of_job(job: &Job, ended: &Ended) -> Option<String> {
     match &ended.outcome {
         Err(error) => Some(format!("the job could not be run: {}", chain(error))),
-        Ok(outcome) => bad_exit(outcome.exit, job, ended).or_else(|| bad_file(ended)),
+        Ok(outcome) => {
+            let exit = bad_exit(outcome.exit, job.timeout.as_secs(), &ended.last_line);
+            exit.or_else(|| bad_file(ended))
+        }
     }
 }
+
+/// The same of a job that has its record already; `last_line` of its log, if that is at hand.
+///
+/// What only the run could see (an engine that failed, a log that could not be written) is believed.
+pub(super) fn of_record(record: &RunRecord, last_line: Option<&str>) -> Option<String> {
+    let told = match &record.status {
+        Status::Failed(reason) => Some(reason),
+        _ => None,
+    };
+    let exit = match &record.exit {
+        None if record.parsed.is_some() => return None,
+        None => return Some(told.cloned().unwrap_or("the command never ended".to_owned())),
+        Some(ExitRecord::Status(0)) => {
+            return told.filter(|reason| reason.starts_with(NOT_KEPT)).cloned();
+        }
+        Some(ExitRecord::Status(status)) => Exit::Status(*status),
+        Some(ExitRecord::Signal(signal)) => Exit::Signal(*signal),
+        Some(ExitRecord::Timeout) => Exit::TimedOut,
+        Some(ExitRecord::Stop) => Exit::Stopped,
+    };
+    match (last_line, told) {
+        (None, Some(told)) => Some(told.clone()),
+        (line, _) => bad_exit(exit, record.job.timeout, line.unwrap_or_default()),
+    }
+}
+
+/// How a log that could not be written begins to be told.
+const NOT_KEPT: &str = "the log could not be kept";
 
 /// Why a log is that of a job that has failed, if it is, as a fragment.
 pub(super) fn of_log(
@@ -32,15 +64,15 @@ pub(super) fn of_log(
         .or_else(|| unchecked(findings, checks))
 }
 
-fn bad_exit(exit: Exit, job: &Job, ended: &Ended) -> Option<String> {
+fn bad_exit(exit: Exit, timeout: u64, last_line: &str) -> Option<String> {
     let what = match exit {
         Exit::Status(0) => return None,
         Exit::Stopped => return Some("stopped by the user".to_owned()),
         Exit::Status(status) => format!("the command returned {status}"),
         Exit::Signal(signal) => format!("the command was ended by {}", signal_name(signal)),
-        Exit::TimedOut => format!("the command took longer than {} s", job.timeout.as_secs()),
+        Exit::TimedOut => format!("the command took longer than {timeout} s"),
     };
-    Some(match ended.last_line.as_str() {
+    Some(match last_line {
         "" => format!("{what} without having written anything"),
         line => format!("{what}\n  last line  {line}"),
     })
@@ -48,7 +80,7 @@ fn bad_exit(exit: Exit, job: &Job, ended: &Ended) -> Option<String> {
 
 fn bad_file(ended: &Ended) -> Option<String> {
     let error = ended.log_error.as_ref()?;
-    Some(format!("the log could not be kept: {}", chain(error)))
+    Some(format!("{NOT_KEPT}: {}", chain(error)))
 }
 
 fn dropped(findings: &Findings) -> Option<String> {

@@ -40,6 +40,7 @@ mod push;
 mod rebuild;
 mod reference;
 mod report;
+mod results;
 mod run;
 mod runs;
 mod status;
@@ -164,6 +165,8 @@ enum Command {
     Attach(attach::Arguments),
     /// Stop a run as Ctrl-C does, wherever it was started
     Stop(stop::Arguments),
+    /// List, check, index and export run records
+    Results(results::Arguments),
     /// Read logs that somebody else made; print the table and the guide's records
     Parse(parse::Arguments),
     /// Run one command in a sealed image
@@ -251,6 +254,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, CliError> {
         Command::Status(arguments) => status::run(&context, &arguments),
         Command::Attach(arguments) => attach::run(&context, &arguments),
         Command::Stop(arguments) => stop::run(&context, &arguments),
+        Command::Results(arguments) => results::run(&context, &arguments),
         Command::Parse(arguments) => parse::run(&context, &arguments),
         Command::Exec(arguments) => exec::run(&context, &arguments),
         Command::Audit(arguments) => audit::run(&context, &arguments),

@@ -3,6 +3,7 @@
 //! Invariant: the JSON files are the truth; a file that cannot be read is reported and spoils
 //! no other. What records look like is `bench`'s, what people see is `report`'s.
 
+pub mod check;
 mod error;
 mod find;
 mod folders;
