@@ -5,7 +5,10 @@ use serde::{Deserialize, Serialize};
 use super::figures::number_of;
 use super::number::Number;
 use crate::recipe::LogRule;
-use crate::stats::{Drift, Interval};
+use crate::stats::{self, Drift, Interval};
+
+/// Confidence of the interval of the mean.
+const LEVEL: f64 = 0.95;
 
 /// One series: what the log says, and its usual summary after the skip.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -32,7 +35,8 @@ pub struct SeriesRecord {
     pub min: Option<f64>,
     /// The largest.
     pub max: Option<f64>,
-    /// Confidence interval of the mean; absent for too few values.
+    /// Interval that has the true mean in it in 19 of 20 runs, if they are like this one; absent for
+    /// too few values.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interval: Option<Interval>,
     /// Positions in `values`, from 0, of used values far from all others.
@@ -47,40 +51,41 @@ impl SeriesRecord {
     /// Sums up `values` without the first `skip`.
     pub(super) fn new(values: Vec<String>, skip: usize) -> Self {
         let skipped = skip.min(values.len());
-        let texts = values[skipped..].iter();
-        let numbers: Option<Vec<f64>> = texts
-            .map(|text| number_of(text).map(Number::as_f64).filter(|n| n.is_finite()))
-            .collect();
-        let mut sorted = numbers.unwrap_or_default();
+        let numbers = numbers(&values[skipped..]);
         let used = values.len() - skipped;
-        let mean = mean(&sorted);
-        let deviation = mean.and_then(|mean| deviation(&sorted, mean));
-        sorted.sort_by(f64::total_cmp);
-        let (min, max) = (sorted.first().copied(), sorted.last().copied());
-        let (arrival, running_mean, median) = (false, false, median(&sorted));
-        let (interval, outliers, drift) = (None, Vec::new(), None);
+        let place = |position: usize| position + skipped;
         Self {
-            values,
             skipped,
             used,
-            mean,
-            median,
-            deviation,
-            min,
-            max,
-            arrival,
-            running_mean,
-            interval,
-            outliers,
-            drift,
+            mean: stats::mean(&numbers),
+            median: stats::median(&numbers),
+            deviation: stats::deviation(&numbers),
+            min: numbers.iter().copied().reduce(f64::min),
+            max: numbers.iter().copied().reduce(f64::max),
+            arrival: false,
+            running_mean: false,
+            interval: stats::interval_of_mean(&numbers, LEVEL),
+            outliers: stats::outliers(&numbers).into_iter().map(place).collect(),
+            drift: stats::drift(&numbers),
+            values,
         }
+    }
+
+    /// The values that were used, as numbers; none if one of them is no finite number.
+    pub fn numbers(&self) -> Vec<f64> {
+        numbers(&self.values[self.skipped.min(self.values.len())..])
     }
 
     /// The same values, with where they come from.
     pub(super) fn of(self, name: &str, rule: &LogRule) -> Self {
         let arrival = rule.arrival.contains_key(name);
         let running_mean = rule.running_mean.iter().any(|running| running == name);
-        Self { arrival, running_mean, ..self }
+        let series = Self { arrival, running_mean, ..self };
+        match running_mean {
+            // Each value has all earlier ones in it, so none of these would mean what it says.
+            true => Self { interval: None, outliers: Vec::new(), drift: None, ..series },
+            false => series,
+        }
     }
 
     /// The standard deviation as a part of the mean: what a reader calls the spread.
@@ -93,21 +98,9 @@ impl SeriesRecord {
     }
 }
 
-fn mean(numbers: &[f64]) -> Option<f64> {
-    let mean = numbers.iter().sum::<f64>() / numbers.len() as f64;
-    mean.is_finite().then_some(mean)
-}
-
-fn deviation(numbers: &[f64], mean: f64) -> Option<f64> {
-    let squares: f64 = numbers.iter().map(|number| (number - mean).powi(2)).sum();
-    let deviation = (squares / (numbers.len() as f64 - 1.0)).sqrt();
-    (numbers.len() > 1 && deviation.is_finite()).then_some(deviation)
-}
-
-fn median(sorted: &[f64]) -> Option<f64> {
-    let middle = sorted.len() / 2;
-    let upper = *sorted.get(middle)?;
-    Some(if sorted.len() % 2 == 1 { upper } else { f64::midpoint(sorted[middle - 1], upper) })
+fn numbers(texts: &[String]) -> Vec<f64> {
+    let number = |text: &String| number_of(text).map(Number::as_f64).filter(|n| n.is_finite());
+    texts.iter().map(number).collect::<Option<_>>().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -126,6 +119,34 @@ mod tests {
         assert_eq!((series.min, series.max), (Some(1.0), Some(5.0)));
         assert!((series.deviation.unwrap() - 1.825_741_858).abs() < 1e-8);
         assert!((series.spread().unwrap() - 0.608_580_619).abs() < 1e-8);
+    }
+
+    #[test]
+    fn outliers_and_drift_are_those_of_the_used_values() {
+        let steps = (0..60).map(|step| format!("1.0{}", step * step % 7));
+        let mut values: Vec<String> = ["9", "9"].into_iter().map(str::to_owned).collect();
+        values.extend(steps);
+        values[20] = "5".to_owned();
+        let series = SeriesRecord::new(values.clone(), 2);
+        assert_eq!((series.outliers.as_slice(), series.drift), (&[20][..], None));
+        let interval = series.interval.unwrap();
+        assert!(interval.low < series.mean.unwrap() && series.mean.unwrap() < interval.high);
+        values[42..].iter_mut().for_each(|value| *value = format!("2{}", &value[1..]));
+        assert!(SeriesRecord::new(values, 2).drift.is_some());
+    }
+
+    #[test]
+    fn means_since_the_start_have_neither_interval_nor_outliers_nor_drift() {
+        let text =
+            "skip = 0\nprogress = 'time'\nrunning-mean = ['time']\nstep = { time = 'time: (.+)' }";
+        let rule: LogRule = toml::from_str(text).unwrap();
+        let values: Vec<String> =
+            (1..80).map(|step| format!("{}", 1.0 + 9.0 / f64::from(step))).collect();
+        let plain = SeriesRecord::new(values.clone(), 0);
+        assert!(plain.interval.is_some() && !plain.outliers.is_empty() && plain.drift.is_some());
+        let series = plain.of("time", &rule);
+        assert_eq!((series.interval, series.drift, series.outliers.len()), (None, None, 0));
+        assert!(series.median.is_some());
     }
 
     #[test]

@@ -164,3 +164,110 @@ fn largest_difference(levels: &[f64]) -> Option<(usize, f64)> {
     }
     best
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Steps of level 1 with noise of `spread`, neighbours alike by `likeness`.
+    fn noise(random: &mut SplitMix64, count: usize, spread: f64, likeness: f64) -> Vec<f64> {
+        random.alike(count, likeness).iter().map(|value| 1.0 + spread * value).collect()
+    }
+
+    /// In how many of 1,000 steady series a drift is found.
+    fn false_alarms(seed: u64, mut steady: impl FnMut(&mut SplitMix64) -> Vec<f64>) -> usize {
+        let mut random = SplitMix64::new(seed);
+        (0..1000).filter(|_| drift(&steady(&mut random)).is_some()).count()
+    }
+
+    #[test]
+    fn steady_noise_is_called_a_drift_in_less_than_one_of_a_hundred_series() {
+        for count in [16, 40, 90, 500] {
+            let alarms = false_alarms(1, |random| noise(random, count, 0.1, 0.0));
+            assert!(alarms <= 5, "{alarms} with {count} steps");
+        }
+        for (count, likeness) in [(90, 0.5), (500, 0.5), (500, 0.8), (2000, 0.9)] {
+            let alarms = false_alarms(2, |random| noise(random, count, 0.1, likeness));
+            assert!(alarms <= 10, "{alarms} with {count} steps alike by {likeness}");
+        }
+    }
+
+    #[test]
+    fn outliers_are_no_drift_however_large() {
+        let alarms = false_alarms(3, |random| {
+            let mut values = noise(random, 200, 0.05, 0.0);
+            for value in &mut values {
+                if random.uniform() < 0.05 {
+                    *value += 10.0 * random.uniform();
+                }
+            }
+            values
+        });
+        assert!(alarms <= 5, "{alarms}");
+        // The slow first step of nearly every program is an outlier, and no warm-up.
+        let mut values = noise(&mut SplitMix64::new(4), 100, 0.05, 0.0);
+        values[0] = 30.0;
+        assert_eq!(drift(&values), None);
+    }
+
+    #[test]
+    fn a_warm_up_is_found_with_its_end() {
+        let mut values = noise(&mut SplitMix64::new(5), 320, 0.03, 0.0);
+        (0..60).for_each(|place| values[place] += 0.3 * (1.0 - place as f64 / 60.0));
+        let found = drift(&values).unwrap();
+        assert_eq!(found.kind, DriftKind::WarmUp);
+        assert!((30..=70).contains(&found.at) && found.part < -0.1, "{found:?}");
+    }
+
+    #[test]
+    fn a_warm_up_of_few_steps_is_found_in_a_long_run() {
+        let mut values = noise(&mut SplitMix64::new(6), 3000, 0.03, 0.0);
+        values[..7].fill(2.0);
+        let found = drift(&values).unwrap();
+        assert_eq!((found.kind, found.at), (DriftKind::WarmUp, 7));
+    }
+
+    #[test]
+    fn a_machine_that_gets_slower_is_found_with_the_place() {
+        let mut values = noise(&mut SplitMix64::new(7), 320, 0.03, 0.0);
+        values[240..].iter_mut().for_each(|value| *value += 0.1);
+        let found = drift(&values).unwrap();
+        assert_eq!(found.kind, DriftKind::Rising);
+        assert!((230..=250).contains(&found.at), "{found:?}");
+        assert!((found.part - 0.1).abs() < 0.03, "{found:?}");
+        let falling: Vec<f64> = values.iter().map(|value| 1.0 / value).collect();
+        assert_eq!(drift(&falling).unwrap().kind, DriftKind::Falling);
+    }
+
+    #[test]
+    fn a_slow_slope_rises_to_the_end() {
+        let mut values = noise(&mut SplitMix64::new(8), 1000, 0.05, 0.3);
+        values.iter_mut().enumerate().for_each(|(place, value)| *value += place as f64 * 1e-4);
+        let found = drift(&values).unwrap();
+        assert_eq!(found.kind, DriftKind::Rising);
+        assert!((found.part - 0.075).abs() < 0.03, "{found:?}");
+    }
+
+    #[test]
+    fn a_level_that_comes_back_is_no_drift() {
+        let mut values = noise(&mut SplitMix64::new(9), 320, 0.03, 0.0);
+        values[100..160].iter_mut().for_each(|value| *value += 0.2);
+        assert_eq!(drift(&values), None);
+    }
+
+    #[test]
+    fn a_change_below_one_percent_is_no_drift_however_certain() {
+        let mut values = noise(&mut SplitMix64::new(10), 32_000, 0.01, 0.0);
+        values[16_000..].iter_mut().for_each(|value| *value += 0.008);
+        assert_eq!(drift(&values), None);
+        values[16_000..].iter_mut().for_each(|value| *value += 0.008);
+        assert_eq!(drift(&values).unwrap().kind, DriftKind::Rising);
+    }
+
+    #[test]
+    fn what_cannot_be_told_is_absent() {
+        for values in [&[][..], &[1.0; 15], &[2.0; 100], &[0.0; 100], &[f64::NAN; 50]] {
+            assert_eq!(drift(values), None, "{values:?}");
+        }
+    }
+}
