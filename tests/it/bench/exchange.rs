@@ -102,6 +102,23 @@ fn an_evaluation_runs_after_its_training_and_takes_what_that_left() {
 }
 
 #[test]
+fn each_repetition_of_an_evaluation_takes_what_the_training_of_its_number_left() {
+    let bench = bench();
+    let options = Options { repeat: Some(2), ..bench.options() };
+    let mut bench = bench;
+    given(&mut bench, "names", "car\n");
+    let summary = go(&bench, &engine(&["/tmp/fastscnn/last.ckpt"]), options);
+    assert!(summary.all_ok() && summary.records.len() == 4, "{:?}", summary.records);
+    for record in summary.records.iter().filter(|record| record.case == EVALUATION) {
+        let number = record.repeat.unwrap().number;
+        let left = summary.folder.join(format!("{TRAINING}/repeat-{number}"));
+        let taken = &record.inputs["checkpoint"];
+        assert!(taken.file.starts_with(&left) && taken.file.is_file(), "{taken:?}");
+        assert_eq!(taken.from.as_deref(), Some(TRAINING));
+    }
+}
+
+#[test]
 fn everything_declared_is_kept_where_somebody_asks_for_it_and_what_is_missing_is_said() {
     let bench = bench();
     let options = Options { keep: true, ..bench.options() };

@@ -2,12 +2,15 @@
 
 mod cases;
 mod exchange;
+mod expected_failures;
 mod guides;
 mod parsing;
 mod published;
 mod records;
+mod repeating;
 mod runs;
 mod side_by_side;
+mod verdicts;
 
 use std::cell::OnceCell;
 use std::collections::BTreeMap;

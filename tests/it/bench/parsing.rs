@@ -40,7 +40,8 @@ fn a_foreign_log_gives_the_record_of_a_run_without_what_only_a_run_knows() {
     assert_eq!(record.parsed.as_ref().unwrap().path, log);
     assert_eq!(record.host, repro::bench::Host::default());
     assert!(record.exit.is_none() && record.job.command.is_empty() && record.data.is_empty());
-    assert!(record.published.is_empty(), "nobody knows what made this log");
+    let judged = &record.comparisons[0].verdict;
+    assert_eq!(judged.to_string(), "not comparable", "nobody knows what made this log");
     let text = report(std::slice::from_ref(record), Format::Text);
     assert!(text.contains("seg, seal not verified, profile full, logs made elsewhere"), "{text}");
     assert!(!text.contains("sha256:"), "{text}");
@@ -74,6 +75,23 @@ fn logs_of_one_name_are_told_apart_by_the_folder_of_their_case() {
     let parsed = parse_all(&recipe, &[folder.path()]).unwrap();
     assert_eq!(parsed.logs.len(), 2);
     assert_eq!(parsed.others, [folder.path().join("train.log")], "it could be of either");
+}
+
+#[test]
+fn logs_of_a_repeated_run_are_told_apart_by_the_folders_of_its_repetitions() {
+    let folder = tempfile::tempdir().unwrap();
+    for number in [1, 2] {
+        let place = folder.path().join(format!("seg/fastscnn/sp/bs2/fp32/repeat-{number}"));
+        fs::create_dir_all(&place).unwrap();
+        fs::write(place.join("fastscnn_sp_bs2_fp32_1"), good_log()).unwrap();
+    }
+    let recipe = recipe("seg");
+    let mut parsed = parse_all(&recipe, &[folder.path()]).unwrap();
+    let labels: Vec<_> = parsed.logs.iter().map(|log| log.record.label()).collect();
+    let case = "seg/fastscnn/sp/bs2/fp32";
+    assert_eq!(labels, [format!("{case} (1 of 2)"), format!("{case} (2 of 2)")]);
+    let kept = keep(&folder.path().join("results"), &mut parsed).unwrap();
+    assert!(kept.join(case).join("repeat-2/record.json").is_file());
 }
 
 #[test]
