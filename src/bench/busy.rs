@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 
 use super::host::minor;
 
-/// Services of the driver that keep device files open and compute nothing; the kernel cuts names
-/// at 15 bytes.
-const SERVICES: [&str; 3] = ["nvidia-persiste", "nv-hostengine", "dcgm-exporter"];
+/// Programs that keep device files open and compute nothing: services of the driver, and `repro`
+/// itself, which watches the cards of its cases (those are locked). The kernel cuts names at 15 bytes.
+const SERVICES: [&str; 4] = ["nvidia-persiste", "nv-hostengine", "dcgm-exporter", "repro"];
 
 /// A process with a GPU's device file open.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -116,6 +116,7 @@ mod tests {
             (40, "python3", &["/dev/nvidiactl", "/dev/nvidia1", "/dev/nvidia1", "pipe:[7]"]),
             (41, "python3", &["/dev/nvidia1"]),
             (50, "nvidia-persiste", &["/dev/nvidia0", "/dev/nvidia1"]),
+            (51, "repro", &["/dev/nvidia0", "/dev/nvidia1"]),
         ]);
         // A process of somebody else: its open files are not there to be read.
         fs::create_dir_all(root.path().join("proc/60")).unwrap();
@@ -124,7 +125,7 @@ mod tests {
         assert_eq!(look.of(1).unwrap(), "in use by processes 40 (python3), 41 (python3)");
         assert_eq!(
             look.extent(),
-            "looked at the open files of 4 processes; those of 1 others can only be seen by root"
+            "looked at the open files of 5 processes; those of 1 others can only be seen by root"
         );
     }
 }

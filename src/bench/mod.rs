@@ -14,6 +14,7 @@
 //! - `plan`, `run`, `repeats`, `resume`, `kept_log`: what would be run, running it, several times, going on;
 //! - `schedule`, `exchange`: which case is next, and what one takes from another;
 //! - `host`, `pool`, `busy`, `card_lock`: the machine, and which of its GPUs a run has for itself;
+//! - `watching`: what the machine did while a case ran;
 //! - `preflight`: what of the machine a run lacks;
 //! - `state`: what a run is doing now, for who asks from outside;
 //! - `matrix`, `parse`: what the guides have, and logs that are there already;
@@ -64,6 +65,7 @@ mod template;
 mod total;
 mod variables;
 mod verdict;
+mod watching;
 
 pub use case::{Case, FULL_PROFILE, expand, select};
 pub use checks::Check;

@@ -23,7 +23,8 @@ use super::repeats;
 use super::resume;
 use super::schedule::{self, Schedule, Turn};
 use super::verdict;
-use crate::engine::{Engine, Exit, Gpus, Mount, Stop};
+use super::watching;
+use crate::engine::{Engine, Exit, Gpus, Meter, Mount, Stop};
 use crate::store::Store;
 
 /// Is told what happens, one event at a time, from whatever thread it happens in.
@@ -271,7 +272,11 @@ impl Run<'_, '_, '_> {
                 let case = &with_mounts(case, mounts);
                 record.job = blank::job(&case.job);
                 (record.inputs, record.gpus) = (inputs, turn.cards);
-                let ended = self.execute(index, case, &folder)?;
+                let meter = Meter::new();
+                let sampler =
+                    watching::start(case, &record.gpus, &self.folder.path, self.store, &meter);
+                let ended = self.execute(index, case, &folder, &meter)?;
+                record.conditions = watching::keep(sampler, &self.folder, &folder);
                 self.fill_in(&mut record, case, ended);
                 let most = schedule.most_at_once(turn.position);
                 record.shared_host = (most > 1).then_some(most);
@@ -306,6 +311,7 @@ impl Run<'_, '_, '_> {
         index: usize,
         case: &PlannedCase,
         folder: &Path,
+        meter: &Meter,
     ) -> Result<Ended, BenchError> {
         let path = folder.join(&case.log_file);
         let rules = &self.rules[&case.case.mode];
@@ -327,8 +333,9 @@ impl Run<'_, '_, '_> {
                 self.tell(Event::Progress { index, step, value, throughput, part });
             }
         };
+        let (image, job) = (self.setup.image, &case.job);
         let outcome =
-            self.engine.run(self.store, self.setup.image, &case.job, &mut output, self.stop);
+            self.engine.run_metered(self.store, image, job, &mut output, self.stop, meter);
         Ok(log.end(outcome, &path, &case.log_file))
     }
 

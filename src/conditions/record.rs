@@ -7,23 +7,32 @@ use serde::{Deserialize, Serialize};
 use crate::digest::Digest;
 
 /// The samples taken beside a case, and what they say.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ConditionsRecord {
     /// Name of the CSV file beside the record: a header line, then one line a sample; the first
-    /// column is `seconds` since the command's start, an empty cell was not measured.
-    pub file: String,
+    /// column is `seconds` since the command's start, an empty cell was not measured. Absent if
+    /// it could not be written; `not_measured` has the reason under `file`.
+    #[serde(default)]
+    pub file: Option<String>,
     /// Digest of its bytes.
-    pub digest: Digest,
-    /// Seconds between samples.
+    #[serde(default)]
+    pub digest: Option<Digest>,
+    /// Seconds between samples, at the end of the case.
     pub interval: f64,
-    /// Number of samples.
+    /// Number of samples that are in the file.
     pub samples: u64,
-    /// Smallest, mean and largest value of each column.
+    /// Number of samples that were taken; what a long case has too many of was joined.
+    #[serde(default)]
+    pub taken: u64,
+    /// Processor time in seconds that taking them used.
+    #[serde(default)]
+    pub cpu_time: Option<f64>,
+    /// Smallest, mean and largest value of each column that is a number, of every sample taken.
     pub summary: BTreeMap<String, Range>,
     /// What would spoil the number.
     #[serde(default)]
     pub flags: Vec<Flag>,
-    /// Columns, or groups of them, that could not be measured, and why.
+    /// Columns that could not be measured, and why; `gpu` and `gpu0` stand for all of theirs.
     #[serde(default)]
     pub not_measured: BTreeMap<String, String>,
 }
