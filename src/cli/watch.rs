@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::progress::Display;
 use super::{output, runs};
 use crate::bench::{Event, RunRecord, Status};
+use crate::conditions::ConditionsRecord;
 
 /// Turns a run's events into progress on standard error.
 pub struct Watch<'a> {
@@ -84,5 +85,8 @@ pub fn ended(name: &str, record: &RunRecord) -> String {
         Status::Failed(reason) => format!("{}: {reason}", output::state("failed")),
         Status::Skipped(reason) => format!("{}: {reason}", output::state("skipped")),
     };
-    format!("{name}: {state}")
+    let conditions = record.conditions.as_ref().and_then(ConditionsRecord::warning);
+    let conditions =
+        conditions.map_or(String::new(), |warning| format!("\n{name}: conditions: {warning}"));
+    format!("{name}: {state}{conditions}")
 }

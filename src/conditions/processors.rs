@@ -203,10 +203,10 @@ mod tests {
             Tree::new(&[("proc/stat", "cpu  100 0 100 5000 70 0 0 10 40 0\ncpu0 1\ncpu1 1\n")]);
         let seen = looks(&tree, used(&[1, 3]), |tree| {
             // 400 ticks busy in two seconds, of which the job used two seconds: one processor's worth.
-            tree.write("proc/stat", "cpu  300 50 200 5000 90 25 25 30 90 0\n");
+            tree.write("proc/stat", "cpu  300 50 200 5000 90 25 25 60 90 0\n");
         });
         assert_eq!(seen.values[&Column::CpuOthers], 1.0);
-        assert_eq!(seen.values[&Column::CpuSteal], 0.1);
+        assert_eq!(seen.values[&Column::CpuSteal], 0.25);
         assert_eq!(count(tree.path()), 0, "the second text has no processors");
     }
 

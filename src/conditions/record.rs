@@ -37,6 +37,14 @@ pub struct ConditionsRecord {
     pub not_measured: BTreeMap<String, String>,
 }
 
+impl ConditionsRecord {
+    /// Everything that would spoil the number, as one fragment; `None` if nothing would.
+    pub fn warning(&self) -> Option<String> {
+        let texts: Vec<&str> = self.flags.iter().map(|flag| flag.text.as_str()).collect();
+        (!texts.is_empty()).then(|| texts.join("; "))
+    }
+}
+
 /// What a column did.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Range {

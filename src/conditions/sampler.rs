@@ -51,6 +51,7 @@ pub struct Watched {
 pub struct Sampler {
     meter: Meter,
     result: Receiver<Option<Watched>>,
+    patience: Duration,
 }
 
 impl Sampler {
@@ -60,7 +61,7 @@ impl Sampler {
     }
 
     /// The same, with another way to look at GPUs; it is called only if there are any.
-    fn with<R>(view: View, meter: &Meter, reader: R) -> Self
+    pub(super) fn with<R>(view: View, meter: &Meter, reader: R) -> Self
     where
         R: FnOnce(&View) -> Result<Box<dyn CardReader>, String> + Send + 'static,
     {
@@ -74,13 +75,20 @@ impl Sampler {
         };
         // A machine that has no room for a thread runs its case unwatched.
         let _ = thread::Builder::new().name("conditions".to_owned()).spawn(watch);
-        Self { meter: meter.clone(), result }
+        Self { meter: meter.clone(), result, patience: PATIENCE }
+    }
+
+    /// Waits so long and no longer.
+    #[cfg(test)]
+    pub(super) fn with_patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
     }
 
     /// What was seen; `None` if no command ran that could have been watched.
     pub fn finish(self) -> Option<Watched> {
         self.meter.end();
-        match self.result.recv_timeout(PATIENCE) {
+        match self.result.recv_timeout(self.patience) {
             Ok(watched) => watched,
             Err(_) => Some(Watched { record: silent(), csv: Vec::new() }),
         }

@@ -119,8 +119,11 @@ impl Table {
     }
 }
 
-/// A number with at most four decimals.
+/// A number with at most four decimals, and none where it is a large one.
 fn number(value: f64) -> String {
+    if value.abs() >= 10_000.0 {
+        return format!("{value:.0}");
+    }
     let text = format!("{value:.4}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
@@ -190,6 +193,7 @@ mod tests {
     fn numbers_are_short() {
         assert_eq!(number(0.0), "0");
         assert_eq!(number(100.0), "100");
+        assert_eq!(number(38_877_723.4962), "38877723");
         assert_eq!(number(0.123_46), "0.1235");
     }
 }

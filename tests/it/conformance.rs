@@ -12,10 +12,14 @@ use std::fs::{self, File, Permissions};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use repro::engine::{EngineError, Exit, Failure, HOST_NAME, Job, Keep, KeptFile, Mount, Stop};
+use repro::conditions::{FlagKind, Folders, Sampler, View, Watched};
+use repro::engine::{
+    EngineError, Exit, Failure, HOST_NAME, Job, Keep, KeptFile, Meter, Mount, Stop,
+};
 use repro::store::is_root;
 
 use world::{SHM_SIZE, World, docker, embedded};
@@ -319,6 +323,57 @@ fn what_was_used_is_measured_or_missing(world: &World) {
     println!("peak {:?}, time {:?}", outcome.peak_memory, outcome.cpu_time);
 }
 
+fn what_a_running_job_has_used_is_told_meanwhile(world: &World) {
+    let spin = "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done";
+    let job = world.job(&format!("echo begun; sh -c '{spin}'; {spin}; echo ended; sleep 0.2"));
+    let (meter, mut told) = (Meter::new(), Vec::new());
+    let mut take = |_: &[u8]| told.push((meter.used().unwrap(), meter.processes().unwrap().len()));
+    let (store, stop) = (&world.store, Stop::new());
+    let run = world.engine.run_metered(store, &world.image, &job, &mut take, &stop, &meter);
+    let outcome = run.unwrap();
+    assert_eq!(outcome.exit, Exit::Status(0));
+    let ((first, processes), (last, _)) = (told[0], told[told.len() - 1]);
+    assert!(first < last && processes > 0, "{told:?}");
+    // A child that was waited for is counted as well.
+    let all = outcome.cpu_time.unwrap_or(last);
+    assert!(last <= all && last.as_secs_f64() > 0.7 * all.as_secs_f64(), "{told:?} of {all:?}");
+    assert_eq!(meter.started(), None, "it knows that the job has ended");
+    println!("{told:?} of {all:?}");
+}
+
+/// What a sampler saw beside a job that works for some seconds.
+fn watched(world: &World) -> Watched {
+    let folder = world.folder.clone();
+    let folders = Folders { results: folder.clone(), store: folder, data: Vec::new() };
+    let view = View { root: "/".into(), folders, cards: Vec::new() };
+    let meter = Meter::new();
+    let sampler = Sampler::start(view, &meter);
+    let spin = "i=0; while [ $i -lt 50000 ]; do i=$((i+1)); done";
+    let job = world.job(&format!("for n in 1 2 3 4 5 6; do {spin}; sleep 0.4; done"));
+    let (store, stop) = (&world.store, Stop::new());
+    let run = world.engine.run_metered(store, &world.image, &job, &mut |_| {}, &stop, &meter);
+    assert_eq!(run.unwrap().exit, Exit::Status(0));
+    sampler.finish().unwrap()
+}
+
+fn others_that_work_beside_a_job_are_told_from_it(world: &World) {
+    // How quiet this machine is without them is not ours to say.
+    let quiet = watched(world);
+    println!("left alone: {:?} {:?}", quiet.record.summary["cpu_others"], quiet.record.flags);
+    let processors = thread::available_parallelism().unwrap().get();
+    let busy = || Command::new("sh").args(["-c", "while :; do :; done"]).spawn().unwrap();
+    let mut others: Vec<_> = (0..processors).map(|_| busy()).collect();
+    let disturbed = watched(world);
+    for other in &mut others {
+        other.kill().unwrap();
+        other.wait().unwrap();
+    }
+    let (record, csv) = (&disturbed.record, String::from_utf8_lossy(&disturbed.csv));
+    println!("beside {processors} others: {record:#?}\n{csv}");
+    let flag = record.flags.iter().find(|flag| flag.text.starts_with("others used "));
+    assert_eq!(flag.map(|flag| flag.kind), Some(FlagKind::Disturbed), "{csv}");
+}
+
 fn memory_can_be_limited_or_the_job_is_refused(world: &World) {
     let script = "head -c 100000000 /dev/zero | tail -c 90000000 | wc -c";
     let job = Job { memory: Some(40 << 20), ..world.job(script) };
@@ -424,6 +479,8 @@ conformance! {
     a_script_without_its_interpreter_is_an_error_that_says_so,
     a_mount_that_is_missing_is_an_error,
     what_was_used_is_measured_or_missing,
+    what_a_running_job_has_used_is_told_meanwhile,
+    others_that_work_beside_a_job_are_told_from_it,
     memory_can_be_limited_or_the_job_is_refused,
     two_jobs_run_at_once,
     what_a_job_left_is_kept_and_nothing_else,
