@@ -3,6 +3,7 @@
 //! A run locks as many as its largest case needs, so that another run can have the rest. What
 //! somebody chose by name is used or refused; what nobody chose is used where it is free.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::BenchError;
@@ -31,6 +32,8 @@ pub struct Wish<'a> {
     pub needs: &'a [u32],
     /// How many cases run at once.
     pub jobs: usize,
+    /// GPUs that the image cannot run on, by number, and why.
+    pub unfit: &'a BTreeMap<u32, String>,
 }
 
 /// Where a machine's processes and locks are; another place than the machine's own in tests.
@@ -66,6 +69,14 @@ impl Pool {
         Self { usable: cards.len(), cards, left_out: Vec::new() }
     }
 
+    /// Every GPU of the machine but those of `unfit` (number to reason), free or not.
+    pub fn fit(host: &Host, unfit: &BTreeMap<u32, String>) -> Self {
+        let mut cards = host.cards();
+        cards.retain(|card| !unfit.contains_key(&card.index));
+        let left_out = unfit.iter().map(|(index, reason)| format!("GPU {index} is {reason}"));
+        Self { usable: cards.len(), cards, left_out: left_out.collect() }
+    }
+
     /// What is missing for a case that needs `gpus` GPUs, if anything.
     pub fn lacks(&self, host: &Host, gpus: u32) -> Option<String> {
         if self.cards.len() >= gpus as usize {
@@ -94,7 +105,8 @@ pub fn claim(host: &Host, wish: &Wish, places: &Places) -> Result<Claim, BenchEr
         Some(names) => chosen(host, names)?,
         None => host.cards(),
     };
-    let busy = |card: &Card| Some(format!("GPU {} is {}", card.index, look.of(card.minor)?));
+    let reason = |card: &Card| wish.unfit.get(&card.index).cloned().or_else(|| look.of(card.minor));
+    let busy = |card: &Card| Some(format!("GPU {} is {}", card.index, reason(card)?));
     let mut taken: Vec<String> = cards.iter().filter_map(busy).collect();
     let free: Vec<Card> = cards.iter().filter(|card| busy(card).is_none()).cloned().collect();
     let wanted = |free: usize| if wish.chosen.is_some() { free } else { enough(wish, free) };
@@ -177,7 +189,7 @@ fn chosen(host: &Host, names: &[String]) -> Result<Vec<Card>, BenchError> {
 
 impl Host {
     /// Its GPUs; known by their names alone if that is all that was found out.
-    pub(super) fn cards(&self) -> Vec<Card> {
+    pub fn cards(&self) -> Vec<Card> {
         if !self.cards.is_empty() {
             return self.cards.clone();
         }
@@ -239,7 +251,8 @@ mod tests {
         ) -> Result<Claim, String> {
             let names =
                 chosen.map(|names| names.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>());
-            let wish = Wish { chosen: names.as_deref(), needs, jobs };
+            let unfit = BTreeMap::new();
+            let wish = Wish { chosen: names.as_deref(), needs, jobs, unfit: &unfit };
             claim(&self.host, &wish, &self.places).map_err(|error| error.to_string())
         }
     }

@@ -16,8 +16,12 @@ use crate::engine::Gpus;
 pub enum Kind {
     /// The driver of the GPUs.
     Driver,
+    /// The driver is older than what the image's libraries need.
+    OldDriver,
     /// GPUs.
     Gpus,
+    /// Code for the GPUs in the image's libraries.
+    Code,
     /// A file that a user has to give.
     Input {
         /// Its name.

@@ -18,6 +18,7 @@ use crate::carry::CarryError;
 use crate::dataset::DatasetError;
 use crate::diff::DiffError;
 use crate::digest::Digest;
+use crate::doctor::DoctorError;
 use crate::engine::EngineError;
 use crate::fetch::FetchError;
 use crate::fetch::pin::PinError;
@@ -70,6 +71,8 @@ pub enum CliError {
     Gc(#[from] GcError),
     #[error(transparent)]
     Diff(#[from] DiffError),
+    #[error(transparent)]
+    Doctor(#[from] DoctorError),
     #[error("cannot {action} `{}`", path.display())]
     Io { action: &'static str, path: PathBuf, source: io::Error },
     #[error("cannot listen for signals")]

@@ -16,11 +16,13 @@ mod cases;
 mod context;
 mod detach;
 mod diff;
+mod doctor;
 mod dry_run;
 mod error;
 mod exec;
 mod export;
 mod fetch_data;
+mod fitness;
 mod fsck;
 mod gc;
 mod groups;
@@ -171,6 +173,8 @@ enum Command {
     Parse(parse::Arguments),
     /// Run one command in a sealed image
     Exec(exec::Arguments),
+    /// Say whether this machine can run an image: what is needed, what is there, what to do
+    Doctor(doctor::Arguments),
     /// Hold a guide against itself and against its recipe
     Audit(audit::Arguments),
     /// Bring data sets: download, verify, unpack; say what has to be brought by hand
@@ -257,6 +261,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, CliError> {
         Command::Results(arguments) => results::run(&context, &arguments),
         Command::Parse(arguments) => parse::run(&context, &arguments),
         Command::Exec(arguments) => exec::run(&context, &arguments),
+        Command::Doctor(arguments) => doctor::run(&context, &arguments),
         Command::Audit(arguments) => audit::run(&context, &arguments),
         Command::FetchData(arguments) => fetch_data::run(&context, &arguments),
         Command::VerifyData(arguments) => verify_data::run(&context, &arguments),

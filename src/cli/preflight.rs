@@ -12,6 +12,7 @@ use super::subject::{self, Subject};
 use super::{build, output};
 use crate::bench::{Kind, Lack, PlannedCase};
 use crate::dataset::{self, DatasetError, Datasets, Presence};
+use crate::doctor::{Check, State};
 use crate::fetch;
 use crate::lock::{Lock, Unpinned};
 use crate::recipe::Recipe;
@@ -19,6 +20,7 @@ use crate::registry;
 use crate::store::Store;
 
 /// An image that somebody wants to run, whether its lock can be used or not.
+#[derive(Clone)]
 pub struct Draft {
     pub recipe: Recipe,
     /// The lock, if an image can be built from it.
@@ -63,8 +65,8 @@ impl Draft {
     }
 
     /// The image with its lock; there is one if the preflight found nothing wrong with it.
-    pub fn into_subject(self) -> Result<Subject, CliError> {
-        let Self { recipe, lock, folder, is_of_project, .. } = self;
+    pub fn subject(&self) -> Result<Subject, CliError> {
+        let Self { recipe, lock, folder, is_of_project, .. } = self.clone();
         let lock = lock.ok_or_else(|| CliError::NoLock { name: recipe.name.clone() })?;
         Ok(Subject { recipe, lock, folder, is_of_project })
     }
@@ -134,6 +136,18 @@ impl Preflight {
             runnable: if blocked { 0 } else { runnable },
             skipped: skipped.collect(),
         })
+    }
+
+    /// What is missing, one line each; bad is what keeps every case from running.
+    pub fn checks(&self) -> Vec<Check> {
+        let check = |lack: &Lack| {
+            let is_bad = lack.cases.is_empty() || lack.cases.len() == self.cases;
+            let state = if is_bad { State::Bad } else { State::Warn };
+            let needed = format!("{}{}", lack.needed, self.extent(lack));
+            let there = lack.there.replace('\n', " ");
+            Check::new(state, area(&lack.kind), needed, there).to_do(self.advice(lack))
+        };
+        self.lacks.iter().map(check).collect()
     }
 
     /// Whether nothing can run, or not all of it and `strict` asks for all.
@@ -224,7 +238,12 @@ impl Preflight {
             | Kind::Input { .. }
             | Kind::DataFolder => 2,
             Kind::Data { .. } | Kind::UnpinnedData { .. } => 3,
-            Kind::Driver | Kind::Gpus | Kind::Memory | Kind::Engine => 4,
+            Kind::Driver
+            | Kind::OldDriver
+            | Kind::Gpus
+            | Kind::Code
+            | Kind::Memory
+            | Kind::Engine => 4,
             Kind::Disk => 1,
         };
         // A case that lacks nothing but a file is skipped; it decides only where nothing else does.
@@ -238,12 +257,15 @@ impl Preflight {
     fn advice(&self, lack: &Lack) -> String {
         let image = &self.image;
         match &lack.kind {
-            Kind::Driver => match self.without_gpus.as_slice() {
-                [] => "install it and load its module".to_owned(),
-                names => {
-                    format!("load it; `--profile {}` needs no GPU", names.join("` or `--profile "))
-                }
-            },
+            Kind::Driver if self.without_gpus.is_empty() => {
+                "install it and load its module".to_owned()
+            }
+            Kind::Driver => format!("load it{}", self.profiles_without_gpus()),
+            Kind::OldDriver => format!("update it{}", self.profiles_without_gpus()),
+            Kind::Code => format!(
+                "a card that the code is for, or a variant of newer wheels{}",
+                self.profiles_without_gpus()
+            ),
             Kind::Gpus => "run it where they are, or choose other cases by `--case`".to_owned(),
             Kind::Input { name, mode: None } => format!("`--input {name}=FILE`"),
             Kind::Input { name, mode: Some(mode) } => {
@@ -271,10 +293,35 @@ impl Preflight {
         }
     }
 
+    fn profiles_without_gpus(&self) -> String {
+        match self.without_gpus.as_slice() {
+            [] => String::new(),
+            names => format!("; `--profile {}` needs no GPU", names.join("` or `--profile ")),
+        }
+    }
+
     /// The variants that can be built now.
     fn others(&self) -> String {
         let command = |name: &String| format!("; `repro build {name}` builds now");
         self.complete.iter().map(command).collect()
+    }
+}
+
+/// What a missing thing belongs to.
+fn area(kind: &Kind) -> &'static str {
+    match kind {
+        Kind::Driver | Kind::OldDriver => "driver",
+        Kind::Gpus => "GPUs",
+        Kind::Code => "code",
+        Kind::Input { .. } => "inputs",
+        Kind::Memory => "memory",
+        Kind::Disk => "disk",
+        Kind::Lock | Kind::OldLock | Kind::Unpinned => "lock",
+        Kind::Engine => "engine",
+        Kind::Data { .. }
+        | Kind::UnknownData { .. }
+        | Kind::UnpinnedData { .. }
+        | Kind::DataFolder => "data",
     }
 }
 

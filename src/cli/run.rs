@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::context::Context;
 use super::error::CliError;
+use super::fitness::Fitness;
 use super::preflight::{Draft, Preflight};
 use super::{build, detach, dry_run, output, report, watch};
 use crate::bench::{
@@ -102,27 +103,33 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliErro
         detach::leave_terminal();
     }
     let store = context.store()?;
-    let draft = Draft::resolve(context, &store, &arguments.image)?;
+    let mut draft = Draft::resolve(context, &store, &arguments.image)?;
     let host = Host::of_this_machine();
     let mut request = Request::new(arguments, &host)?;
-    let (claim, taken) = request.claim(context, &store, &draft)?;
-    request.pool = claim.as_ref().map_or(request.pool, |claim| claim.pool.clone());
-    let (planned, mut lacks) = request.plan(context, &store, &draft)?;
-    lacks.extend(taken);
-    let preflight = Preflight::new(context, &store, &draft, &arguments.profile, &planned, lacks)?;
+    let mut ready = request.ready(context, &store, &draft)?;
     if arguments.dry_run {
-        let times = arguments.repeat.unwrap_or(1);
-        return dry_run::show(context, &store, draft.lock.as_ref(), (&planned, times), &preflight);
+        let cases = (ready.planned.as_slice(), arguments.repeat.unwrap_or(1));
+        return dry_run::show(context, &store, draft.lock.as_ref(), cases, &ready.preflight);
     }
-    if preflight.refuses(arguments.strict) {
-        return Ok(preflight.refuse(context));
+    if ready.preflight.refuses(arguments.strict) {
+        return Ok(ready.preflight.refuse(context));
     }
     if !arguments.in_background {
-        preflight.tell();
+        ready.preflight.tell();
     }
-    let mut subject = draft.into_subject()?;
+    let mut subject = draft.subject()?;
     let built = build::ensure(context, &store, &subject)?;
     subject.lock = built.lock;
+    if !ready.is_all_known {
+        // Now that the wheels are here, their code can be looked at.
+        draft.lock = Some(subject.lock.clone());
+        drop(ready);
+        ready = request.ready(context, &store, &draft)?;
+        if ready.preflight.refuses(arguments.strict) {
+            return Ok(ready.preflight.refuse(context));
+        }
+        ready.preflight.tell();
+    }
     let files = profile_files(&store, &subject.folder, &subject.lock, &arguments.profile)?;
     let names = subject.recipe.profiles[&arguments.profile].data.values();
     let project = subject.project(context)?;
@@ -130,24 +137,33 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliErro
     let (lock, software) = (subject.lock.digest(), subject.lock.software());
     if arguments.detach && !arguments.in_background {
         // The process that goes on takes the GPUs for itself.
-        drop(claim);
+        drop(ready);
         return detach::start(context);
     }
     let setup = request.setup(&subject.recipe, (lock, &software), &built.image, &files, &data);
-    measure(context, &store, &setup, arguments, &preflight)
+    measure(context, &store, &setup, arguments, &ready.preflight)
 }
 
 /// What the user asks for, on what machine.
-struct Request<'a> {
+pub struct Request<'a> {
     arguments: &'a Arguments,
     settings: Vec<Setting>,
     inputs: BTreeMap<String, GivenInput>,
     host: &'a Host,
-    pool: Pool,
+    pub pool: Pool,
+}
+
+/// What would be run, what is missing for it, and the GPUs that are held for it.
+struct Ready {
+    planned: Vec<PlannedCase>,
+    preflight: Preflight,
+    /// Whether all wheels could be looked into that decide which GPUs can be used.
+    is_all_known: bool,
+    _claim: Option<Claim>,
 }
 
 impl<'a> Request<'a> {
-    fn new(arguments: &'a Arguments, host: &'a Host) -> Result<Self, CliError> {
+    pub fn new(arguments: &'a Arguments, host: &'a Host) -> Result<Self, CliError> {
         let settings = arguments.set.iter().map(|text| Setting::parse(text));
         let inputs = arguments.input.iter().map(|text| GivenInput::parse(text));
         Ok(Self {
@@ -159,14 +175,34 @@ impl<'a> Request<'a> {
         })
     }
 
-    /// GPUs for this run alone; if those that were chosen are not free, what is missing.
-    fn claim(
-        &self,
+    /// Claims GPUs that the image can run on, and says what is missing.
+    fn ready(
+        &mut self,
         context: &Context,
         store: &Store,
         draft: &Draft,
-    ) -> Result<(Option<Claim>, Option<Lack>), CliError> {
+    ) -> Result<Ready, CliError> {
+        self.pool = Pool::whole(self.host);
         let (planned, _) = self.plan(context, store, draft)?;
+        let fitness = Fitness::of(context, store, draft, self.host, &planned)?;
+        let (claim, taken) = self.claim(&planned, &fitness)?;
+        if let Some(claim) = &claim {
+            self.pool = claim.pool.clone();
+        }
+        let (planned, mut lacks) = self.plan(context, store, draft)?;
+        lacks.extend(taken);
+        lacks.extend(fitness.lacks);
+        let profile = &self.arguments.profile;
+        let preflight = Preflight::new(context, store, draft, profile, &planned, lacks)?;
+        Ok(Ready { planned, preflight, is_all_known: fitness.is_all_known, _claim: claim })
+    }
+
+    /// GPUs for this run alone; if those that were chosen are not free, what is missing.
+    fn claim(
+        &self,
+        planned: &[PlannedCase],
+        fitness: &Fitness,
+    ) -> Result<(Option<Claim>, Option<Lack>), CliError> {
         let with_gpus = planned.iter().filter(|case| case.job.gpus != Gpus::None);
         let needs: Vec<u32> = with_gpus.map(|case| case.case.gpus).collect();
         if needs.is_empty() {
@@ -179,6 +215,7 @@ impl<'a> Request<'a> {
             chosen: self.arguments.gpus.as_deref(),
             needs: &needs,
             jobs: self.arguments.jobs,
+            unfit: &fitness.unfit,
         };
         match bench::claim(self.host, &wish, &Places::of_this_machine()) {
             Ok(claim) => Ok((Some(claim), None)),
@@ -192,7 +229,7 @@ impl<'a> Request<'a> {
 
     /// The cases as they would be run, and what the machine lacks for them; names are checked
     /// before anything is downloaded.
-    fn plan(
+    pub fn plan(
         &self,
         context: &Context,
         store: &Store,

@@ -26,6 +26,7 @@ mod stream;
 mod tar;
 mod tree;
 mod wheel;
+mod wheel_files;
 mod zip;
 
 use std::collections::BTreeMap;
@@ -49,6 +50,7 @@ pub use self::measure::{Measured, Tell};
 pub use self::normalise::normalise_wheel;
 pub use self::plan::{EntryInfo, EntryKind, LayerPlan};
 pub use self::tar::{MTIME, directory_mode};
+pub use self::wheel_files::WheelFiles;
 
 /// Everything that decides a layer's bytes beside its inputs: tar rules, member size,
 /// compressor and level, launcher text, the size from which a wheel gets its own layer.

@@ -58,17 +58,21 @@ const PANELS: [Kind; 12] = [
 impl Samples {
     /// Reads the file that `record` names beside it, which must be what the record says.
     pub fn read(folder: &Path, record: &ConditionsRecord) -> Result<Self, String> {
+        let Some(file) = &record.file else {
+            let reason = record.not_measured.get("file").map_or("unknown", String::as_str);
+            return Err(format!("they could not be kept: {reason}"));
+        };
         // A record from elsewhere may name anything.
-        let mut parts = Path::new(&record.file).components();
+        let mut parts = Path::new(file).components();
         let (Some(Component::Normal(name)), None) = (parts.next(), parts.next()) else {
-            return Err(format!("`{}` is no file beside the record", record.file));
+            return Err(format!("`{file}` is no file beside the record"));
         };
         let bytes = fs::read(folder.join(name))
-            .map_err(|error| format!("`{}` cannot be read: {}", record.file, error.kind()))?;
-        if Digest::of(&bytes) != record.digest {
-            return Err(format!("`{}` is not what was recorded", record.file));
+            .map_err(|error| format!("`{file}` cannot be read: {}", error.kind()))?;
+        if Some(Digest::of(&bytes)) != record.digest {
+            return Err(format!("`{file}` is not what was recorded"));
         }
-        Self::parse(&bytes).ok_or_else(|| format!("`{}` has no samples", record.file))
+        Self::parse(&bytes).ok_or_else(|| format!("`{file}` has no samples"))
     }
 
     fn parse(bytes: &[u8]) -> Option<Self> {
@@ -142,13 +146,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let read = |file: &str, content: &[u8]| {
             let record = ConditionsRecord {
-                file: file.to_owned(),
-                digest: Digest::of(content),
+                file: Some(file.to_owned()),
+                digest: Some(Digest::of(content)),
                 interval: 1.0,
                 samples: 2,
-                summary: Default::default(),
-                flags: Vec::new(),
-                not_measured: Default::default(),
+                ..ConditionsRecord::default()
             };
             Samples::read(folder.path(), &record)
         };

@@ -7,6 +7,7 @@ use crate::build::BuildError;
 use crate::carry::CarryError;
 use crate::dataset::DatasetError;
 use crate::diff::DiffError;
+use crate::doctor::DoctorError;
 use crate::engine::EngineError;
 use crate::fetch::FetchError;
 use crate::fetch::pin::PinError;
@@ -60,6 +61,7 @@ impl CliError {
             Self::Carry(error) => carry_code(error),
             Self::Gc(error) => gc_code(error),
             Self::Diff(error) => diff_code(error),
+            Self::Doctor(error) => doctor_code(error),
             Self::Io { .. } | Self::Signals(_) | Self::Rebuilt(_) | Self::Died { .. } => INTERNAL,
             Self::Stopped => STOPPED,
         }
@@ -155,6 +157,16 @@ fn diff_code(error: &DiffError) -> u8 {
         DiffError::Io { .. } => INTERNAL,
         DiffError::NotALayout { .. } | DiffError::NothingInCommon { .. } => INPUT,
         DiffError::Damaged { .. } | DiffError::Layer { .. } => CONTENT,
+    }
+}
+
+fn doctor_code(error: &DoctorError) -> u8 {
+    match error {
+        DoctorError::Store(error) => store_code(error),
+        DoctorError::Layer(error) => layer_code(error),
+        DoctorError::Host { .. } => INPUT,
+        DoctorError::Io { .. } => INTERNAL,
+        DoctorError::Stopped => STOPPED,
     }
 }
 

@@ -8,6 +8,7 @@ use crate::bench::BenchError;
 use crate::build::BuildError;
 use crate::carry::CarryError;
 use crate::dataset::DatasetError;
+use crate::doctor::DoctorError;
 use crate::engine::EngineError;
 use crate::fetch::pin::PinError;
 use crate::fetch::{FetchError, InputError};
@@ -89,6 +90,11 @@ impl CliError {
             Self::Image(error) => image_hint(error),
             Self::Carry(error) => carry_hint(error),
             Self::Gc(GcError::Store(error)) => store_hint(error),
+            Self::Doctor(DoctorError::Store(error)) => store_hint(error),
+            Self::Doctor(DoctorError::Host { .. }) => Some(
+                "name a run record, or a file with its `host`, such as `{\"gpus\": [\"NVIDIA H200\"], \"driver\": \"550.54\"}`"
+                    .to_owned(),
+            ),
             Self::Bench(error) => bench_hint(error).map(str::to_owned),
             Self::Results(error) => results_hint(error).map(str::to_owned),
             _ => None,

@@ -37,9 +37,10 @@ pub(super) fn check(record: &RunRecord, folder: &Path, checked: &mut Checked) ->
             checked.cannot("steps: they are taken from the record itself, not from its log".into());
         }
     }
-    if let Some(conditions) = &record.conditions {
-        let place = folder.join(&conditions.file);
-        named(&place, "conditions", (&conditions.digest, None), checked);
+    let conditions = record.conditions.as_ref();
+    let named_file = conditions.and_then(|it| it.file.as_ref().zip(it.digest.as_ref()));
+    if let Some((file, digest)) = named_file {
+        named(&folder.join(file), "conditions", (digest, None), checked);
     }
     outputs(record, folder, checked);
     beside

@@ -8,7 +8,7 @@ use repro::digest::Digest;
 use repro::engine::fake::{Answer, Fake};
 use repro::engine::{Exit, Job, Stop};
 
-use super::{Bench, good_log, recipe_of};
+use super::{Bench, good_log, recipe_of, report};
 
 /// The segmentation guide with an evaluation that needs a checkpoint of the training.
 fn bench() -> Bench {
@@ -126,7 +126,7 @@ fn everything_declared_is_kept_where_somebody_asks_for_it_and_what_is_missing_is
     let training = summary.records.iter().find(|record| record.case == TRAINING).unwrap();
     assert_eq!(training.outputs["checkpoint"].files.len(), 1);
     assert_eq!(training.outputs["trace"].files.len(), 0);
-    let table = repro::report::report(&summary.records, repro::report::Format::Text);
+    let table = report(&summary.records);
     let missing = format!("{TRAINING} left no output `trace` (/tmp/trace)");
     assert!(table.contains(&missing), "{table}");
 }

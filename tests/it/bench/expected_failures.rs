@@ -3,10 +3,9 @@
 use repro::bench::{Options, RunSummary, Status, run};
 use repro::engine::{Exit, Stop};
 use repro::recipe::ExpectedFailure;
-use repro::report::{Format, report};
 
 use super::runs::go_on;
-use super::{Bench, Play, Player, good_log};
+use super::{Bench, Play, Player, good_log, report};
 
 fn expected(case: &str) -> ExpectedFailure {
     ExpectedFailure {
@@ -55,7 +54,7 @@ fn a_failure_that_was_announced_is_told_and_fails_no_run() {
         record.comparisons[0].verdict.reasons()[0],
         format!("the case failed, as expected: {why}")
     );
-    let text = report(&summary.records, Format::Text);
+    let text = report(&summary.records);
     assert!(text.contains(&format!("bs2/fp32 failed as expected: {why}\n  the command")), "{text}");
 }
 
@@ -71,7 +70,7 @@ fn a_case_that_passes_although_it_should_fail_is_told_loudly() {
     let summary = bench.run(&[good(), good(), good()]);
     assert!(!summary.all_ok(), "what the recipe says is no longer true");
     assert!(summary.records[0].passed_unexpectedly());
-    let text = report(&summary.records, Format::Text);
+    let text = report(&summary.records);
     assert!(text.contains("PASSED, ALTHOUGH IT IS EXPECTED TO FAIL: out of memory"), "{text}");
 }
 

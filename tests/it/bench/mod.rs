@@ -19,13 +19,14 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use repro::bench::{
-    Events, GivenInput, Host, Options, Pool, ProfileFile, RunSummary, Setting, Setup,
+    Events, GivenInput, Host, Options, Pool, ProfileFile, RunRecord, RunSummary, Setting, Setup,
 };
 use repro::dataset::Unpacked;
 use repro::digest::Digest;
 use repro::engine::{Engine, EngineError, Exit, Job, Outcome, Stop};
 use repro::image::Image;
 use repro::recipe::Recipe;
+use repro::report::{Format, Report};
 use repro::store::Store;
 
 /// The recipe of `fixtures/guides/NAME.toml`.
@@ -253,4 +254,9 @@ fn seg_log(times: &[&str], losses: &[&str]) -> String {
 fn good_log() -> String {
     let losses = ["1.0299", "0.6584", "0.5594", "0.51", "0.5", "0.49"];
     seg_log(&["9.0", "1.0", "1.0", "1.0", "0.25", "0.75"], &losses)
+}
+
+/// The table that a pipe gets.
+pub fn report(records: &[RunRecord]) -> String {
+    Report::of_records(records).table(Format::Text(None))
 }

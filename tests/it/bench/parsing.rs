@@ -6,10 +6,9 @@ use std::path::{Path, PathBuf};
 use repro::bench::{BenchError, ParseRequest, Parsed, RunRecord, Status, keep, parse, read_record};
 use repro::digest::Digest;
 use repro::recipe::Recipe;
-use repro::report::{Format, report};
 
 use super::runs::go_on;
-use super::{Bench, Play, good_log, recipe};
+use super::{Bench, Play, good_log, recipe, report};
 
 fn request<'a>(recipe: &'a Recipe, cases: &'a [String], paths: &'a [PathBuf]) -> ParseRequest<'a> {
     let sealed = (Digest::of(b"seal"), Digest::of(b"lock"));
@@ -42,7 +41,7 @@ fn a_foreign_log_gives_the_record_of_a_run_without_what_only_a_run_knows() {
     assert!(record.exit.is_none() && record.job.command.is_empty() && record.data.is_empty());
     let judged = &record.comparisons[0].verdict;
     assert_eq!(judged.to_string(), "not comparable", "nobody knows what made this log");
-    let text = report(std::slice::from_ref(record), Format::Text);
+    let text = report(std::slice::from_ref(record));
     assert!(text.contains("seg, seal not verified, profile full, logs made elsewhere"), "{text}");
     assert!(!text.contains("sha256:"), "{text}");
 }
@@ -214,14 +213,14 @@ fn a_table_names_figures_by_arrival_and_running_means() {
     bench = bench.with_gpus(&["V100"]);
     let mut play = Play::log(mindspore_log()).slowly();
     play.chunk = 10;
-    let text = report(&bench.run(&[play]).records, Format::Text);
+    let text = report(&bench.run(&[play]).records);
     assert!(text.contains(" images/s (arrival)") && text.contains("running mean"), "{text}");
     assert!(text.contains("\narrival: from the times at which lines of the log arrived"), "{text}");
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("train.log");
     fs::write(&log, mindspore_log()).unwrap();
     let parsed = parse(&request(&bench.recipe, &["*/sp/*".to_owned()], &[log])).unwrap();
-    let text = report(&[parsed.logs[0].record.clone()], Format::Text);
+    let text = report(&[parsed.logs[0].record.clone()]);
     assert!(text.contains("8.449 ms/step  not measured"), "{text}");
 }
 

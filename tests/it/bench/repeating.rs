@@ -7,9 +7,8 @@ use repro::bench::{
     repeats, run,
 };
 use repro::engine::{Exit, Stop};
-use repro::report::{Format, report};
 
-use super::{Bench, Play, Player, good_log, seg_log};
+use super::{Bench, Play, Player, good_log, report, seg_log};
 
 const CASE: &str = "seg/fastscnn/sp/bs2/fp32";
 
@@ -97,7 +96,7 @@ fn the_spread_between_repetitions_is_told_beside_the_spread_of_steps() {
     assert_eq!((throughput.mean, throughput.unit), (4.5, "images/s"));
     let variation = throughput.variation.unwrap();
     assert!((variation - 0.5f64.sqrt() / 4.5).abs() < 1e-12, "{variation}");
-    let text = report(&summary.records, Format::Text);
+    let text = report(&summary.records);
     let expected = format!(
         "\n{CASE} 2 of 3 repetitions: mean throughput 4.5000 images/s, spread between repetitions ± 15.7 %\n"
     );
@@ -109,7 +108,7 @@ fn records_without_repetitions_make_no_group() {
     let bench = bench();
     let summary = bench.run(&[good(), good()]);
     assert!(repeats(&summary.records).is_empty());
-    assert!(!report(&summary.records, Format::Text).contains("repetition"));
+    assert!(!report(&summary.records).contains("repetition"));
 }
 
 #[test]

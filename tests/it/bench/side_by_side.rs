@@ -8,10 +8,9 @@ use repro::bench::{Event, Options, RunSummary, Status, run};
 use repro::engine::fake::{Answer, Fake};
 use repro::engine::{Engine, EngineError, Gpus, Job, Outcome, Stop};
 use repro::image::Image;
-use repro::report::{Format, report};
 use repro::store::Store;
 
-use super::{Bench, good_log, recipe};
+use super::{Bench, good_log, recipe, report};
 
 /// Ends no job before so many run, so that it is certain that they run at once.
 struct Meeting {
@@ -94,11 +93,11 @@ fn records_of_cases_that_shared_the_machine_say_so_and_the_table_too() {
     let bench = Bench::new().cases(&["*fastscnn*", "*ocrnet*"]);
     let summary = run_on(&bench, &Meeting::of(2), 2);
     assert!(summary.records.iter().all(|record| record.shared_host == Some(2)));
-    let table = report(&summary.records, Format::Text);
+    let table = report(&summary.records);
     assert!(table.contains("shared the machine: 2 cases ran at once"), "{table}");
     let alone = run_on(&bench, &Meeting::of(1), 1);
     assert!(alone.records.iter().all(|record| record.shared_host.is_none()));
-    assert!(!report(&alone.records, Format::Text).contains("shared"));
+    assert!(!report(&alone.records).contains("shared"));
 }
 
 #[test]

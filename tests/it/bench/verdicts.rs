@@ -5,9 +5,8 @@ use repro::conditions::{ConditionsRecord, Flag, FlagKind};
 use repro::digest::Digest;
 use repro::engine::Exit;
 use repro::recipe::{Published, ReferenceHost, Tolerance};
-use repro::report::{Format, report};
 
-use super::{Bench, Play, good_log, recipe};
+use super::{Bench, Play, good_log, recipe, report};
 
 const CARD: &str = "Tesla V100-SXM2-32GB";
 
@@ -169,15 +168,7 @@ fn company_and_disturbance_keep_a_speed_from_being_judged() {
         from: 1.0,
         to: 13.0,
     };
-    record.conditions = Some(ConditionsRecord {
-        file: "conditions.csv".to_owned(),
-        digest: Digest::of(b""),
-        interval: 1.0,
-        samples: 80,
-        summary: Default::default(),
-        flags: vec![flag],
-        not_measured: Default::default(),
-    });
+    record.conditions = Some(ConditionsRecord { flags: vec![flag], ..ConditionsRecord::default() });
     let expected = [
         "the machine was shared: 3 cases ran at once",
         "GPU 0 throttled (power cap) for 12 s of 80 s",
@@ -269,11 +260,11 @@ fn a_record_of_an_earlier_program_is_read_and_not_judged() {
 #[test]
 fn a_table_says_the_verdict_or_every_reason_for_none() {
     let bench = bench();
-    let text = report(&[run(&bench)], Format::Text);
+    let text = report(&[run(&bench)]);
     let expected = "\nseg/fastscnn/sp/bs2/fp32 throughput 4.0 images/s: \
                     within the published 4.0 images/s - 10 % to + 20 %\n";
     assert!(text.contains(expected), "{text}");
-    let text = report(&[run(&bench.set(&["workers=1"]))], Format::Text);
+    let text = report(&[run(&bench.set(&["workers=1"]))]);
     let expected = "\nseg/fastscnn/sp/bs2/fp32 throughput not comparable with what is published: \
                     `workers` was set to 1\n";
     assert!(text.contains(expected), "{text}");

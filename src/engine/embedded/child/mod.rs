@@ -37,6 +37,8 @@ use crate::engine::Failure;
 use crate::engine::inside::protocol::Reports;
 use init::Init;
 
+pub use user::forbidden as namespaces_forbidden;
+
 /// Does the work if this process was started for it; to be called first in `main`,
 /// before anything starts a thread.
 pub fn entry() -> Option<ExitCode> {

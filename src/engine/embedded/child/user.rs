@@ -6,6 +6,7 @@
 
 use std::fs;
 use std::io;
+use std::path::Path;
 
 use rustix::process::{getegid, geteuid};
 use rustix::thread::{UnshareFlags, unshare_unsafe};
@@ -57,14 +58,20 @@ pub(super) fn enter() -> Result<(), Failure> {
 
 /// What to change where a user namespace cannot be made or gives no rights.
 pub(super) fn needed() -> String {
-    let value = |switch: &str| fs::read_to_string(format!("/proc/sys/{switch}"));
-    let forbids = |(switch, forbidding, _): &&(&str, &str, &str)| {
-        value(switch).is_ok_and(|text| text.trim() == *forbidding)
-    };
-    match SWITCHES.iter().find(forbids) {
-        Some((_, _, needed)) => format!("{needed}; or the same command with `sudo`"),
+    match forbidden(Path::new("/")) {
+        Some(needed) => format!("{needed}; or the same command with `sudo`"),
         None => "a kernel with user namespaces, and, inside a container, one that lets its \
                  processes make them; or the same command with `sudo`"
             .to_owned(),
     }
+}
+
+/// What to change if a setting of the machine whose `/proc` lies under `root` forbids ordinary users
+/// a user namespace.
+pub fn forbidden(root: &Path) -> Option<&'static str> {
+    let value = |switch: &str| fs::read_to_string(root.join("proc/sys").join(switch));
+    let forbids = |(switch, forbidding, _): &&(&str, &str, &'static str)| {
+        value(switch).is_ok_and(|text| text.trim() == *forbidding)
+    };
+    SWITCHES.iter().find(forbids).map(|(_, _, needed)| *needed)
 }

@@ -1,0 +1,158 @@
+//! The GPU code of an image, and which of a machine's cards can run it.
+
+use serde::Serialize;
+
+use super::DoctorError;
+use super::cards::KnownCard;
+use super::code::{Capability, Code, list};
+use super::cuda::{self, Version};
+use super::library::Support;
+use super::wheel::WheelCode;
+use crate::engine::Stop;
+use crate::lock::{Lock, LockedWheel};
+use crate::store::Store;
+
+/// One wheel of an image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ImageWheel {
+    /// Name and version: `torch 1.9.1`.
+    pub wheel: String,
+    /// What it holds; absent while it is not in the store.
+    pub code: Option<WheelCode>,
+}
+
+/// The GPU code of an image.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct ImageCode {
+    /// Every wheel, of the index or compiled.
+    pub wheels: Vec<ImageWheel>,
+    /// The base of a registry, whose libraries are not looked at.
+    pub base: Option<String>,
+}
+
+/// Why a card cannot run an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unfit {
+    /// What is needed, as a noun.
+    pub needed: String,
+    /// What is there instead.
+    pub there: String,
+}
+
+impl ImageCode {
+    /// Looks into the wheels of `lock` that the store has; `tell` hears of each that takes a while.
+    pub fn read(
+        store: &Store,
+        lock: &Lock,
+        stop: &Stop,
+        tell: &mut dyn FnMut(&str),
+    ) -> Result<Self, DoctorError> {
+        let mut code =
+            Self { base: lock.base.as_ref().map(|base| base.image.clone()), wheels: Vec::new() };
+        for wheel in wheels(lock) {
+            let name = format!("{} {}", wheel.name, wheel.version);
+            let found = match store.has(&wheel.sha256) {
+                false => None,
+                true => {
+                    if WheelCode::known(store, &wheel.sha256)?.is_none() {
+                        tell(&name);
+                    }
+                    Some(WheelCode::read(store, &wheel.sha256, &wheel.file, stop)?)
+                }
+            };
+            code.wheels.push(ImageWheel { wheel: name, code: found });
+        }
+        Ok(code)
+    }
+
+    /// The wheels that the store did not have.
+    pub fn unread(&self) -> impl Iterator<Item = &str> {
+        self.wheels.iter().filter(|it| it.code.is_none()).map(|it| it.wheel.as_str())
+    }
+
+    /// The wheels with GPU code.
+    pub fn with_code(&self) -> impl Iterator<Item = (&str, &WheelCode)> {
+        let read = self.wheels.iter().filter_map(|it| Some((it.wheel.as_str(), it.code.as_ref()?)));
+        read.filter(|(_, code)| !code.libraries.is_empty())
+    }
+
+    /// The newest CUDA runtime that a library is linked to.
+    pub fn runtime(&self) -> Option<Version> {
+        let read = self.wheels.iter().filter_map(|it| it.code.as_ref());
+        read.flat_map(|code| code.runtimes.iter().copied()).max()
+    }
+
+    /// Why a card of capability `card` cannot run the image, if it cannot.
+    pub fn lacks(&self, card: Capability) -> Option<String> {
+        let lacking: Vec<String> =
+            self.with_code().filter_map(|(name, code)| lacking(name, code, card)).collect();
+        (!lacking.is_empty()).then(|| lacking.join("; "))
+    }
+
+    /// The libraries whose code the driver would have to compile for the card first.
+    pub fn compiled_for(&self, card: Capability) -> Vec<String> {
+        let of_wheel = |(name, code): (&str, &WheelCode)| -> Vec<String> {
+            let libraries = code.libraries.iter();
+            let compiled = libraries.filter(|it| it.support(card) == Support::Compiled);
+            compiled.map(|library| format!("{} of {name}", file_name(&library.path))).collect()
+        };
+        self.with_code().flat_map(of_wheel).collect()
+    }
+
+    /// Why the image cannot run on `card`, as far as its capability is known.
+    pub fn unfit(&self, known: &KnownCard) -> Option<Unfit> {
+        let capability = known.capability?;
+        let there = self.lacks(capability)?;
+        let needed = format!("code for {} (compute capability {capability})", known.card.name);
+        Some(Unfit { needed, there })
+    }
+
+    /// Why the image cannot run with `driver`, if so.
+    pub fn unfit_driver(&self, driver: &str) -> Option<Unfit> {
+        let runtime = self.runtime()?;
+        let oldest = runtime.oldest_driver()?;
+        if cuda::is_new_enough(driver, oldest)? {
+            return None;
+        }
+        let needed = format!("driver {oldest} or newer for CUDA {runtime}");
+        Some(Unfit { needed, there: format!("driver {driver}") })
+    }
+}
+
+/// The wheels that are installed in the image.
+fn wheels(lock: &Lock) -> impl Iterator<Item = &LockedWheel> {
+    let built = lock.builds.iter().filter(|build| build.profile.is_none());
+    lock.wheels.iter().chain(built.filter_map(|build| build.output.as_ref()))
+}
+
+/// What a wheel lacks for a card: nothing as long as most of its code can run.
+fn lacking(name: &str, code: &WheelCode, card: Capability) -> Option<String> {
+    let readable = || code.libraries.iter().filter(|library| library.problem.is_none());
+    let containers = |path: &str| -> u64 {
+        let parts = readable().filter(|library| library.path == path).flat_map(|it| &it.parts);
+        parts.map(|part| part.containers).sum()
+    };
+    let without: Vec<_> = readable().filter(|it| !it.support(card).is_enough()).collect();
+    let all: u64 = readable().map(|library| containers(&library.path)).sum();
+    let missing: u64 = without.iter().map(|library| containers(&library.path)).sum();
+    // A library that nobody may ever load must not speak for the whole wheel.
+    if all == 0 || missing * 2 < all {
+        return None;
+    }
+    let largest = without.iter().max_by_key(|library| containers(&library.path))?;
+    let has = largest.code();
+    let file = file_name(&largest.path);
+    let share = match largest.support(card) {
+        Support::Partly { usable, all } => {
+            format!(", for this card in {usable} of {all} parts only")
+        }
+        _ => String::new(),
+    };
+    let ptx = has.iter().any(|code| matches!(code, Code::Ptx(_)));
+    let older = if ptx { "" } else { ", no PTX" };
+    Some(format!("{name} ({file}) has {}{older}{share}", list(&has)))
+}
+
+fn file_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
