@@ -1,7 +1,9 @@
 //! `repro diff`
 
+mod runs;
+
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
@@ -10,29 +12,38 @@ use super::context::Context;
 use super::error::CliError;
 use super::output;
 use super::reference::{self, Reference};
-use crate::diff::{self, Cause, LayerReport, Place, Report, Side};
+use crate::diff::{self, Cause, DiffError, LayerReport, Place, Report, Side};
 use crate::lock::Lock;
+use crate::results;
 use crate::store::Store;
 
-/// Say what differs between two images, locks or OCI layouts
+/// Say what differs between two images, locks or OCI layouts, or between two runs
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Each side is an image, a lock file, or an OCI layout (a folder or an archive). The status is 0 if \
-    nothing differs and 3 if something does.\n\nExamples:\n  \
+    after_help = "Each side is an image, a lock file, or an OCI layout (a folder or an archive); or a run (its ID, an \
+    unambiguous beginning of it, `latest`, or the path of its folder), or several runs of the same with commas between \
+    them.\n\nThe status is 0 if nothing differs and 3 if something does. Runs differ by what went in, by the machine, by the \
+    cases they have and how those ended, and by a speed that changed by more than the noise between repetitions; \
+    noise alone is no difference, and one run on each side does not tell.\n\nExamples:\n  \
     repro diff seg-debian@3f2a seg-debian\n  \
     repro diff old/lockfiles/seg-debian.lock lockfiles/seg-debian.lock\n  \
-    repro diff seg-debian layout      an image that another tool copied"
+    repro diff seg-debian layout      an image that another tool copied\n  \
+    repro diff 20261121T09 latest     two runs: inputs, machine, speed\n  \
+    repro diff 20261121T09,20261121T10 20261122T09 --alpha 0.001"
 )]
 pub struct Arguments {
-    /// The first image, lock or layout
+    /// The first image, lock or layout, or the first runs
     #[arg(value_name = "A")]
     before: String,
-    /// The second one
+    /// The second one, or the second runs
     #[arg(value_name = "B")]
     after: String,
     /// Show every file that differs, not only the first ones of each layer
     #[arg(long)]
     all: bool,
+    /// The part of comparisons of equally fast runs in which noise may be called a change
+    #[arg(long, value_name = "PART", default_value_t = 0.01, value_parser = part)]
+    alpha: f64,
 }
 
 /// More files than this say no more to a reader.
@@ -40,8 +51,20 @@ const FILES_SHOWN: usize = 20;
 
 pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliError> {
     let store = context.store()?;
-    let before = side(context, &store, &arguments.before)?;
-    let after = side(context, &store, &arguments.after)?;
+    let sides = [&arguments.before, &arguments.after].map(|text| side(context, &store, text));
+    let [before, after] = sides;
+    let (before, after) = match (before?, after?) {
+        (Sided::Image(before), Sided::Image(after)) => (before, after),
+        (Sided::Runs(before), Sided::Runs(after)) => {
+            return Ok(diff_runs(context, &before, &after, arguments.alpha));
+        }
+        (Sided::Runs(_), Sided::Image(_)) => {
+            return Err(only_one_run(&arguments.before, &arguments.after));
+        }
+        (Sided::Image(_), Sided::Runs(_)) => {
+            return Err(only_one_run(&arguments.after, &arguments.before));
+        }
+    };
     context.display.begin("comparing", 0);
     let report = diff::diff(&before, &after, &|bytes| context.display.advance(bytes));
     context.display.finish();
@@ -54,9 +77,39 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliErro
     Ok(if report.is_same() { ExitCode::SUCCESS } else { ExitCode::from(3) })
 }
 
-/// What a word of the command line means: a file wins over an image of the same name only if it
-/// looks like one.
-fn side<'a>(context: &Context, store: &'a Store, text: &str) -> Result<Side<'a>, CliError> {
+/// What a word of the command line means.
+enum Sided<'a> {
+    /// An image, a lock or a layout.
+    Image(Box<Side<'a>>),
+    /// The folders of runs.
+    Runs(Vec<PathBuf>),
+}
+
+/// An image wins over a run of the same name: names of runs are long, and no image is named like one.
+fn side<'a>(context: &Context, store: &'a Store, text: &str) -> Result<Sided<'a>, CliError> {
+    let words: Vec<String> = text.split(',').map(str::to_owned).collect();
+    if words.len() > 1 {
+        return Ok(Sided::Runs(context.find_runs(store, &words)?));
+    }
+    let is_folder = Path::new(text).is_dir() && !Path::new(text).join("index.json").is_file();
+    match image(context, store, text) {
+        Ok(side) => Ok(Sided::Image(Box::new(side))),
+        Err(error) => match context.find_runs(store, &words) {
+            Ok(folders) => Ok(Sided::Runs(folders)),
+            Err(of_runs) if is_folder || text.starts_with(|c: char| c.is_ascii_digit()) => {
+                Err(of_runs)
+            }
+            Err(_) => Err(error),
+        },
+    }
+}
+
+fn only_one_run(run: &str, other: &str) -> CliError {
+    DiffError::OnlyOneRun { run: run.to_owned(), other: other.to_owned() }.into()
+}
+
+/// A file wins over an image of the same name only if it looks like one.
+fn image<'a>(context: &Context, store: &'a Store, text: &str) -> Result<Side<'a>, CliError> {
     let path = Path::new(text);
     if path.extension().is_some_and(|extension| extension == "lock") {
         let read = |source| CliError::Io { action: "read", path: path.to_owned(), source };
@@ -80,6 +133,29 @@ fn of_lock<'a>(store: &'a Store, text: &str, lock: Lock) -> Side<'a> {
         Some(seal) => diff::stored(store, text, lock, seal),
         None => Side { name: text.to_owned(), lock: Some(lock), place: None },
     }
+}
+
+fn diff_runs(context: &Context, before: &[PathBuf], after: &[PathBuf], alpha: f64) -> ExitCode {
+    let [before, after] = [before, after].map(|folders| {
+        let loaded = results::load(folders);
+        for file in &loaded.unreadable {
+            output::note(&format!("not read: `{}`: {}", file.path.display(), file.reason));
+        }
+        loaded.records.into_iter().map(|stored| stored.record).collect::<Vec<_>>()
+    });
+    let report = diff::diff_runs(&before, &after, alpha);
+    if context.json {
+        output::json(&report);
+    } else {
+        runs::show(&report);
+    }
+    if report.is_same() { ExitCode::SUCCESS } else { ExitCode::from(3) }
+}
+
+fn part(text: &str) -> Result<f64, String> {
+    let part = text.parse().map_err(|_| "not a number".to_owned())?;
+    let is_part = part > 0.0 && part < 1.0;
+    is_part.then_some(part).ok_or_else(|| "not between 0 and 1".to_owned())
 }
 
 fn show(report: &Report, all: bool) {

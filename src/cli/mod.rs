@@ -183,7 +183,7 @@ enum Command {
     VerifyData(verify_data::Arguments),
     /// Measure an archive and pin it in `datasets.toml`
     PinData(pin_data::Arguments),
-    /// Say what differs between two images, locks or OCI layouts
+    /// Say what differs between two images, locks or OCI layouts, or between two runs
     Diff(diff::Arguments),
     /// Copy every pinned input of an image into a folder
     Mirror(mirror::Arguments),

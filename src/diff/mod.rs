@@ -1,4 +1,4 @@
-//! Says what differs between two images, locks or OCI layouts, in a reader's terms.
+//! Says what differs between two images, locks or OCI layouts, or between two runs, in a reader's terms.
 //!
 //! Two locks are compared by what they pin. Two images are compared by their configuration, and
 //! layer by layer: layers with one diff ID are the same and never read; of the others every entry
@@ -12,6 +12,7 @@
 mod layer;
 mod picture;
 mod place;
+mod runs;
 
 use std::io;
 use std::path::PathBuf;
@@ -26,6 +27,7 @@ use crate::store::{Store, StoreError};
 pub use layer::{Cause, Change, LayerReport};
 pub use picture::Picture;
 pub use place::Place;
+pub use runs::{FactReport, Metric, MetricReport, RunsReport, Unfinished, diff_runs};
 
 /// Why two things cannot be compared.
 #[derive(Debug, thiserror::Error)]
@@ -76,6 +78,14 @@ pub enum DiffError {
         /// The side that is a lock.
         lock: String,
         /// The side that is only bytes.
+        other: String,
+    },
+    /// One side is a run, the other is not.
+    #[error("`{run}` is a run, and `{other}` is none")]
+    OnlyOneRun {
+        /// The side that is a run.
+        run: String,
+        /// The other one.
         other: String,
     },
 }

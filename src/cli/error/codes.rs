@@ -155,7 +155,9 @@ fn diff_code(error: &DiffError) -> u8 {
         DiffError::Store(error) => store_code(error),
         DiffError::Image(error) => image_code(error),
         DiffError::Io { .. } => INTERNAL,
-        DiffError::NotALayout { .. } | DiffError::NothingInCommon { .. } => INPUT,
+        DiffError::NotALayout { .. }
+        | DiffError::NothingInCommon { .. }
+        | DiffError::OnlyOneRun { .. } => INPUT,
         DiffError::Damaged { .. } | DiffError::Layer { .. } => CONTENT,
     }
 }

@@ -1,0 +1,124 @@
+//! Compares runs: what went into them, where they ran, and how fast they were.
+//!
+//! A side is one run or several of the same; every finished repetition of a case counts as one measurement.
+//! Inputs and machines are compared as facts, case by case. Speeds are compared by a test, because
+//! two runs of the same are never equally fast: noise alone is no difference.
+//!
+//! Invariants: only records are read. What only one side has is named, never passed over.
+
+mod facts;
+mod speed;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use crate::bench::{RunRecord, Status};
+use crate::lock::Difference;
+
+pub use speed::{Metric, MetricReport};
+
+/// A fact that is not the same on both sides.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FactReport {
+    /// What differs.
+    #[serde(flatten)]
+    pub difference: Difference,
+    /// The cases of both sides in which it does.
+    pub cases: BTreeSet<String>,
+}
+
+/// A repetition that did not end well.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Unfinished {
+    /// Its run.
+    pub run: String,
+    /// Its case.
+    pub case: String,
+    /// How it ended, in words.
+    pub status: String,
+}
+
+/// What differs between two sides.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RunsReport {
+    /// The runs of the first side.
+    pub before: BTreeSet<String>,
+    /// The runs of the second side.
+    pub after: BTreeSet<String>,
+    /// Cases that only the first side has.
+    pub only_before: BTreeSet<String>,
+    /// Cases that only the second side has.
+    pub only_after: BTreeSet<String>,
+    /// What went in otherwise: image, lock, recipe, profile, data, command, variables, engine.
+    pub inputs: Vec<FactReport>,
+    /// What is otherwise about the machine and what it did meanwhile.
+    pub host: Vec<FactReport>,
+    /// How cases ended otherwise.
+    pub status: Vec<FactReport>,
+    /// Repetitions that gave no measurement.
+    pub unfinished: Vec<Unfinished>,
+    /// Each metric of each case of both sides.
+    pub speed: Vec<MetricReport>,
+    /// The part of comparisons without any change in which something is called a change.
+    pub alpha: f64,
+}
+
+impl RunsReport {
+    /// Whether nothing differs; noise is no difference.
+    pub fn is_same(&self) -> bool {
+        self.only_before.is_empty()
+            && self.only_after.is_empty()
+            && self.inputs.is_empty()
+            && self.host.is_empty()
+            && self.status.is_empty()
+            && self.speed.iter().all(|metric| !metric.is_change())
+    }
+}
+
+/// The records of one side by case.
+type Cases<'a> = BTreeMap<&'a str, Vec<&'a RunRecord>>;
+
+/// Compares the records of two sides; `alpha` is the part of false alarms among comparisons of the same.
+pub fn diff_runs(before: &[RunRecord], after: &[RunRecord], alpha: f64) -> RunsReport {
+    let (old, new) = (cases(before), cases(after));
+    let both: Vec<(&str, &[&RunRecord], &[&RunRecord])> = old
+        .iter()
+        .filter_map(|(case, before)| Some((*case, before.as_slice(), new.get(case)?.as_slice())))
+        .collect();
+    let only = |one: &Cases<'_>, other: &Cases<'_>| {
+        one.keys()
+            .filter(|case| !other.contains_key(*case))
+            .map(|case| (*case).to_owned())
+            .collect()
+    };
+    let names = |records: &[RunRecord]| records.iter().map(|record| record.run.clone()).collect();
+    RunsReport {
+        before: names(before),
+        after: names(after),
+        only_before: only(&old, &new),
+        only_after: only(&new, &old),
+        inputs: facts::differences(&both, facts::of_inputs),
+        host: facts::differences(&both, facts::of_host),
+        status: facts::differences(&both, facts::of_status),
+        unfinished: before.iter().chain(after).filter_map(unfinished).collect(),
+        speed: speed::compare_all(&both, alpha),
+        alpha,
+    }
+}
+
+fn cases(records: &[RunRecord]) -> Cases<'_> {
+    let mut cases = Cases::new();
+    for record in records {
+        cases.entry(record.case.as_str()).or_default().push(record);
+    }
+    cases
+}
+
+fn unfinished(record: &RunRecord) -> Option<Unfinished> {
+    (record.status != Status::Ok).then(|| Unfinished {
+        run: record.run.clone(),
+        case: record.case.clone(),
+        status: facts::status_text(&record.status),
+    })
+}
