@@ -93,7 +93,9 @@ fn one(record: &RunRecord, published: &Published, of_record: &[String]) -> Compa
         reasons.push(format!("the case does not measure `{metric}`{reason}"));
     }
     if published.tolerance.is_none() {
-        reasons.push("no tolerance of the published figure is known".to_owned());
+        let why = if published.basis.is_empty() { "" } else { ": " };
+        let basis = &published.basis;
+        reasons.push(format!("no tolerance of the published figure is known{why}{basis}"));
     }
     let ratio = measured.map(|measured| measured.as_f64() / published.value);
     Comparison {
@@ -150,7 +152,7 @@ fn reasons_of_record(record: &RunRecord) -> Vec<String> {
 
 /// What went in otherwise than the published figure says.
 fn reasons_of_inputs(record: &RunRecord, published: &Published) -> Vec<String> {
-    let mut reasons = Vec::new();
+    let mut reasons: Vec<String> = published.unlike.iter().cloned().collect();
     if let (Some(batch), Some(Value::Integer(ours))) =
         (published.batch, record.variables.get("batch_size"))
         && i64::from(batch) != *ours

@@ -4,7 +4,7 @@ use super::BenchError;
 use super::case::{self, Case, FULL_PROFILE};
 use super::plan::{Filler, PlannedCase, plan_without_image};
 use super::variables::{self, AXES};
-use crate::recipe::{Mode, Profile, Published, Recipe};
+use crate::recipe::{Mode, Profile, Published, Recipe, ReferenceHost};
 
 /// One case of a guide.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,6 +19,10 @@ pub struct MatrixCase {
     pub published: Vec<Published>,
     /// Why it cannot be run here at all, if so.
     pub unavailable: Option<String>,
+    /// Why it is expected to fail somewhere, one reason each.
+    pub expected_failures: Vec<String>,
+    /// The machine that the guide measured on, as far as it says.
+    pub reference_host: Option<ReferenceHost>,
 }
 
 /// The guide's own matrix with what cannot be run at its end; nothing without a profile `full`.
@@ -29,6 +33,8 @@ pub fn matrix(recipe: &Recipe) -> Result<Vec<MatrixCase>, BenchError> {
     };
     let available = planned.into_iter().map(|planned| MatrixCase {
         published: published(recipe, &planned.case.name),
+        expected_failures: expected_failures(recipe, &planned.case.name),
+        reference_host: recipe.reference_host.clone(),
         name: planned.case.name,
         guide_command: planned.guide_command,
         command: planned.job.command,
@@ -36,6 +42,8 @@ pub fn matrix(recipe: &Recipe) -> Result<Vec<MatrixCase>, BenchError> {
     });
     let unavailable = recipe.unavailable.iter().map(|case| MatrixCase {
         published: published(recipe, &case.case),
+        expected_failures: expected_failures(recipe, &case.case),
+        reference_host: recipe.reference_host.clone(),
         name: case.case.clone(),
         guide_command: case.guide_command.clone(),
         command: Vec::new(),
@@ -48,6 +56,16 @@ pub fn matrix(recipe: &Recipe) -> Result<Vec<MatrixCase>, BenchError> {
 pub(super) fn published(recipe: &Recipe, name: &str) -> Vec<Published> {
     let fits = |figure: &&Published| case::fits(&figure.case, name);
     recipe.published.iter().filter(fits).cloned().collect()
+}
+
+/// Why the case `name` is expected to fail under the guide's own profile, whatever else must hold.
+fn expected_failures(recipe: &Recipe, name: &str) -> Vec<String> {
+    let of_profile = |profile: &Option<String>| {
+        profile.as_ref().is_none_or(|profile| profile == case::FULL_PROFILE)
+    };
+    let all = recipe.expected_failures.iter();
+    let fit = all.filter(|failure| case::fits(&failure.case, name) && of_profile(&failure.profile));
+    fit.map(|failure| failure.reason.clone()).collect()
 }
 
 /// What the guide types for `case`: whatever profile is run, the guide's own variables.

@@ -53,6 +53,9 @@ pub fn show(recipes: &[Recipe], json: bool) -> Result<(), CliError> {
         let images: Vec<&str> = group[0].commands.keys().copied().collect();
         let cases = output::count(group.len(), "case", "cases");
         output::print(&format!("{} ({}): {cases}\n", group[0].system, images.join(", ")));
+        if let Some(host) = &group[0].case.reference_host {
+            output::print(&format!("  the guide's machine: {host}\n"));
+        }
         let rows: Vec<Vec<String>> = group.iter().map(row).collect();
         output::print(&output::columns(&rows, &[]));
     }
@@ -62,18 +65,25 @@ pub fn show(recipes: &[Recipe], json: bool) -> Result<(), CliError> {
 fn row(entry: &Entry) -> Vec<String> {
     let case = &entry.case;
     let published = case.published.iter().map(figure).collect::<Vec<_>>().join(", ");
+    let expected =
+        case.expected_failures.iter().map(|reason| format!("expected to fail: {reason}"));
     let state = match &case.unavailable {
-        Some(reason) => format!("unavailable: {reason}"),
-        None if published.is_empty() => String::new(),
-        None => format!("published {published}"),
+        Some(reason) => vec![format!("unavailable: {reason}")],
+        None if published.is_empty() => expected.collect(),
+        None => expected.chain([format!("published {published}")]).collect(),
     };
+    let state = state.join("; ");
     vec![format!("  {}", case.name), case.guide_command.clone(), state]
 }
 
-fn figure(published: &Published) -> String {
+/// `throughput 15.49 images/s (± 3 %)`.
+pub fn figure(published: &Published) -> String {
     let value = Number::Float(published.value).repr();
     let value = value.strip_suffix(".0").unwrap_or(&value);
-    format!("{} {value} {}", published.metric, published.unit).trim_end().to_owned()
+    let tolerance = published.tolerance.map(|tolerance| format!("({tolerance})"));
+    let words = [&published.metric, value, &published.unit, &tolerance.unwrap_or_default()];
+    let words = words.into_iter().filter(|word| !word.is_empty());
+    words.collect::<Vec<_>>().join(" ")
 }
 
 fn describe(entry: &Entry) -> Value {
@@ -83,6 +93,7 @@ fn describe(entry: &Entry) -> Value {
     json!({
         "case": case.name, "system": system, "images": images, "profile": FULL_PROFILE,
         "guide_command": case.guide_command, "command": command, "published": case.published,
-        "unavailable": case.unavailable, "errata": errata,
+        "unavailable": case.unavailable, "errata": errata, "expected_failures": case.expected_failures,
+        "reference_host": case.reference_host,
     })
 }

@@ -77,6 +77,7 @@ fn details(context: &Context, recipe: &Recipe) -> Result<(), CliError> {
         output::print(&format!("\nprofile {profile}: {}\n", recipe.profiles[&profile].about));
         cases.iter().for_each(|case| output::print(&format!("  {}\n", case.name)));
     }
+    published(recipe);
     if !recipe.errata.is_empty() {
         output::print("\nerrata:\n");
     }
@@ -84,6 +85,26 @@ fn details(context: &Context, recipe: &Recipe) -> Result<(), CliError> {
         output::print(&format!("  {erratum}\n"));
     }
     Ok(())
+}
+
+/// What the guide measured, where, and what is known to fail.
+fn published(recipe: &Recipe) {
+    if let Some(host) = &recipe.reference_host {
+        output::print(&format!("\nthe guide's machine: {host} ({})\n", host.source));
+    }
+    if !recipe.published.is_empty() {
+        output::print("\npublished:\n");
+    }
+    for figure in &recipe.published {
+        output::print(&format!("  {} {}\n", figure.case, cases::figure(figure)));
+        let lines = [Some(&figure.conditions), figure.unlike.as_ref(), Some(&figure.basis)];
+        for line in lines.into_iter().flatten().filter(|line| !line.is_empty()) {
+            output::print(&format!("      {line}\n"));
+        }
+    }
+    for failure in &recipe.expected_failures {
+        output::print(&format!("expected to fail: {} {}\n", failure.case, failure.reason));
+    }
 }
 
 fn profiles(recipe: &Recipe) -> Result<Vec<(String, Vec<Case>)>, CliError> {

@@ -14,6 +14,7 @@
 //! batch = 2                       # where it is not the case's
 //! portable = false                # true for what no machine changes: an accuracy
 //! software = { torch = "1.9.1" }  # held against the lock
+//! unlike = "measured with other code"   # what nothing here can be like
 //!
 //! [reference-host]
 //! gpu = "V100-SXM2-32GB"
@@ -30,6 +31,7 @@
 //! a key that this program does not know is passed over, while the reader of recipes complains of it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -50,7 +52,7 @@ pub struct Published {
     /// How far a measured figure may be from it; absent if nobody knows, and then nothing is judged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tolerance: Option<Tolerance>,
-    /// Who gave the tolerance, or why it was chosen so.
+    /// Who gave the tolerance, why it was chosen so, or why none is known.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub basis: String,
     /// On which machine and software it was measured, in words.
@@ -64,6 +66,9 @@ pub struct Published {
     /// Batch size, if it is not the case's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch: Option<u32>,
+    /// What of its conditions nothing here can be like, so that no run is ever judged by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unlike: Option<String>,
     /// Whether no machine changes it: an accuracy, not a speed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub portable: bool,
@@ -105,6 +110,26 @@ pub struct ReferenceHost {
     pub os: Option<String>,
     /// Where the guide says so.
     pub source: String,
+}
+
+impl fmt::Display for ReferenceHost {
+    /// What is known of it in one line, without where the guide says so.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let gpu = self.gpu.as_ref().map(|gpu| match self.gpus {
+            Some(count) => format!("{count} × {gpu}"),
+            None => gpu.clone(),
+        });
+        let parts = [
+            gpu,
+            self.cpu.clone(),
+            self.processors.map(|count| format!("{count} logical processors")),
+            self.memory.map(|bytes| format!("{:.0} GB", bytes as f64 / 1e9)),
+            self.driver.as_ref().map(|driver| format!("driver {driver}")),
+            self.kernel.as_ref().map(|kernel| format!("kernel {kernel}")),
+            self.os.clone(),
+        ];
+        f.write_str(&parts.into_iter().flatten().collect::<Vec<_>>().join(", "))
+    }
 }
 
 /// Cases that are known to fail.

@@ -20,6 +20,11 @@ fn bundle_of(world: &World, lock: &Lock) -> Vec<u8> {
     let run = world.folder.path().join("run");
     fs::create_dir_all(run.join("a/b")).unwrap();
     fs::write(run.join("a/b/log"), "a log\n").unwrap();
+    for number in [1, 2] {
+        let repetition = run.join(format!("s/model/sp/bs2/fp32/repeat-{number}"));
+        fs::create_dir_all(&repetition).unwrap();
+        fs::write(repetition.join("log"), format!("repetition {number}\n")).unwrap();
+    }
     contents.add_run("20261122T000000Z-1", &run).unwrap();
     let mut bytes = Vec::new();
     write(&contents, &mut bytes, &Stop::new(), &|_| {}).unwrap();
@@ -47,6 +52,17 @@ fn empty_store() -> (tempfile::TempDir, Store) {
 fn is_untouched(store: &Store) -> bool {
     let folder = |name: &str| fs::read_dir(store.root().join(name)).unwrap().count();
     build::sources(store).unwrap().is_empty() && folder("checkouts") == 0 && folder("runs") == 0
+}
+
+#[test]
+fn every_repetition_of_a_run_is_carried() {
+    let (_world, _, bytes) = sample();
+    let (_folder, store) = empty_store();
+    let imported = import_into(&store, &bytes).unwrap();
+    for number in [1, 2] {
+        let log = imported.runs[0].1.join(format!("s/model/sp/bs2/fp32/repeat-{number}/log"));
+        assert_eq!(fs::read_to_string(log).unwrap(), format!("repetition {number}\n"));
+    }
 }
 
 #[test]

@@ -33,6 +33,7 @@ mod preflight;
 mod real_layers;
 mod recipe_reading;
 mod recipe_rules;
+mod references;
 mod registry_client;
 mod registry_push;
 mod registry_serve;

@@ -32,6 +32,7 @@ impl Check<'_, '_> {
         self.number(&path("gpus"), figure.gpus);
         self.number(&path("batch"), figure.batch);
         figure.gpu.iter().for_each(|gpu| self.says_something(&path("gpu"), gpu));
+        figure.unlike.iter().for_each(|words| self.says_something(&path("unlike"), words));
         for (name, version) in &figure.software {
             let words = "the normalised name of a distribution: lower-case, with `-`";
             self.rule(names::normalised(name) == *name, &path("software"), name, words);
