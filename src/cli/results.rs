@@ -1,6 +1,8 @@
 //! `repro results`
 
 mod check;
+mod list;
+mod rebuild;
 
 use std::process::ExitCode;
 
@@ -14,20 +16,39 @@ use crate::results::Unreadable;
 
 /// List, check, index and export run records
 #[derive(Debug, Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "Records are JSON files; the list comes from an index of them, `results.db` in the store, that is brought up \
+    to date first. Whoever speaks SQL reads its views `result` (a row for each case of a run) and \
+    `result_metric` (a row for each of its figures):\n  \
+    sqlite3 ~/.local/share/repro/results.db 'SELECT run, case_name, throughput, throughput_unit FROM result'\n\n\
+    Examples:\n  \
+    repro results                                            all of them, the newest run first\n  \
+    repro results --image seg-debian --case 'seg/*/sp/**' --status ok\n  \
+    repro results --since 2026-11-01 --until 2026-11-22 --csv > november.csv\n  \
+    repro results --host V100 --limit 20 --json\n  \
+    repro results check                                      the newest run, computed again from its logs"
+)]
 pub struct Arguments {
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
+    #[command(flatten)]
+    list: list::Selection,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Compute every record again from its log and compare
     Check(check::Arguments),
+    /// Make the index again from the records alone
+    Rebuild,
 }
 
 pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliError> {
     match &arguments.command {
-        Command::Check(arguments) => check::run(context, arguments),
+        None => list::run(context, &arguments.list),
+        Some(Command::Check(arguments)) => check::run(context, arguments),
+        Some(Command::Rebuild) => rebuild::run(context),
     }
 }
 

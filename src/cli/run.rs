@@ -363,6 +363,7 @@ fn measure(
     let mut watch = watch::Watch::new(&context.display);
     // Only a help to find the run again, also after it was killed; the run is what counts.
     let _ = results::note_folder(store, &options.results);
+    let mut folder = PathBuf::new();
     let mut events = |event: bench::Event| {
         if let Err(error) = keeper.tell(&event) {
             output::note(&format!("warning: `repro status` will not know of this run: {error}"));
@@ -373,6 +374,12 @@ fn measure(
             detach::hand_over(context, id, folder);
         }
         watch.tell(&event);
+        match event {
+            bench::Event::RunStarted { folder: started, .. } => folder = started.to_owned(),
+            // The record is on disk; what becomes of the index is nothing to the run.
+            bench::Event::CaseEnded { .. } => drop(index_run(store, &folder)),
+            _ => {}
+        }
     };
     let summary = keeper
         .while_running(|| bench::run(&*engine, store, setup, &options, &context.stop, &mut events));
@@ -382,6 +389,10 @@ fn measure(
     kept?;
     show(context, &summary, &preflight.json());
     Ok(ExitCode::from(code_of(&summary)))
+}
+
+fn index_run(store: &Store, folder: &Path) -> Result<(), results::ResultsError> {
+    results::Index::open(store)?.update_run(folder)
 }
 
 /// What others may know of this run.

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::store::StoreError;
+
 /// What can go wrong with results.
 #[derive(Debug, thiserror::Error)]
 pub enum ResultsError {
@@ -35,6 +37,28 @@ pub enum ResultsError {
         /// The path.
         path: PathBuf,
     },
+    /// A glob cannot be read.
+    #[error("`{text}` is no pattern: {reason}")]
+    Pattern {
+        /// As the user wrote it.
+        text: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A date cannot be read.
+    #[error(
+        "`{text}` is no date or time\n  expected  2026-11-22, 2026-11-22T10:00 or 2026-11-22T10:00:00Z"
+    )]
+    Time {
+        /// As the user wrote it.
+        text: String,
+    },
+    /// The index failed.
+    #[error("cannot use the index of results")]
+    Index(#[from] rusqlite::Error),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 fn lines(items: &[String]) -> String {

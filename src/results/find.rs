@@ -87,7 +87,7 @@ fn newest(folders: &[PathBuf], runs: &BTreeMap<String, PathBuf>) -> Result<PathB
 }
 
 /// `20261122T040000Z-…`: names that a run gave itself sort by age, others do not.
-fn begins_with_time(name: &str) -> bool {
+pub(super) fn begins_with_time(name: &str) -> bool {
     let bytes = name.as_bytes();
     let is_digit = |range: std::ops::Range<usize>| {
         bytes.get(range).is_some_and(|part| part.iter().all(u8::is_ascii_digit))
@@ -129,8 +129,8 @@ fn has_records(folder: &Path) -> bool {
 }
 
 fn no_run(folders: &[PathBuf], runs: &BTreeMap<String, PathBuf>, word: &str) -> ResultsError {
-    let mut names: Vec<&String> =
-        runs.iter().filter(|(_, folder)| has_records(folder)).map(|(name, _)| name).collect();
+    // Anything may lie beside runs; not every folder of it is searched for a message.
+    let mut names: Vec<&String> = runs.keys().filter(|name| begins_with_time(name)).collect();
     names.sort_by(|a, b| {
         let like = |name: &str| strsim::jaro_winkler(name, word);
         like(b).total_cmp(&like(a)).then_with(|| b.cmp(a))

@@ -5,11 +5,15 @@
 
 pub mod check;
 mod error;
+mod filter;
 mod find;
 mod folders;
+mod index;
 mod load;
 
 pub use error::ResultsError;
+pub use filter::{Filter, Pattern, since, until};
 pub use find::{LATEST, find, runs};
 pub use folders::{folders, note_folder};
+pub use index::{FILE as INDEX, Index, MetricRow, Row};
 pub use load::{Loaded, Stored, Unreadable, load};

@@ -7,17 +7,13 @@
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::database::{PATIENCE, journal_mode};
 use super::{Store, StoreError};
 
-/// Several processes may build at once: a writer waits this long for another one.
-const PATIENCE: Duration = Duration::from_secs(30);
-
 const SCHEMA: &str = "
-    PRAGMA journal_mode = WAL;
     PRAGMA synchronous = NORMAL;
     CREATE TABLE IF NOT EXISTS fact (
         bucket TEXT NOT NULL,
@@ -32,6 +28,8 @@ pub(super) fn open(root: &Path) -> Result<Connection, StoreError> {
     let open = || -> rusqlite::Result<Connection> {
         let index = Connection::open(&path)?;
         index.busy_timeout(PATIENCE)?;
+        let mode = journal_mode(root);
+        index.query_row(&format!("PRAGMA journal_mode = {mode}"), [], |_| Ok(()))?;
         index.execute_batch(SCHEMA)?;
         Ok(index)
     };

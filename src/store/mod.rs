@@ -18,6 +18,7 @@
 //! in-use.lock        held by every command; alone by one that removes content (see `usage`)
 //! tmp/ID, tmp/ID.lock   one folder a process, gone with it (see `session`)
 //! repro.db           what is verified, which images exist (see `facts`)
+//! results.db         an index of run records; made again whenever it is missing (see `results`)
 //! ```
 //!
 //! Invariants: a file below `blobs` is complete and was hashed before it got its
@@ -25,6 +26,7 @@
 //! left to the modules that put it there.
 
 mod blob;
+mod database;
 mod facts;
 mod fsck;
 mod ownership;
@@ -42,6 +44,7 @@ use std::sync::Mutex;
 use crate::digest::Digest;
 
 pub use blob::BlobWriter;
+pub use database::{Derived, is_damage};
 pub use facts::FileStamp;
 pub use fsck::{Damage, FsckReport};
 pub use ownership::{is_root, remove_tree};

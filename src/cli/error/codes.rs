@@ -199,7 +199,11 @@ fn results_code(error: &ResultsError) -> u8 {
         ResultsError::NoRun { .. }
         | ResultsError::Ambiguous { .. }
         | ResultsError::NoRuns { .. }
-        | ResultsError::NoRecords { .. } => INPUT,
+        | ResultsError::NoRecords { .. }
+        | ResultsError::Pattern { .. }
+        | ResultsError::Time { .. } => INPUT,
+        ResultsError::Index(_) => INTERNAL,
+        ResultsError::Store(error) => store_code(error),
     }
 }
 

@@ -96,6 +96,7 @@ impl CliError {
                     .to_owned(),
             ),
             Self::Bench(error) => bench_hint(error).map(str::to_owned),
+            Self::Results(ResultsError::Store(error)) => store_hint(error),
             Self::Results(error) => results_hint(error).map(str::to_owned),
             _ => None,
         }
@@ -267,6 +268,7 @@ fn results_hint(error: &ResultsError) -> Option<&'static str> {
     Some(match error {
         ResultsError::NoRun { .. } => "`repro results` lists the runs; a path works, too",
         ResultsError::Ambiguous { .. } => "give more of the name",
+        ResultsError::Index(_) => "`repro results rebuild` makes it again",
         ResultsError::NoRuns { .. } => "`repro run` makes one; a path to a run's folder works, too",
         _ => return None,
     })
