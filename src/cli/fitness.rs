@@ -6,7 +6,7 @@ use super::context::Context;
 use super::error::CliError;
 use super::preflight::Draft;
 use crate::bench::{Host, Kind, Lack, PlannedCase};
-use crate::doctor::{self, ImageCode, KnownCard};
+use crate::doctor::{self, ImageCode, KnownCard, Unfit};
 use crate::engine::Gpus;
 use crate::lock::Lock;
 use crate::store::Store;
@@ -56,29 +56,32 @@ impl Fitness {
         let mut unfit = BTreeMap::new();
         let old_driver = driver.and_then(|driver| code.unfit_driver(driver));
         for known in cards {
-            let Some(lack) = code.unfit(known) else { continue };
+            let reasons = code.unfit(known);
+            if reasons.is_empty() {
+                continue;
+            }
             let capability = known.capability.map_or(String::new(), |it| it.to_string());
             let reason =
                 format!("not fit: the image has no code for compute capability {capability}");
             unfit.insert(known.card.index, reason);
-            let (kind, cases) = (Kind::Code, cases.to_vec());
-            let lack = Lack { kind, needed: lack.needed, there: lack.there, cases };
-            if !lacks.contains(&lack) {
-                lacks.push(lack);
-            }
+            let reasons = reasons.into_iter().map(|reason| lack(Kind::Code, reason, cases));
+            lacks.extend(reasons.filter(|lack| !lacks.contains(lack)).collect::<Vec<_>>());
         }
         if unfit.len() < cards.len() {
             // The other cards can do it; where they are too few, the pool says which are not fit.
             lacks.clear();
         }
         if let Some(old) = old_driver {
-            let reason = format!("not fit: {}, needed is {}", old.there, old.needed);
-            unfit.extend(cards.iter().map(|known| (known.card.index, reason.clone())));
-            let (kind, cases) = (Kind::OldDriver, cases.to_vec());
-            lacks.push(Lack { kind, needed: old.needed, there: old.there, cases });
+            let reason = || "not fit: its driver is too old".to_owned();
+            unfit.extend(cards.iter().map(|known| (known.card.index, reason())));
+            lacks.push(lack(Kind::OldDriver, old, cases));
         }
         Self { unfit, lacks, is_all_known: code.unread().next().is_none() }
     }
+}
+
+fn lack(kind: Kind, Unfit { needed, there }: Unfit, cases: &[String]) -> Lack {
+    Lack { kind, needed, there, cases: cases.to_vec() }
 }
 
 /// The names of the cases that run on GPUs.

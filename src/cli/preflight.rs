@@ -141,8 +141,15 @@ impl Preflight {
     /// What is missing, one line each; bad is what keeps every case from running.
     pub fn checks(&self) -> Vec<Check> {
         let check = |lack: &Lack| {
-            let is_bad = lack.cases.is_empty() || lack.cases.len() == self.cases;
-            let state = if is_bad { State::Bad } else { State::Warn };
+            let all = lack.cases.is_empty() || lack.cases.len() == self.cases;
+            let state = match lack.kind {
+                // A job may never fill what it may fill.
+                Kind::Memory => State::Warn,
+                // Cases that need different numbers are different lines.
+                Kind::Gpus if self.runnable == 0 => State::Bad,
+                _ if all => State::Bad,
+                _ => State::Warn,
+            };
             let needed = format!("{}{}", lack.needed, self.extent(lack));
             let there = lack.there.replace('\n', " ");
             Check::new(state, area(&lack.kind), needed, there).to_do(self.advice(lack))
@@ -314,7 +321,7 @@ fn area(kind: &Kind) -> &'static str {
         Kind::Gpus => "GPUs",
         Kind::Code => "code",
         Kind::Input { .. } => "inputs",
-        Kind::Memory => "memory",
+        Kind::Memory => "shared memory",
         Kind::Disk => "disk",
         Kind::Lock | Kind::OldLock | Kind::Unpinned => "lock",
         Kind::Engine => "engine",

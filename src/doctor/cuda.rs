@@ -24,7 +24,8 @@ impl Version {
         Self::parse(name.split_once(".so.")?.1)
     }
 
-    fn parse(text: &str) -> Option<Self> {
+    /// The first two numbers of `11.7.99`.
+    pub(super) fn parse(text: &str) -> Option<Self> {
         let mut numbers = text.split('.').map(|part| part.parse().ok());
         let major = numbers.next()??;
         Some(Self { major, minor: numbers.next().unwrap_or(Some(0))? })

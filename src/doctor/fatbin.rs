@@ -35,8 +35,17 @@ const MOST_SETS: usize = 4096;
 /// Different architectures in one container; there have been two dozen in all.
 const MOST_CODES: usize = 256;
 
-/// How many containers hold exactly which code.
-pub(super) type Sets = BTreeMap<BTreeSet<Code>, u64>;
+/// How much of a section holds exactly the same kinds of code.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Amount {
+    /// Containers.
+    pub(super) containers: u64,
+    /// Bytes of them, without their headers.
+    pub(super) bytes: u64,
+}
+
+/// How much holds exactly which code.
+pub(super) type Sets = BTreeMap<BTreeSet<Code>, Amount>;
 
 /// Reads the section of `file` at `offset`, `size` bytes long.
 ///
@@ -48,7 +57,9 @@ pub(super) fn read(file: &File, offset: u64, size: u64) -> Result<Sets, String> 
     let mut place = offset;
     while let Some(container) = reader.next_container(place)? {
         let (codes, after) = reader.container(container)?;
-        *sets.entry(codes).or_default() += 1;
+        let amount = sets.entry(codes).or_default();
+        amount.containers += 1;
+        amount.bytes = amount.bytes.saturating_add((after - container).saturating_sub(HEADER_SIZE));
         if sets.len() > MOST_SETS {
             return Err(format!("its fat binary has more than {MOST_SETS} different containers"));
         }

@@ -6,11 +6,17 @@ use super::DoctorError;
 use super::cards::KnownCard;
 use super::code::{Capability, Code, list};
 use super::cuda::{self, Version};
-use super::library::Support;
+use super::library::{Library, Support};
 use super::wheel::WheelCode;
 use crate::engine::Stop;
 use crate::lock::{Lock, LockedWheel};
 use crate::store::Store;
+
+/// What NVIDIA's wheels of the runtime are called, whatever version follows.
+const RUNTIME_WHEEL: &str = "nvidia-cuda-runtime";
+
+/// Wheels up to this size (bytes) are read in a moment, and nobody has to be told.
+const SMALL: u64 = 32 << 20;
 
 /// One wheel of an image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -54,7 +60,7 @@ impl ImageCode {
             let found = match store.has(&wheel.sha256) {
                 false => None,
                 true => {
-                    if WheelCode::known(store, &wheel.sha256)?.is_none() {
+                    if wheel.size > SMALL && WheelCode::known(store, &wheel.sha256)?.is_none() {
                         tell(&name);
                     }
                     Some(WheelCode::read(store, &wheel.sha256, &wheel.file, stop)?)
@@ -76,17 +82,19 @@ impl ImageCode {
         read.filter(|(_, code)| !code.libraries.is_empty())
     }
 
-    /// The newest CUDA runtime that a library is linked to.
+    /// The newest CUDA runtime: one that is a wheel, or one that a library is linked to.
     pub fn runtime(&self) -> Option<Version> {
         let read = self.wheels.iter().filter_map(|it| it.code.as_ref());
-        read.flat_map(|code| code.runtimes.iter().copied()).max()
+        let linked = read.flat_map(|code| code.runtimes.iter().copied());
+        // A library is linked to `libcudart.so.11.0`, whichever 11 it is.
+        let wheels = self.wheels.iter().filter(|it| it.wheel.starts_with(RUNTIME_WHEEL));
+        let versions = wheels.filter_map(|it| Version::parse(it.wheel.split_once(' ')?.1));
+        linked.chain(versions).max()
     }
 
-    /// Why a card of capability `card` cannot run the image, if it cannot.
-    pub fn lacks(&self, card: Capability) -> Option<String> {
-        let lacking: Vec<String> =
-            self.with_code().filter_map(|(name, code)| lacking(name, code, card)).collect();
-        (!lacking.is_empty()).then(|| lacking.join("; "))
+    /// The wheels without code for a card of capability `card`, with what they have.
+    pub fn lacks(&self, card: Capability) -> Vec<String> {
+        self.with_code().filter_map(|(name, code)| lacking(name, code, card)).collect()
     }
 
     /// The libraries whose code the driver would have to compile for the card first.
@@ -99,12 +107,13 @@ impl ImageCode {
         self.with_code().flat_map(of_wheel).collect()
     }
 
-    /// Why the image cannot run on `card`, as far as its capability is known.
-    pub fn unfit(&self, known: &KnownCard) -> Option<Unfit> {
-        let capability = known.capability?;
-        let there = self.lacks(capability)?;
-        let needed = format!("code for {} (compute capability {capability})", known.card.name);
-        Some(Unfit { needed, there })
+    /// Why the image cannot run on a card, one reason for each wheel; nothing is held against a card whose
+    /// capability is not known.
+    pub fn unfit(&self, known: &KnownCard) -> Vec<Unfit> {
+        let Some(capability) = known.capability else { return Vec::new() };
+        let needed = format!("code for {} ({capability})", known.card.name);
+        let unfit = |there| Unfit { needed: needed.clone(), there };
+        self.lacks(capability).into_iter().map(unfit).collect()
     }
 
     /// Why the image cannot run with `driver`, if so.
@@ -125,32 +134,25 @@ fn wheels(lock: &Lock) -> impl Iterator<Item = &LockedWheel> {
     lock.wheels.iter().chain(built.filter_map(|build| build.output.as_ref()))
 }
 
-/// What a wheel lacks for a card: nothing as long as most of its code can run.
+/// What a wheel has in place of code for a card; `None` as long as most of its code can run there.
 fn lacking(name: &str, code: &WheelCode, card: Capability) -> Option<String> {
     let readable = || code.libraries.iter().filter(|library| library.problem.is_none());
-    let containers = |path: &str| -> u64 {
-        let parts = readable().filter(|library| library.path == path).flat_map(|it| &it.parts);
-        parts.map(|part| part.containers).sum()
-    };
     let without: Vec<_> = readable().filter(|it| !it.support(card).is_enough()).collect();
-    let all: u64 = readable().map(|library| containers(&library.path)).sum();
-    let missing: u64 = without.iter().map(|library| containers(&library.path)).sum();
+    let all: u64 = readable().map(Library::bytes).sum();
+    let missing: u64 = without.iter().map(|library| library.bytes()).sum();
     // A library that nobody may ever load must not speak for the whole wheel.
-    if all == 0 || missing * 2 < all {
+    if missing * 2 < all {
         return None;
     }
-    let largest = without.iter().max_by_key(|library| containers(&library.path))?;
+    let largest = without.iter().max_by_key(|library| library.bytes())?;
     let has = largest.code();
-    let file = file_name(&largest.path);
-    let share = match largest.support(card) {
-        Support::Partly { usable, all } => {
-            format!(", for this card in {usable} of {all} parts only")
-        }
-        _ => String::new(),
-    };
     let ptx = has.iter().any(|code| matches!(code, Code::Ptx(_)));
-    let older = if ptx { "" } else { ", no PTX" };
-    Some(format!("{name} ({file}) has {}{older}{share}", list(&has)))
+    let ptx = if ptx { "" } else { ", no PTX" };
+    let parts = match largest.support(card) {
+        Support::Partly => ", not in every part",
+        _ => "",
+    };
+    Some(format!("{name} has {}{ptx}{parts} ({})", list(&has), file_name(&largest.path)))
 }
 
 fn file_name(path: &str) -> &str {

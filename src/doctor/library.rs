@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::code::{Capability, Code, How};
 use super::elf::{self, Place};
-use super::fatbin::{self, Sets};
+use super::fatbin::{self, Amount, Sets};
 
 /// Containers of a library that hold exactly the same kinds of code.
 ///
@@ -19,6 +19,8 @@ pub struct Part {
     pub code: BTreeSet<Code>,
     /// How many there are.
     pub containers: u64,
+    /// How large they are together.
+    pub bytes: u64,
 }
 
 /// The GPU code of a shared library.
@@ -41,18 +43,16 @@ pub struct Library {
 pub enum Support {
     /// There is no code for it.
     None,
-    /// There is code for it in so many containers of all, and not in those that are for every card.
-    Partly {
-        /// With code for the card.
-        usable: u64,
-        /// With any code.
-        all: u64,
-    },
+    /// There is code for it in some parts, and too little in those that are for every generation.
+    Partly,
     /// There is code for it, and some of that has to be compiled by the driver first.
     Compiled,
     /// There is machine code for it.
     Direct,
 }
+
+/// One part of so many is little: a container without a kernel, which linking on the GPU's side leaves.
+const LITTLE: u64 = 100;
 
 impl Support {
     /// Whether the card can be expected to run the library.
@@ -67,30 +67,47 @@ impl Library {
         self.parts.iter().flat_map(|part| part.code.iter().copied()).collect()
     }
 
+    /// Bytes of all its code.
+    pub fn bytes(&self) -> u64 {
+        self.parts.iter().map(|part| part.bytes).sum()
+    }
+
     /// Whether a card of capability `card` can run it.
     ///
-    /// Libraries like cuDNN have special code for some generations only, beside code for all of them: what a
-    /// card has to find is a container's code where that container is for as many generations as any.
+    /// Most of cuBLAS and cuDNN is special code for one generation or another; beside it stands code for
+    /// all of them, which is what a card has to find. So only the parts count that are for as many generations
+    /// as any; a hundredth of their bytes may be missing.
     pub fn support(&self, card: Capability) -> Support {
-        let with_code = self.parts.iter().filter(|part| !part.code.is_empty());
-        let widest = with_code.clone().map(|part| generations(&part.code)).max().unwrap_or(0);
-        let (mut usable, mut all, mut least) = (0, 0, Some(How::Directly));
-        for part in with_code {
-            let best = part.code.iter().filter_map(|code| code.on(card)).max();
-            all += part.containers;
-            usable += if best.is_some() { part.containers } else { 0 };
-            if generations(&part.code) == widest {
-                least = least.min(best);
+        let how = |part: &Part| part.code.iter().filter_map(|code| code.on(card)).max();
+        if self.parts.iter().all(|part| how(part).is_none()) {
+            return Support::None;
+        }
+        let (mut all, mut missing, mut compiled) = (0, 0, 0);
+        for part in self.general() {
+            all += part.bytes;
+            match how(part) {
+                None => missing += part.bytes,
+                Some(How::Compiled) => compiled += part.bytes,
+                Some(How::Directly) => {}
             }
         }
-        match least {
-            _ if usable == 0 => Support::None,
-            // A few containers for more generations than the rest say nothing of the rest.
-            _ if usable * 2 < all => Support::Partly { usable, all },
-            None => Support::Partly { usable, all },
-            Some(How::Compiled) => Support::Compiled,
-            Some(How::Directly) => Support::Direct,
+        match (missing > all / LITTLE, compiled > all / LITTLE) {
+            (true, _) => Support::Partly,
+            (false, true) => Support::Compiled,
+            (false, false) => Support::Direct,
         }
+    }
+
+    /// The parts that are for as many generations as any; a part too small to speak for the rest is none.
+    fn general(&self) -> impl Iterator<Item = &Part> {
+        let enough = self.bytes() / LITTLE;
+        let bytes_from = |least: usize| -> u64 {
+            let parts = self.parts.iter().filter(|part| generations(&part.code) >= least);
+            parts.map(|part| part.bytes).sum()
+        };
+        let counts = self.parts.iter().map(|part| generations(&part.code));
+        let widest = counts.filter(|count| bytes_from(*count) >= enough).max().unwrap_or(0);
+        self.parts.iter().filter(move |part| generations(&part.code) >= widest)
     }
 }
 
@@ -131,8 +148,10 @@ fn broken(path: &str, problem: String) -> Library {
 fn sets(file: &File, places: &[Place]) -> Result<Sets, String> {
     let mut all = Sets::new();
     for (offset, size) in places {
-        for (code, containers) in fatbin::read(file, *offset, *size)? {
-            *all.entry(code).or_default() += containers;
+        for (code, amount) in fatbin::read(file, *offset, *size)? {
+            let sum = all.entry(code).or_default();
+            sum.containers += amount.containers;
+            sum.bytes = sum.bytes.saturating_add(amount.bytes);
         }
     }
     Ok(all)
@@ -142,7 +161,11 @@ fn of_sets(path: &str, executable: Sets, relocatable: Sets) -> Option<Library> {
     if executable.is_empty() && relocatable.is_empty() {
         return None;
     }
-    let part = |(code, containers)| Part { code, containers };
+    let part = |(code, amount): (_, Amount)| Part {
+        code,
+        containers: amount.containers,
+        bytes: amount.bytes,
+    };
     Some(Library {
         path: path.to_owned(),
         parts: executable.into_iter().map(part).collect(),
@@ -155,11 +178,12 @@ fn of_sets(path: &str, executable: Sets, relocatable: Sets) -> Option<Library> {
 mod tests {
     use super::*;
 
+    /// Parts by thousands of bytes, with the numbers of their machine code and of their PTX.
     fn library(parts: &[(u64, &[u32], &[u32])]) -> Library {
-        let part = |(containers, cubins, ptx): &(u64, &[u32], &[u32])| {
+        let part = |(size, cubins, ptx): &(u64, &[u32], &[u32])| {
             let cubins = cubins.iter().map(|number| Code::Cubin(Capability::of_number(*number)));
             let ptx = ptx.iter().map(|number| Code::Ptx(Capability::of_number(*number)));
-            Part { code: cubins.chain(ptx).collect(), containers: *containers }
+            Part { code: cubins.chain(ptx).collect(), containers: 1, bytes: size * 1000 }
         };
         Library { parts: parts.iter().map(part).collect(), ..Library::default() }
     }
@@ -171,14 +195,24 @@ mod tests {
     /// What `libtorch_cuda.so` of torch 1.9.1 is made of.
     fn torch() -> Library {
         library(&[
-            (464, &[37, 50, 60, 70], &[]),
-            (276, &[35, 50, 60, 61, 70, 75], &[]),
-            (166, &[35, 50, 60, 70, 75], &[]),
-            (55, &[35], &[]),
-            (19, &[70], &[]),
-            (16, &[70, 75], &[]),
-            (13, &[50, 60, 61], &[]),
-            (2, &[], &[]),
+            (440_604, &[37, 50, 60, 70], &[]),
+            (229_652, &[35, 50, 60, 61, 70, 75], &[]),
+            (160_401, &[35, 50, 60, 70, 75], &[]),
+            (442, &[35], &[]),
+            (4_889, &[70], &[]),
+            (18_468, &[70, 75], &[]),
+            (9_715, &[50, 60, 61], &[]),
+            (0, &[], &[]),
+        ])
+    }
+
+    /// In the manner of `libcublasLt.so.11`: most is for one generation.
+    fn blas() -> Library {
+        library(&[
+            (80_000, &[80], &[]),
+            (9_000, &[35, 50, 60, 61, 70, 75, 80, 86], &[80]),
+            (6_000, &[70, 75, 80, 86], &[]),
+            (4_000, &[70], &[]),
         ])
     }
 
@@ -187,29 +221,37 @@ mod tests {
         for number in [37, 50, 52, 60, 61, 70, 75] {
             assert_eq!(on(&torch(), number), Support::Direct, "sm_{number}");
         }
+        assert_eq!(on(&blas(), 70), Support::Direct);
+        assert_eq!(on(&blas(), 90), Support::Compiled);
     }
 
     #[test]
     fn a_card_without_code_in_a_general_part_is_not_supported() {
-        assert_eq!(on(&torch(), 35), Support::Partly { usable: 497, all: 1009 });
+        assert_eq!(on(&torch(), 35), Support::Partly);
         assert_eq!(on(&torch(), 80), Support::None);
         assert_eq!(on(&torch(), 90), Support::None);
     }
 
     #[test]
     fn ptx_supports_what_came_later_and_is_told_apart() {
-        let vision = library(&[(7, &[35, 50, 60, 70, 75], &[50])]);
+        let vision = library(&[(3_000, &[35, 50, 60, 70, 75], &[50])]);
         assert_eq!(on(&vision, 90), Support::Compiled);
         assert_eq!(on(&vision, 70), Support::Direct);
-        let jpeg = library(&[(6, &[30, 50, 75], &[75]), (1, &[30, 50, 75], &[])]);
-        assert_eq!(on(&jpeg, 90), Support::Partly { usable: 6, all: 7 });
         assert_eq!(on(&library(&[]), 70), Support::None);
     }
 
     #[test]
-    fn a_few_containers_for_everything_do_not_speak_for_the_rest() {
-        let library = library(&[(1, &[50, 60, 70, 80, 90], &[]), (99, &[50, 60, 70], &[])]);
-        assert_eq!(on(&library, 90), Support::Partly { usable: 1, all: 100 });
+    fn a_container_without_kernels_is_not_missed() {
+        let jpeg = library(&[(1_776, &[30, 50, 60, 75], &[75]), (6, &[30, 50, 60, 75], &[])]);
+        assert_eq!(on(&jpeg, 90), Support::Compiled);
+        let half = library(&[(1_776, &[30, 50, 60, 75], &[75]), (900, &[30, 50, 60, 75], &[])]);
+        assert_eq!(on(&half, 90), Support::Partly);
+    }
+
+    #[test]
+    fn a_little_code_for_everything_does_not_speak_for_the_rest() {
+        let library = library(&[(1, &[50, 60, 70, 80, 90], &[]), (999, &[50, 60, 70], &[])]);
+        assert_eq!(on(&library, 90), Support::Partly);
         assert_eq!(on(&library, 70), Support::Direct);
     }
 }

@@ -65,6 +65,7 @@ impl WheelCode {
             if stop.is_requested() {
                 return Err(DoctorError::Stopped);
             }
+            found.runtimes.extend(Version::of_runtime(name.rsplit('/').next().unwrap_or(&name)));
             found.add(&mut files, &name, &folder.join("file"))?;
         }
         let _ = fs::remove_dir(&folder);

@@ -52,7 +52,8 @@ pub fn of_image(
         let is_here = ["data", "disk", "engine"];
         checks.retain(|check| !is_here.contains(&check.check.as_str()));
     }
-    let mut there = vec![lock(wanted), gpus(wanted, machine), shared_memory(wanted, machine)];
+    let mut there = vec![lock(wanted), gpus(wanted, machine)];
+    there.extend(shared_memory(wanted, machine));
     there.extend(code(wanted, machine));
     there.extend(driver(wanted, machine));
     there.extend(data(wanted, machine));
@@ -171,7 +172,7 @@ fn code_for(code: &ImageCode, known: &KnownCard) -> Option<Check> {
             Check::new(State::NotChecked, "code", needed, "its compute capability is not known");
         return Some(check.to_do("the driver's library libnvidia-ml tells it"));
     };
-    if code.lacks(capability).is_some() || code.with_code().next().is_none() {
+    if !code.lacks(capability).is_empty() || code.with_code().next().is_none() {
         return None;
     }
     let compiled = code.compiled_for(capability);
@@ -237,22 +238,14 @@ fn data(wanted: &Wanted, machine: &Machine) -> Option<Check> {
     Some(Check::new(State::Ok, "data", needed, there))
 }
 
-/// `/dev/shm` takes nothing until it is written to: its size is a limit, and too little memory a warning.
-fn shared_memory(wanted: &Wanted, machine: &Machine) -> Check {
+/// `/dev/shm` takes nothing until it is written to; its size is only a limit. Too little memory for it is in
+/// the preflight's list.
+fn shared_memory(wanted: &Wanted, machine: &Machine) -> Option<Check> {
     let size = wanted.draft.recipe.image.shm_size;
     let needed = format!("up to {} in `/dev/shm`", output::size(size));
-    match machine.host.memory {
-        None => Check::new(State::NotChecked, "shared memory", needed, "memory is not told"),
-        Some(memory) if memory < size => {
-            let there = format!("{} of memory in all", output::size(memory));
-            Check::new(State::Warn, "shared memory", needed, there)
-                .to_do("fewer data loaders, if a job ends with a bus error")
-        }
-        Some(memory) => {
-            let there = format!("{} of memory in all", output::size(memory));
-            Check::new(State::Ok, "shared memory", needed, there)
-        }
-    }
+    let memory = machine.host.memory.filter(|memory| *memory >= size)?;
+    let there = format!("{} of memory in all", output::size(memory));
+    Some(Check::new(State::Ok, "shared memory", needed, there))
 }
 
 fn engine(context: &Context) -> Result<Check, CliError> {
