@@ -304,6 +304,29 @@ mod tests {
     }
 
     #[test]
+    fn cards_that_the_image_cannot_run_on_are_as_good_as_taken() {
+        let machine = Machine::new(&[0]);
+        let unfit = BTreeMap::from([(1, "not fit: no code".to_owned())]);
+        let wish = |chosen| Wish { chosen, needs: &[4], jobs: 1, unfit: &unfit };
+        let claim = claim(&machine.host, &wish(None), &machine.places).unwrap();
+        let reason = claim.pool.lacks(&machine.host, 4).unwrap();
+        assert!(
+            reason.starts_with("needs 4 GPUs, this run can use 2 of this machine's 4"),
+            "{reason}"
+        );
+        assert!(reason.ends_with("; GPU 1 is not fit: no code)"), "{reason}");
+        drop(claim);
+        let chosen = ["1".to_owned()];
+        let refused = super::claim(&machine.host, &wish(Some(&chosen)), &machine.places);
+        let error = refused.unwrap_err().to_string();
+        assert!(error.contains("GPU 1 is not fit: no code"), "{error}");
+        let pool = Pool::fit(&machine.host, &unfit);
+        assert_eq!(pool.cards.iter().map(|card| card.index).collect::<Vec<_>>(), [0, 2, 3]);
+        assert!(pool.lacks(&machine.host, 4).unwrap().ends_with("(GPU 1 is not fit: no code)"));
+        assert_eq!(pool.lacks(&machine.host, 3), None);
+    }
+
+    #[test]
     fn cards_are_chosen_by_number_or_by_the_beginning_of_their_uuid() {
         let machine = Machine::new(&[]);
         let claim = machine.claim(Some(&["3", "gpu-11", "3"]), &[1, 8], 1).unwrap();

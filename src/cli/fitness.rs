@@ -18,8 +18,8 @@ pub struct Fitness {
     pub unfit: BTreeMap<u32, String>,
     /// What is missing where no GPU of the machine is fit.
     pub lacks: Vec<Lack>,
-    /// Whether all wheels could be looked into.
-    pub is_all_known: bool,
+    /// Whether wheels that may decide it are not in the store yet.
+    pub has_unread: bool,
 }
 
 impl Fitness {
@@ -41,7 +41,7 @@ impl Fitness {
                 let code = look(context, store, lock)?;
                 Ok(Self::judge(&code, &cards, host.driver.as_deref(), &cases))
             }
-            _ => Ok(Self { unfit: BTreeMap::new(), lacks: Vec::new(), is_all_known: true }),
+            _ => Ok(Self::default()),
         }
     }
 
@@ -76,7 +76,7 @@ impl Fitness {
             unfit.extend(cards.iter().map(|known| (known.card.index, reason())));
             lacks.push(lack(Kind::OldDriver, old, cases));
         }
-        Self { unfit, lacks, is_all_known: code.unread().next().is_none() }
+        Self { unfit, lacks, has_unread: code.unread().next().is_some() }
     }
 }
 
@@ -99,4 +99,71 @@ pub fn look(context: &Context, store: &Store, lock: &Lock) -> Result<ImageCode, 
     let code = ImageCode::read(store, lock, &context.stop, &mut tell);
     context.display.finish();
     Ok(code?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::doctor::{Capability, Code, ImageWheel, Library, Part, Version, WheelCode};
+    use crate::engine::Card;
+
+    /// An image of one wheel with machine code for Volta, made by CUDA 10.2.
+    fn volta() -> ImageCode {
+        let code = BTreeSet::from([Code::Cubin(Capability::new(7, 0))]);
+        let part = Part { code, containers: 1, bytes: 1000 };
+        let library =
+            Library { path: "libnet.so".to_owned(), parts: vec![part], ..Library::default() };
+        let runtimes = BTreeSet::from([Version { major: 10, minor: 2 }]);
+        let code = WheelCode { libraries: vec![library], runtimes };
+        let wheel = ImageWheel { wheel: "net 1.0".to_owned(), code: Some(code) };
+        ImageCode { wheels: vec![wheel], base: None }
+    }
+
+    fn cards(numbers: &[Option<u32>]) -> Vec<KnownCard> {
+        let card = |(index, number): (u32, &Option<u32>)| KnownCard {
+            card: Card { index, minor: index, uuid: None, name: "X".to_owned() },
+            capability: number.map(Capability::of_number),
+        };
+        (0..).zip(numbers).map(card).collect()
+    }
+
+    fn judged(numbers: &[Option<u32>], driver: &str) -> (Vec<u32>, Vec<Kind>) {
+        let cases = ["net/sp".to_owned()];
+        let fitness = Fitness::judge(&volta(), &cards(numbers), Some(driver), &cases);
+        assert!(fitness.lacks.iter().all(|lack| lack.cases == cases));
+        let kinds = fitness.lacks.into_iter().map(|lack| lack.kind);
+        (fitness.unfit.into_keys().collect(), kinds.collect())
+    }
+
+    #[test]
+    fn a_reason_is_given_once_for_many_equal_cards() {
+        let found = judged(&[Some(90), Some(90)], "550.54.15");
+        assert_eq!(found, (vec![0, 1], vec![Kind::Code]));
+    }
+
+    #[test]
+    fn a_fit_card_beside_others_means_that_nothing_is_missing() {
+        assert_eq!(judged(&[Some(90), Some(75)], "550.54.15"), (vec![0], vec![]));
+    }
+
+    #[test]
+    fn a_card_of_unknown_capability_is_not_held_back() {
+        assert_eq!(judged(&[None], "550.54.15"), (vec![], vec![]));
+    }
+
+    #[test]
+    fn with_an_old_driver_no_card_is_fit() {
+        assert_eq!(judged(&[Some(70)], "418.87"), (vec![0], vec![Kind::OldDriver]));
+        assert_eq!(judged(&[Some(90)], "418.87"), (vec![0], vec![Kind::Code, Kind::OldDriver]));
+    }
+
+    #[test]
+    fn wheels_that_are_not_here_are_remembered_as_such() {
+        let mut code = volta();
+        code.wheels.push(ImageWheel { wheel: "other 1.0".to_owned(), code: None });
+        assert!(Fitness::judge(&code, &[], None, &[]).has_unread);
+        assert!(!Fitness::judge(&volta(), &[], None, &[]).has_unread);
+    }
 }

@@ -70,6 +70,9 @@ pub struct Arguments {
     /// Run on these GPUs only: numbers as `nvidia-smi` shows them, or UUIDs [default: any that are free]
     #[arg(long, value_name = "GPU,…", value_delimiter = ',')]
     gpus: Option<Vec<String>>,
+    /// Run on GPUs and drivers that the image's code is not for, too
+    #[arg(long)]
+    any_gpu: bool,
     /// Run so many cases of one GPU (or of none) side by side; their records say so
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = at_least_one)]
     jobs: usize,
@@ -120,7 +123,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliErro
     let mut subject = draft.subject()?;
     let built = build::ensure(context, &store, &subject)?;
     subject.lock = built.lock;
-    if !ready.is_all_known {
+    if ready.has_unread {
         // Now that the wheels are here, their code can be looked at.
         draft.lock = Some(subject.lock.clone());
         drop(ready);
@@ -157,8 +160,8 @@ pub struct Request<'a> {
 struct Ready {
     planned: Vec<PlannedCase>,
     preflight: Preflight,
-    /// Whether all wheels could be looked into that decide which GPUs can be used.
-    is_all_known: bool,
+    /// Whether wheels that may decide which GPUs can be used are not here yet.
+    has_unread: bool,
     _claim: Option<Claim>,
 }
 
@@ -184,7 +187,10 @@ impl<'a> Request<'a> {
     ) -> Result<Ready, CliError> {
         self.pool = Pool::whole(self.host);
         let (planned, _) = self.plan(context, store, draft)?;
-        let fitness = Fitness::of(context, store, draft, self.host, &planned)?;
+        let fitness = match self.arguments.any_gpu {
+            true => Fitness::default(),
+            false => Fitness::of(context, store, draft, self.host, &planned)?,
+        };
         let (claim, taken) = self.claim(&planned, &fitness)?;
         if let Some(claim) = &claim {
             self.pool = claim.pool.clone();
@@ -194,7 +200,7 @@ impl<'a> Request<'a> {
         lacks.extend(fitness.lacks);
         let profile = &self.arguments.profile;
         let preflight = Preflight::new(context, store, draft, profile, &planned, lacks)?;
-        Ok(Ready { planned, preflight, is_all_known: fitness.is_all_known, _claim: claim })
+        Ok(Ready { planned, preflight, has_unread: fitness.has_unread, _claim: claim })
     }
 
     /// GPUs for this run alone; if those that were chosen are not free, what is missing.

@@ -1,0 +1,176 @@
+//! What `repro doctor` says of machines, this one and made-up ones.
+
+use std::fs;
+
+use repro::lock::LockedWheel;
+use repro::store::Store;
+use serde_json::{Value, json};
+
+use super::archives::{ZipItem, wheel};
+use super::commands::Project;
+use super::gpu_code::{Entry, container, library};
+use super::recipe_reading::TRACKER;
+
+/// A project whose image has a wheel `net 1.0` with this GPU code, made by CUDA 10.2.
+fn project(code: &[Entry]) -> Project {
+    let project = Project::new(TRACKER);
+    let store = Store::open(&project.folder.path().join("store")).unwrap();
+    let library = library(&container(code), &["libcudart-80664282.so.10.2"]);
+    let bytes = wheel("net", vec![ZipItem::new("net/libnet.so", &library)]);
+    let net = LockedWheel {
+        name: "net".to_owned(),
+        version: "1.0".to_owned(),
+        file: "net-1.0-py3-none-any.whl".to_owned(),
+        size: bytes.len() as u64,
+        sha256: store.put(&bytes).unwrap(),
+        requested: true,
+    };
+    project.lock("tracker-debian", |lock| {
+        lock.wheels = vec![net];
+        lock.builds.clear();
+    });
+    project
+}
+
+/// The code of torch 1.9.1's own kernels.
+const TORCH: [Entry; 4] = [(2, 37, 900), (2, 50, 900), (2, 60, 900), (2, 70, 900)];
+
+/// A machine of `gpus` with `driver`.
+fn host(project: &Project, gpus: &[&str], driver: Option<&str>) {
+    let host = json!({ "gpus": gpus, "driver": driver, "memory": 600_000_000_000u64 });
+    fs::write(project.folder.path().join("host.json"), host.to_string()).unwrap();
+}
+
+/// What the doctor says of it, as lines and as an exit code.
+fn diagnosed(project: &Project, gpus: &[&str], driver: Option<&str>) -> (String, i32) {
+    host(project, gpus, driver);
+    let output = project.run(&["doctor", "tracker-debian", "--host", "host.json"]);
+    (String::from_utf8(output.stdout).unwrap(), output.status.code().unwrap())
+}
+
+/// States of the lines about `check` on such a machine.
+fn states(project: &Project, gpu: &str, driver: &str, check: &str) -> Vec<String> {
+    host(project, &[gpu; 8], Some(driver));
+    let output = project.run(&["doctor", "tracker-debian", "--host", "host.json", "--json"]);
+    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let checks = answer["checks"].as_array().unwrap().iter();
+    let lines = checks.filter(|line| line["check"] == check);
+    lines.map(|line| line["state"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_card_that_the_wheels_have_no_code_for_is_refused_with_what_they_have() {
+    let (text, code) = diagnosed(&project(&TORCH), &["NVIDIA H200"; 8], Some("550.54.15"));
+    assert_eq!(code, 4);
+    insta::assert_snapshot!(text, @"");
+}
+
+#[test]
+fn the_guides_own_machine_can_run_it() {
+    let (text, code) = diagnosed(&project(&TORCH), &["Tesla V100-SXM2-32GB"; 8], Some("460.27.04"));
+    assert_eq!(code, 0, "{text}");
+    insta::assert_snapshot!(text, @"");
+}
+
+#[test]
+fn each_card_is_held_against_the_code_that_is_there() {
+    let torch = project(&TORCH);
+    for gpu in ["Tesla K80", "Tesla V100-PCIE-16GB", "Tesla T4", "Tesla P40", "GeForce GTX 1080 Ti"]
+    {
+        assert_eq!(states(&torch, gpu, "470.57.02", "code"), ["ok"], "{gpu}");
+    }
+    for gpu in ["NVIDIA A100-SXM4-40GB", "NVIDIA H200", "NVIDIA B200", "Tesla K40m"] {
+        assert_eq!(states(&torch, gpu, "580.65.06", "code"), ["bad"], "{gpu}");
+    }
+    assert_eq!(states(&torch, "Unheard X1", "580.65.06", "code"), ["not-checked"]);
+}
+
+#[test]
+fn a_card_that_only_ptx_is_for_can_run_it_but_not_as_the_guide_did() {
+    let project = project(&[(2, 70, 900), (1, 70, 900)]);
+    let (text, code) = diagnosed(&project, &["NVIDIA H200"; 8], Some("550.54.15"));
+    assert_eq!(code, 0, "{text}");
+    assert!(text.contains("PTX only in libnet.so of net 1.0"), "{text}");
+    assert_eq!(states(&project, "NVIDIA H200", "550.54.15", "code"), ["warn"]);
+    assert_eq!(states(&project, "Tesla V100-PCIE-16GB", "550.54.15", "code"), ["ok"]);
+    assert_eq!(states(&project, "Tesla P40", "550.54.15", "code"), ["bad"]);
+}
+
+#[test]
+fn a_driver_older_than_the_runtime_needs_is_refused_with_the_oldest_that_does() {
+    let project = project(&TORCH);
+    let (text, code) = diagnosed(&project, &["Tesla V100-SXM2-32GB"; 8], Some("418.87.00"));
+    assert_eq!(code, 4);
+    assert!(text.contains("driver 440.33 or newer for CUDA 10.2"), "{text}");
+    assert!(text.contains("GPU 0 is not fit: its driver is too old"), "{text}");
+    assert_eq!(states(&project, "Tesla V100-SXM2-32GB", "440.33.01", "driver"), ["ok"]);
+    let (text, code) = diagnosed(&project, &[], None);
+    assert_eq!(code, 4);
+    assert!(text.contains("an NVIDIA driver") && text.contains("none is loaded"), "{text}");
+}
+
+#[test]
+fn fit_cards_beside_others_are_enough_for_the_cases_that_need_fewer() {
+    let project = project(&TORCH);
+    let gpus = ["NVIDIA H200", "Tesla V100-SXM2-32GB"];
+    let (text, code) = diagnosed(&project, &gpus, Some("550.54.15"));
+    assert_eq!(code, 0, "{text}");
+    assert!(text.contains("this run can use 1 of this machine's 2 (GPU 0 is not fit"), "{text}");
+}
+
+#[test]
+fn the_machine_of_a_record_can_be_asked_about() {
+    let project = project(&TORCH);
+    let record = json!({ "run": "x", "host": { "gpus": ["NVIDIA H200"], "driver": "550.54.15" } });
+    fs::write(project.folder.path().join("record.json"), record.to_string()).unwrap();
+    let output = project.run(&["doctor", "tracker-debian", "--host", "record.json", "--json"]);
+    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(answer["cards"][0]["compute_capability"], "9.0");
+    assert_eq!(answer["is_this_machine"], false);
+    assert_eq!(answer["wheels"][0]["code"], json!(["sm_37", "sm_50", "sm_60", "sm_70"]));
+    fs::write(project.folder.path().join("wrong.json"), "{\"gpus\": 3}").unwrap();
+    let (text, code) = project.error(&["doctor", "tracker-debian", "--host", "wrong.json"]);
+    assert_eq!(code, 2);
+    insta::assert_snapshot!(text, @"");
+}
+
+#[test]
+fn wheels_that_are_not_here_are_said_not_to_be_looked_at() {
+    let project = Project::new(TRACKER);
+    project.lock("tracker-debian", |_| ());
+    let (text, _) = diagnosed(&project, &["NVIDIA H200"; 8], Some("550.54.15"));
+    assert!(text.contains("not downloaded yet"), "{text}");
+    assert!(text.contains("`repro build tracker-debian --fetch-only` brings them"), "{text}");
+}
+
+#[test]
+fn without_an_image_the_machine_alone_is_looked_at() {
+    let project = Project::new(TRACKER);
+    let output = project.run(&["doctor", "--engine", "embedded", "--json"]);
+    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let checks: Vec<&str> = answer["checks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it["check"].as_str().unwrap())
+        .collect();
+    for check in
+        ["GPUs", "driver", "engine", "kernel", "overlay", "user namespaces", "cgroups", "disk"]
+    {
+        assert!(checks.contains(&check), "no {check} in {checks:?}");
+    }
+    assert_eq!(answer["image"], Value::Null);
+}
+
+#[test]
+fn a_profile_without_gpus_needs_no_code_and_no_driver() {
+    let project = project(&TORCH);
+    let arguments = ["doctor", "tracker-debian", "--profile", "smoke", "--json"];
+    let output = project.run(&arguments);
+    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(answer["wheels"].as_array().unwrap().is_empty(), "no wheel was looked into");
+    let checks = answer["checks"].as_array().unwrap().iter();
+    let lines: Vec<&Value> = checks.filter(|line| line["check"] == "code").collect();
+    assert_eq!(lines.len(), 1);
+    assert_eq!(lines[0]["state"], "not-checked");
+}
