@@ -1,11 +1,12 @@
 //! `repro report`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
+use serde_json::json;
 
-use super::context::Context;
+use super::context::{Context, write_in_one_step};
 use super::error::CliError;
 use super::output;
 use crate::bench::RunRecord;
@@ -40,8 +41,21 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliErro
     let loaded = results::load(&context.find_runs(&store, &arguments.runs)?);
     warn(&loaded);
     let report = Report::of_stored(&loaded.records);
+    if let Some(path) = &arguments.html {
+        return html(context, &report, path);
+    }
     let format = if arguments.markdown { Format::Markdown } else { terminal() };
     output::print(&report.table(format));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn html(context: &Context, report: &Report, path: &Path) -> Result<ExitCode, CliError> {
+    write_in_one_step(path, report.html().as_bytes())?;
+    if context.json {
+        output::json(&json!({ "file": path }));
+    } else {
+        output::print(&format!("{}\n", path.display()));
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -55,7 +55,7 @@ pub(super) fn cells(case: &Case) -> Vec<String> {
 }
 
 /// The figure of the only repetition as its program prints it, or the mean of several.
-fn figure(
+pub(super) fn figure(
     case: &Case,
     of: fn(&RunRecord) -> Option<&Figure>,
     written: fn(&Figure) -> String,
@@ -73,7 +73,7 @@ fn figure(
 }
 
 /// What the guide publishes for the figure that the verdict is about.
-fn published(record: &RunRecord) -> String {
+pub(super) fn published(record: &RunRecord) -> String {
     let published = super::model::comparison(record).map(|comparison| &comparison.published);
     let published = published.or(record.published.first());
     published.map_or(NOTHING.to_owned(), |published| {
@@ -82,7 +82,7 @@ fn published(record: &RunRecord) -> String {
 }
 
 /// Between repetitions where there are several, else between steps.
-fn spread(case: &Case, series: &SeriesRecord) -> String {
+pub(super) fn spread(case: &Case, series: &SeriesRecord) -> String {
     let repeats = case.summary(|record| record.throughput.as_ref());
     match repeats.and_then(|summary| Some((summary.variation?, summary.count))) {
         Some((variation, count)) => format!("{} of {count} runs", words::plus_minus(variation)),

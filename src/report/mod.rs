@@ -15,12 +15,13 @@
 //! names no host and no path of the machine that wrote it. The same records give the same bytes.
 
 mod columns;
+mod html;
 mod model;
 mod numbers;
 mod plot;
 mod samples;
+mod scrub;
 mod spark;
-mod stand_in;
 mod table;
 mod text;
 mod words;

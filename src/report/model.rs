@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::stand_in as stats;
 use super::words;
-use crate::bench::{Comparison, Figure, RunRecord, SeriesRecord, Status};
+use crate::bench::{Comparison, Figure, NO_REFERENCE, RunRecord, SeriesRecord, Status};
 use crate::results::Stored;
+use crate::stats;
 
 /// Records as they are reported, run by run.
 #[derive(Debug)]
@@ -144,7 +144,7 @@ impl<'a> Case<'a> {
     /// The verdict over all repetitions; absent if an old record does not say.
     pub fn verdict(&self) -> Option<String> {
         let mut words: Vec<(&str, usize)> = Vec::new();
-        for word in self.ok().filter_map(comparison).map(words::verdict) {
+        for word in self.ok().filter_map(comparison).map(|one| words::verdict(&one.verdict)) {
             match words.iter_mut().find(|(known, _)| *known == word) {
                 Some((_, count)) => *count += 1,
                 None => words.push((word, 1)),
@@ -152,7 +152,7 @@ impl<'a> Case<'a> {
         }
         match words.as_slice() {
             [] if self.records().any(|record| !record.published.is_empty()) => None,
-            [] => Some(words::NO_REFERENCE.to_owned()),
+            [] => Some(NO_REFERENCE.to_owned()),
             [(word, _)] => Some((*word).to_owned()),
             several => {
                 let parts = several.iter().map(|(word, count)| format!("{count} {word}"));

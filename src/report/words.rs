@@ -1,7 +1,8 @@
 //! How figures, times and sizes are written for a reader.
 
-use crate::bench::{Comparison, Verdict};
-use crate::bench::{Deviation, Figure, Number, Repeatable, RunRecord, SeriesRecord, Status};
+use crate::bench::{
+    Deviation, Figure, Number, Repeatable, RunRecord, SeriesRecord, Status, Verdict,
+};
 use crate::conditions::FlagKind;
 use crate::recipe::{Published, Value};
 
@@ -10,9 +11,6 @@ pub(super) const NOTHING: &str = "-";
 
 /// What nobody measured although there was something.
 pub(super) const NOT_MEASURED: &str = "not measured";
-
-/// Stands for the verdict of a case for which the guide publishes nothing.
-pub(super) const NO_REFERENCE: &str = "no reference";
 
 /// How a record's case ended, in one or two words.
 pub(super) fn status(record: &RunRecord) -> &'static str {
@@ -25,8 +23,8 @@ pub(super) fn status(record: &RunRecord) -> &'static str {
 }
 
 /// The verdict's word, the same in every output.
-pub(super) fn verdict(comparison: &Comparison) -> &'static str {
-    match comparison.verdict {
+pub(super) fn verdict(verdict: &Verdict) -> &'static str {
+    match verdict {
         Verdict::Within => "within",
         Verdict::Above => "above",
         Verdict::Below => "below",
@@ -103,9 +101,9 @@ pub(super) fn plus_minus(part: f64) -> String {
     format!("± {:.1} %", part * 100.0)
 }
 
-/// By how much a figure may differ from the published one, as a part of it; absent if nobody says.
-pub(super) fn tolerance(_published: &Published) -> Option<f64> {
-    None
+/// `± 7 %`; `-` where nobody says.
+pub(super) fn tolerance(published: &Published) -> String {
+    published.tolerance.map_or(NOTHING.to_owned(), |tolerance| tolerance.to_string())
 }
 
 /// `+4.2 %`, `−0.3 %`

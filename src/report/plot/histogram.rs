@@ -4,6 +4,7 @@ use super::frame::{Axis, Frame, Sign, Words};
 use super::scale::Scale;
 use super::steps::Steps;
 use crate::report::words::{count, significant, with_unit};
+use crate::stats::{self, Histogram};
 
 /// The fewest values that have a distribution worth a plot.
 const FEWEST: usize = 5;
@@ -11,24 +12,17 @@ const FEWEST: usize = 5;
 /// Bars of equal width; absent for too few values.
 pub(in crate::report) fn plot(steps: &Steps) -> Option<String> {
     let used = steps.values.get(steps.series.skipped..).filter(|used| used.len() >= FEWEST)?;
-    let scale = Scale::of(used.iter().copied())?;
-    let bins = bins(used, scale);
-    let most = bins.iter().copied().max().unwrap_or(1);
+    let bars = stats::histogram(used, bars(used)).filter(|bars| bars.high > bars.low)?;
+    let most = bars.counts.iter().copied().max()?;
     let unit = if steps.unit.is_empty() { String::new() } else { format!(" in {}", steps.unit) };
     let mut frame = Frame::new(
-        Axis::new(scale, format!("{}{unit}", steps.name), 4),
+        Axis::new(Scale::between(bars.low, bars.high), format!("{}{unit}", steps.name), 4),
         Axis::new(Scale::between(0.0, most as f64 * 1.08), "steps", 3.min(most)),
     );
-    let width = (scale.high() - scale.low()) / bins.len() as f64;
-    for (index, number) in bins.iter().enumerate().filter(|(_, number)| **number > 0) {
-        let from = scale.low() + width * index as f64;
-        let (low, high) = (significant(from), significant(from + width));
-        let says = format!(
-            "{low} to {}: {}",
-            with_unit(&high, steps.unit),
-            count(*number, "step", "steps")
-        );
-        frame.rectangle("bar", (from, from + width), (0.0, *number as f64), &says);
+    for (index, number) in bars.counts.iter().enumerate().filter(|(_, number)| **number > 0) {
+        let (from, to) = ends(&bars, index);
+        let says = format!("{}: {}", range(from, to, steps.unit), count(*number, "step", "steps"));
+        frame.rectangle("bar", (from, to), (0.0, *number as f64), &says);
     }
     if let Some(median) = steps.series.median {
         frame.plumb("median", median, "");
@@ -36,56 +30,40 @@ pub(in crate::report) fn plot(steps: &Steps) -> Option<String> {
     }
     let title = format!("Distribution of {}", steps.name);
     let id = format!("{}h", steps.id);
-    let words = Words { id: &id, title: &title, description: &description(steps, &bins, scale) };
+    let words = Words { id: &id, title: &title, description: &description(&bars, steps.unit) };
     Some(frame.finish(&words, "half"))
 }
 
-/// Counts in bars as wide as Freedman and Diaconis advise, but not too many for the page.
-fn bins(used: &[f64], scale: Scale) -> Vec<usize> {
+/// As many bars as Freedman and Diaconis advise, but not too many for the page.
+fn bars(used: &[f64]) -> usize {
     let mut sorted = used.to_vec();
     sorted.sort_by(f64::total_cmp);
-    let quartile = |part: usize| sorted[(sorted.len() - 1) * part / 4];
-    let width = 2.0 * (quartile(3) - quartile(1)) / (used.len() as f64).cbrt();
-    let range = scale.high() - scale.low();
+    let quartile = |part: f64| stats::quantile(&sorted, part).unwrap_or(0.0);
+    let width = 2.0 * (quartile(0.75) - quartile(0.25)) / (used.len() as f64).cbrt();
+    let range = quartile(1.0) - quartile(0.0);
     let advised = if width > 0.0 { (range / width).ceil() } else { 10.0 };
-    let number = advised.clamp(5.0, 40.0) as usize;
-    let mut bins = vec![0; number];
-    for value in used {
-        bins[((scale.part(*value) * number as f64) as usize).min(number - 1)] += 1;
-    }
-    bins
+    advised.clamp(5.0, 40.0) as usize
 }
 
-fn description(steps: &Steps, bins: &[usize], scale: Scale) -> String {
-    let width = (scale.high() - scale.low()) / bins.len() as f64;
-    let fullest = bins.iter().enumerate().max_by_key(|(_, number)| **number);
+/// Where a bar begins and ends.
+fn ends(bars: &Histogram, index: usize) -> (f64, f64) {
+    let from = bars.low + bars.width() * index as f64;
+    (from, from + bars.width())
+}
+
+fn range(from: f64, to: f64, unit: &str) -> String {
+    format!("{} to {}", significant(from), with_unit(&significant(to), unit))
+}
+
+fn description(bars: &Histogram, unit: &str) -> String {
+    let fullest = bars.counts.iter().enumerate().max_by_key(|(_, number)| **number);
     let (index, number) = fullest.map_or((0, 0), |(index, number)| (index, *number));
-    let from = scale.low() + width * index as f64;
+    let (from, to) = ends(bars, index);
     format!(
-        "{} between {} and {} in {} bars; the fullest bar has {}, from {} to {}.",
-        count(bins.iter().sum(), "step", "steps"),
-        significant(scale.low()),
-        with_unit(&significant(scale.high()), steps.unit),
-        bins.len(),
-        number,
-        significant(from),
-        with_unit(&significant(from + width), steps.unit),
+        "{} between {} in {} bars; the fullest has {number}, from {}.",
+        count(bars.counts.iter().sum(), "step", "steps"),
+        format!("{} and {}", significant(bars.low), with_unit(&significant(bars.high), unit)),
+        bars.counts.len(),
+        range(from, to, unit),
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_value_is_in_one_bar() {
-        for values in
-            [vec![1.0; 9], (0..1000).map(f64::from).collect(), vec![0.0, 0.0, 0.0, 0.0, 9.0]]
-        {
-            let scale = Scale::of(values.iter().copied()).unwrap();
-            let bins = bins(&values, scale);
-            assert_eq!(bins.iter().sum::<usize>(), values.len());
-            assert!((5..=40).contains(&bins.len()));
-        }
-    }
 }
