@@ -103,6 +103,8 @@ pub enum CliError {
     Exists { path: PathBuf },
     #[error("`{}` is in no project and not empty\n  found  {}", folder.display(), entry.display())]
     NotEmpty { folder: PathBuf, entry: PathBuf },
+    #[error("no run of `{case}` has a throughput{}", lines(known))]
+    NoHistory { case: String, known: Vec<String> },
     #[error("nobody said where data sets lie")]
     NoDataSetting,
     #[error("no run of this store is named `{word}`{}", lines(known))]

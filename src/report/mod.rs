@@ -15,7 +15,10 @@
 //! names no host and no path of the machine that wrote it. The same records give the same bytes.
 
 mod columns;
+mod document;
+mod history;
 mod html;
+mod lines;
 mod model;
 mod numbers;
 mod plot;
@@ -26,5 +29,6 @@ mod table;
 mod text;
 mod words;
 
+pub use history::History;
 pub use model::Report;
 pub use table::Format;

@@ -1,6 +1,6 @@
 //! Records by run and case: repetitions of a case belong together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::words;
@@ -63,6 +63,12 @@ impl<'a> Report<'a> {
             runs.entry(&entry.record.run).or_default().push(entry);
         }
         Self { runs: runs.into_values().map(Run::new).collect() }
+    }
+
+    /// The names of all cases, each once.
+    pub fn case_names(&self) -> Vec<String> {
+        let names: BTreeSet<&str> = self.cases().map(Case::name).collect();
+        names.into_iter().map(str::to_owned).collect()
     }
 
     pub(super) fn cases(&self) -> impl Iterator<Item = &Case<'a>> {
@@ -134,11 +140,6 @@ impl<'a> Case<'a> {
         let value = |record: &'a RunRecord| Some(figure(record)?.value?.as_f64());
         let values: Vec<f64> = self.ok().filter_map(value).collect();
         Summary::of(&values)
-    }
-
-    /// The comparison that stands for the case: of its throughput, else of its final result.
-    pub fn comparison(&self) -> Option<&'a Comparison> {
-        comparison(self.shown())
     }
 
     /// The verdict over all repetitions; absent if an old record does not say.

@@ -39,10 +39,14 @@ type Kind = (&'static str, &'static str, f64, bool, &'static [&'static str]);
 const GIB: f64 = (1u64 << 30) as f64;
 const MIB: f64 = (1u64 << 20) as f64;
 
+/// Shown only where it happened: on most machines it never does.
+const SWAP: &str = "Swap traffic";
+
 /// In the order in which a reader asks.
-const PANELS: [Kind; 12] = [
-    ("Load of others", "processors", 1.0, true, &["cpu_others"]),
+const PANELS: [Kind; 14] = [
+    ("Load of others", "processors", 1.0, true, &["cpu_others", "cpu_steal"]),
     ("Processor clock", "MHz", 1.0, false, &["cpu_mhz"]),
+    ("Processor temperature", "°C", 1.0, false, &["cpu_celsius"]),
     ("GPU clock", "MHz", 1.0, false, &["gpu_sm_mhz"]),
     ("GPU temperature", "°C", 1.0, false, &["gpu_celsius"]),
     ("GPU power", "W", 1.0, true, &["gpu_watts"]),
@@ -51,6 +55,7 @@ const PANELS: [Kind; 12] = [
     ("GPU memory clock", "MHz", 1.0, false, &["gpu_memory_mhz"]),
     ("Memory available", "GiB", GIB, true, &["memory_available"]),
     ("Tasks kept waiting", "% of the time", 0.01, true, &["psi_cpu", "psi_memory", "psi_io"]),
+    (SWAP, "MiB/s", MIB, true, &["swap_in", "swap_out"]),
     ("Disk traffic", "MiB/s", MIB, true, &["disk_read", "disk_write"]),
     ("Disk free", "GiB", GIB, true, &["disk_free"]),
 ];
@@ -58,9 +63,9 @@ const PANELS: [Kind; 12] = [
 impl Samples {
     /// Reads the file that `record` names beside it, which must be what the record says.
     pub fn read(folder: &Path, record: &ConditionsRecord) -> Result<Self, String> {
-        let Some(file) = &record.file else {
-            let reason = record.not_measured.get("file").map_or("unknown", String::as_str);
-            return Err(format!("they could not be kept: {reason}"));
+        let (Some(file), Some(digest)) = (&record.file, &record.digest) else {
+            let why = record.not_measured.get("file").map_or("nobody knows why", String::as_str);
+            return Err(format!("they were not written: {why}"));
         };
         // A record from elsewhere may name anything.
         let mut parts = Path::new(file).components();
@@ -69,7 +74,7 @@ impl Samples {
         };
         let bytes = fs::read(folder.join(name))
             .map_err(|error| format!("`{file}` cannot be read: {}", error.kind()))?;
-        if Some(Digest::of(&bytes)) != record.digest {
+        if Digest::of(&bytes) != *digest {
             return Err(format!("`{file}` is not what was recorded"));
         }
         Self::parse(&bytes).ok_or_else(|| format!("`{file}` has no samples"))
@@ -98,7 +103,9 @@ impl Samples {
     pub fn panels(&self) -> Vec<Panel<'_>> {
         let panel = |(title, unit, divisor, from_zero, names): &Kind| {
             let lines: Vec<Line> = names.iter().flat_map(|name| self.lines(name)).collect();
-            let has_value = lines.iter().any(|line| line.values.iter().any(Option::is_some));
+            let least = if *title == SWAP { 0.0 } else { f64::NEG_INFINITY };
+            let mut values = lines.iter().flat_map(|line| line.values).flatten();
+            let has_value = values.any(|value| *value > least);
             let (divisor, from_zero) = (*divisor, *from_zero);
             has_value.then_some(Panel { title, unit, divisor, from_zero, lines })
         };
@@ -148,8 +155,6 @@ mod tests {
             let record = ConditionsRecord {
                 file: Some(file.to_owned()),
                 digest: Some(Digest::of(content)),
-                interval: 1.0,
-                samples: 2,
                 ..ConditionsRecord::default()
             };
             Samples::read(folder.path(), &record)

@@ -41,6 +41,7 @@ impl CliError {
             | Self::Ambiguous { .. }
             | Self::NoRecipe { .. }
             | Self::NoDataSetting
+            | Self::NoHistory { .. }
             | Self::NoDataFolder { .. }
             | Self::NoName { .. }
             | Self::Exists { .. }

@@ -54,6 +54,9 @@ impl CliError {
             Self::NotEmpty { .. } => Some(
                 "go to a project, or make an empty folder for a new one".to_owned(),
             ),
+            Self::NoHistory { .. } => {
+                Some("give one of the names above; `repro run` measures a case".to_owned())
+            }
             Self::NoDataSetting => {
                 Some("name the folder with `--data DIR` or `$REPRO_DATA`".to_owned())
             }

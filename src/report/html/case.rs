@@ -168,7 +168,8 @@ fn with_steps(
     let series = record.series.get(name)?;
     let values = numbers::of(&series.values).filter(|values| !values.is_empty())?;
     let unit = model::unit(record, name);
-    draw(&Steps { id, name, unit, series, values: &values })
+    let is_progress = name == record.progress;
+    draw(&Steps { id, name, unit, series, values: &values, is_progress })
 }
 
 fn repeats_plot(case: &Case, anchor: &str) -> Option<String> {
@@ -262,6 +263,10 @@ fn facts(record: &RunRecord) -> Vec<Fact> {
     if let Some(log) = &record.log {
         facts.push(Fact::mono("log", format!("{} {}", clean(&log.file), log.digest)));
     }
+    let conditions = record.conditions.iter().flat_map(|conditions| &conditions.not_measured);
+    facts.extend(
+        conditions.map(|(what, why)| Fact::new("not measured", clean(&format!("{what}: {why}")))),
+    );
     facts.push(Fact::new("start", words::moment(&record.start)));
     facts
 }

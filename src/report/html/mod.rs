@@ -6,6 +6,7 @@
 
 mod case;
 mod commands;
+mod history;
 mod palette;
 mod policy;
 mod run;
@@ -26,34 +27,55 @@ const SCRIPT: &str = include_str!("page.js");
 /// the whole stays below what a mail may carry.
 const DETAILS: usize = 4_000_000;
 
+/// What differs from page to page.
+struct Content {
+    title: String,
+    subtitle: String,
+    tiles: Vec<Tile>,
+    notes: Vec<String>,
+    /// The table of all cases, if there is one.
+    table: String,
+    /// Everything below it.
+    rest: String,
+}
+
+fn write(content: Content) -> String {
+    let style = format!("{}{STYLE}", palette::css());
+    let page = Page {
+        policy: policy::policy(&style, SCRIPT),
+        style,
+        script: SCRIPT,
+        title: content.title,
+        subtitle: content.subtitle,
+        tiles: content.tiles,
+        notes: content.notes,
+        table: content.table,
+        rest: content.rest,
+        version: env!("CARGO_PKG_VERSION"),
+    };
+    page.render().expect("writing into memory cannot fail")
+}
+
 impl Report<'_> {
     /// The page. Conditions are read from the files beside the records.
     pub fn html(&self) -> String {
-        self.page(DETAILS, String::new())
+        self.page(DETAILS)
     }
 
     /// The page with at most about `details` bytes of plots.
-    fn page(&self, details: usize, history: String) -> String {
+    fn page(&self, details: usize) -> String {
         let (runs, shown) = self.detailed(details);
         let table = table::table(self, |run, case| {
             shown.contains(&(run, case)).then(|| case::anchor(run, case))
         });
-        let style = format!("{}{STYLE}", palette::css());
-        let page = Page {
-            policy: policy::policy(&style, SCRIPT),
-            style,
-            script: SCRIPT,
+        write(Content {
             title: self.title(),
             subtitle: self.subtitle(),
             tiles: self.tiles(),
             notes: self.left_out(shown.len()),
-            history,
-            has_table: true,
             table,
-            runs,
-            version: env!("CARGO_PKG_VERSION"),
-        };
-        page.render().expect("writing into memory cannot fail")
+            rest: runs,
+        })
     }
 
     /// Runs with their cases as far as there is room, the newest first, and which cases those are.

@@ -17,6 +17,8 @@ pub(super) fn render(run: &Run, number: usize, cases: Vec<String>) -> String {
     let view = RunView {
         anchor: format!("run-{number}"),
         title: format!("{}, profile {}", record.image.name, record.profile.name),
+        start: words::moment(&record.start),
+        files: files(record),
         facts: facts(run),
         host: host(record, &differences),
         has_reference: record.reference_host.is_some(),
@@ -45,10 +47,6 @@ fn facts(run: &Run) -> Vec<Fact> {
         format!("{} {} at {}", guide.repository, guide.path, guide.commit),
     ));
     facts.push(Fact::new("profile", format!("{}: {}", record.profile.name, record.profile.about)));
-    let files = record.profile.files.iter();
-    facts.extend(
-        files.map(|file| Fact::mono("profile file", format!("{} {}", file.path, file.digest))),
-    );
     if record.parsed.is_none() {
         facts.push(Fact::new("engine", &record.engine));
     }
@@ -57,6 +55,12 @@ fn facts(run: &Run) -> Vec<Fact> {
     let cases = count(run.cases.len(), "case", "cases");
     facts.push(Fact::new("time in cases", format!("{} in {cases}", words::duration(time))));
     facts
+}
+
+/// Files that the profile mounts, with their digests.
+fn files(record: &RunRecord) -> Vec<String> {
+    let files = record.profile.files.iter();
+    files.map(|file| format!("{} {}", file.path, file.digest)).collect()
 }
 
 /// The machine, part by part; what differs from the guide's is named.

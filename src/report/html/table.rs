@@ -17,10 +17,10 @@ const HEAD: &str = "<table><caption>Every case of every run on this page; spread
 /// So many points has the curve of a row.
 const POINTS: usize = 24;
 
-/// The whole table; cases that `anchor` knows are links to their plots.
+/// The whole table, the newest run first; cases that `anchor` knows are links to their plots.
 pub(super) fn table(report: &Report, anchor: impl Fn(usize, usize) -> Option<String>) -> String {
     let mut html = HEAD.to_owned();
-    for (number, run) in report.runs.iter().enumerate() {
+    for (number, run) in report.runs.iter().enumerate().rev() {
         html.push_str("<tbody>");
         heading(&mut html, run);
         for (position, case) in run.cases.iter().enumerate() {

@@ -92,7 +92,9 @@ pub(super) struct CaseView {
 pub(super) struct RunView<'a> {
     pub anchor: String,
     pub title: String,
+    pub start: String,
     pub facts: Vec<Fact>,
+    pub files: Vec<String>,
     pub host: Vec<Part>,
     pub has_reference: bool,
     pub commands: Vec<Command>,
@@ -111,10 +113,8 @@ pub(super) struct Page {
     pub subtitle: String,
     pub tiles: Vec<Tile>,
     pub notes: Vec<String>,
-    pub history: String,
-    pub has_table: bool,
     pub table: String,
-    pub runs: String,
+    pub rest: String,
     pub version: &'static str,
 }
 

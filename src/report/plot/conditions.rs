@@ -56,13 +56,14 @@ fn describe(panel: &Panel) -> String {
     let each = panel.lines.iter().filter_map(|line| {
         let known: Vec<f64> =
             line.values.iter().flatten().map(|value| value / panel.divisor).collect();
-        let range = Scale::of(known.iter().copied())?;
+        if known.is_empty() {
+            return None;
+        }
         let mean = known.iter().sum::<f64>() / known.len() as f64;
         let (low, high) =
             known.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
                 (low.min(*value), high.max(*value))
             });
-        let _ = range;
         Some(format!(
             "{}: {} to {}, mean {}",
             line.label,

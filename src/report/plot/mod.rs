@@ -5,6 +5,7 @@ pub(super) mod conditions;
 pub(super) mod envelope;
 pub(super) mod frame;
 pub(super) mod histogram;
+pub(super) mod history;
 pub(super) mod repeats;
 pub(super) mod scale;
 pub(super) mod steps;

@@ -26,6 +26,8 @@ pub(in crate::report) struct Steps<'a> {
     pub series: &'a SeriesRecord,
     /// The values as numbers, as many as the series has.
     pub values: &'a [f64],
+    /// Whether it counts steps, so that median, outliers and drift say how steady the run was.
+    pub is_progress: bool,
 }
 
 /// The plot: skipped part, median, outliers and drift marked.
@@ -38,9 +40,11 @@ pub(in crate::report) fn plot(steps: &Steps, class: &str) -> Option<String> {
     );
     skipped(&mut frame, steps, y);
     curve(&mut frame, steps);
-    median(&mut frame, steps, x);
-    outliers(&mut frame, steps);
-    drift(&mut frame, steps);
+    if steps.is_progress {
+        median(&mut frame, steps, x);
+        outliers(&mut frame, steps);
+        drift(&mut frame, steps);
+    }
     let title = format!("{} over the steps of the run", steps.name);
     let words = Words { id: steps.id, title: &title, description: &description(steps) };
     Some(frame.finish(&words, class))
