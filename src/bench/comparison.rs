@@ -218,7 +218,8 @@ fn other_gpus(record: &RunRecord, published: &Published, gpu: &str) -> Vec<Strin
         .map(|name| format!("the GPU is {name}, the figure is of {gpu}"))
         .collect();
     if let Some(wanted) = published.gpus.filter(|wanted| *wanted as usize != cards.len()) {
-        reasons.push(format!("it ran on {} GPUs, the figure is of {wanted}", cards.len()));
+        let (count, noun) = (cards.len(), if cards.len() == 1 { "GPU" } else { "GPUs" });
+        reasons.push(format!("it ran on {count} {noun}, the figure is of {wanted}"));
     }
     reasons
 }

@@ -444,7 +444,7 @@ pub fn show(context: &Context, summary: &RunSummary, missing: &serde_json::Value
         return output::json(&json!({
             "run": summary.id, "folder": summary.folder, "ok": summary.all_ok(),
             "records": summary.records, "not_run": summary.not_run, "stopped": summary.stopped,
-            "missing": missing,
+            "missing": missing, "repeats": bench::repeats(&summary.records),
         }));
     }
     report::print(&summary.records);

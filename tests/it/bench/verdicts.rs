@@ -132,11 +132,13 @@ fn each_condition_that_differs_is_named() {
     let model = |bench: &mut Bench| bench.recipe.published[0].gpu = Some("RTX 3090".to_owned());
     assert_eq!(only(model), "the GPU is Tesla V100-SXM2-32GB, the figure is of RTX 3090");
     let number = |bench: &mut Bench| bench.recipe.published[0].gpus = Some(8);
-    assert_eq!(only(number), "it ran on 1 GPUs, the figure is of 8");
+    assert_eq!(only(number), "it ran on 1 GPU, the figure is of 8");
     let nowhere = |bench: &mut Bench| bench.recipe.reference_host = None;
     assert_eq!(only(nowhere), "the guide does not say on which machine it was measured");
     let tolerance = |bench: &mut Bench| bench.recipe.published[0].tolerance = None;
-    assert_eq!(only(tolerance), "no tolerance of the published figure is known");
+    assert_eq!(only(tolerance), "no tolerance of the published figure is known: invented");
+    let code = |bench: &mut Bench| bench.recipe.published[0].unlike = Some("other code".to_owned());
+    assert_eq!(only(code), "other code");
     let metric = |bench: &mut Bench| bench.recipe.published[0].metric = "mota".to_owned();
     assert_eq!(only(metric), "the case does not measure `mota`");
 }
