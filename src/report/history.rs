@@ -81,13 +81,32 @@ impl<'a> History<'a> {
     /// A line for each run, a sparkline above them.
     pub fn table(&self, format: Format) -> String {
         let mut table = Table::new(&COLUMNS);
-        self.points.iter().for_each(|point| table.row(self.cells(point)));
+        let shown = self.shown(format);
+        shown.iter().for_each(|point| table.row(self.cells(point)));
         let (table, _) = table.render(format);
         let mark = if format == Format::Markdown { "## " } else { "" };
         let curve = spark::blocks(&self.values(), 60);
-        let notes: String = self.notes().iter().map(|note| table::note(note, format)).collect();
+        let mut notes = self.notes();
+        if shown.len() < self.points.len() {
+            let rest = count(self.points.len() - shown.len(), "run", "runs");
+            notes.push(format!(
+                "{rest} without a change not shown here; `--markdown` and `--json` have all"
+            ));
+        }
+        let notes: String = notes.iter().map(|note| table::note(note, format)).collect();
         let between = if notes.is_empty() { "" } else { "\n" };
         format!("{mark}{}\n\n{curve}\n\n{table}{between}{notes}", self.title())
+    }
+
+    /// On a terminal the first run, those where something changed, and the newest.
+    fn shown(&self, format: Format) -> Vec<&Point<'a>> {
+        let newest = self.points.len().saturating_sub(NEWEST);
+        let is_shown = |(index, point): &(usize, &Point)| {
+            *index == 0 || *index >= newest || point.level.is_some() || point.changes().is_some()
+        };
+        let all = self.points.iter().enumerate();
+        let shown = all.filter(|one| format == Format::Markdown || is_shown(one));
+        shown.map(|(_, point)| point).collect()
     }
 
     fn cells(&self, point: &Point) -> Vec<String> {
@@ -136,6 +155,9 @@ impl<'a> History<'a> {
             "left_out": self.left_out })
     }
 }
+
+/// So many of the newest runs have a line on a terminal, whether something changed or not.
+const NEWEST: usize = 15;
 
 const COLUMNS: [Column; 6] = [
     column("start", Align::Left, 0),

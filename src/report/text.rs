@@ -1,5 +1,7 @@
 //! The tables that people read in a terminal or on a page of Markdown.
 
+use std::collections::BTreeSet;
+
 use super::columns::{self, COLUMNS};
 use super::model::{Report, Run};
 use super::table::{self, Format, Table};
@@ -73,22 +75,20 @@ pub(super) fn machine(host: &Host) -> Option<String> {
 /// Reasons, differences, disturbances, deviations and errata, each once.
 fn notes(run: &Run) -> Vec<String> {
     let mut notes: Vec<String> = run.records().flat_map(notes_of).collect();
+    notes.extend(shared_notes(run));
     let shown = run.records().flat_map(|record| [&record.final_result, &record.throughput]);
     if shown.flatten().any(|figure| figure.arrival) {
         notes.push(ARRIVAL.to_owned());
     }
     notes.extend(run.records().flat_map(|record| &record.deviations).map(words::deviation));
     notes.extend(errata(run));
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
     notes.retain(|note| seen.insert(note.clone()));
     notes
 }
 
 fn notes_of(record: &RunRecord) -> Vec<String> {
-    let name = match record.repeat {
-        Some(repeat) => format!("{} (repeat {} of {})", record.case, repeat.number, repeat.of),
-        None => record.case.clone(),
-    };
+    let name = record.label();
     let mut notes = Vec::new();
     match &record.status {
         Status::Ok => {}
@@ -96,11 +96,6 @@ fn notes_of(record: &RunRecord) -> Vec<String> {
         Status::Skipped(reason) => notes.push(format!("{name} skipped: {reason}")),
     }
     notes.extend(record.expected_failure.iter().map(|why| format!("{name}: expected: {why}")));
-    let flags = record.conditions.iter().flat_map(|conditions| &conditions.flags);
-    notes.extend(flags.map(|flag| format!("{name} {}: {}", words::flag(flag.kind), flag.text)));
-    notes.extend(
-        incomparable(record).map(|reason| format!("{} not comparable: {reason}", record.case)),
-    );
     notes.extend(exchange_notes(record));
     if matches!(record.repeatable, Repeatable::Differs { .. }) {
         notes.push(format!("{name} {}", record.repeatable));
@@ -108,10 +103,33 @@ fn notes_of(record: &RunRecord) -> Vec<String> {
     notes
 }
 
+/// What many cases of a run have in common stands once, with their names: one screen is all there is.
+fn shared_notes(run: &Run) -> Vec<String> {
+    let mut shared: Vec<(String, BTreeSet<&str>)> = Vec::new();
+    for record in run.records() {
+        let flags = record.conditions.iter().flat_map(|conditions| &conditions.flags);
+        let flags = flags.map(|flag| format!("{}: {}", words::flag(flag.kind), flag.text));
+        for note in flags.chain(incomparable(record)) {
+            match shared.iter_mut().find(|(known, _)| *known == note) {
+                Some((_, cases)) => drop(cases.insert(&record.case)),
+                None => shared.push((note, [record.case.as_str()].into())),
+            }
+        }
+    }
+    let of = |cases: &BTreeSet<&str>| match cases.len() {
+        all if all == run.cases.len() && all > 1 => "all cases".to_owned(),
+        0..=2 => cases.iter().copied().collect::<Vec<_>>().join(", "),
+        several => format!("{several} cases"),
+    };
+    shared.into_iter().map(|(note, cases)| format!("{} {note}", of(&cases))).collect()
+}
+
 /// Why a record's figure cannot be held against the published one, if so.
 fn incomparable(record: &RunRecord) -> Option<String> {
     match super::model::comparison(record).map(|comparison| &comparison.verdict) {
-        Some(Verdict::NotComparable(reasons)) => Some(reasons.join("; ")),
+        Some(Verdict::NotComparable(reasons)) if record.status == Status::Ok => {
+            Some(format!("not comparable with what is published: {}", reasons.join("; ")))
+        }
         _ => None,
     }
 }

@@ -67,27 +67,40 @@ fn nth(record: &RunRecord) -> String {
     record.repeat.map_or(String::new(), |repeat| format!("repetition {} ", repeat.number))
 }
 
-/// What a reader has to heed before believing a number.
+/// What a reader has to heed before believing a number; what several repetitions share stands once.
 fn warnings(case: &Case) -> Vec<String> {
-    let mut warnings = Vec::new();
+    let mut warnings: Vec<(String, Vec<String>)> = Vec::new();
     for record in case.records() {
-        let flags = record.conditions.iter().flat_map(|conditions| &conditions.flags);
-        warnings.extend(flags.map(|flag| {
-            let (kind, text) = (words::flag(flag.kind), clean(&flag.text));
-            let (from, to) = (words::duration(flag.from), words::duration(flag.to));
-            format!("\u{26a0} {}{kind}: {text} (seen from {from} to {to})", nth(record))
-        }));
-        if let Some(count) = record.shared_host {
-            warnings.push(format!("\u{26a0} shared machine: {count} cases ran at once"));
+        for warning in warnings_of(record) {
+            let number = record.repeat.map(|repeat| repeat.number.to_string());
+            match warnings.iter_mut().find(|(known, _)| *known == warning) {
+                Some((_, numbers)) => numbers.extend(number),
+                None => warnings.push((warning, number.into_iter().collect())),
+            }
         }
-        if let Repeatable::Differs { .. } = record.repeatable {
-            warnings.push(clean(&format!("\u{26a0} {}{}", nth(record), record.repeatable)));
-        }
-        warnings.extend(
-            record.deviations.iter().map(|one| format!("\u{26a0} {}", words::deviation(one))),
-        );
     }
-    warnings.dedup();
+    let line = |(warning, numbers): (String, Vec<String>)| match numbers.as_slice() {
+        [] => format!("\u{26a0} {warning}"),
+        numbers => format!("\u{26a0} {warning}; repetition {}", numbers.join(", ")),
+    };
+    warnings.into_iter().map(line).collect()
+}
+
+fn warnings_of(record: &RunRecord) -> Vec<String> {
+    let flags = record.conditions.iter().flat_map(|conditions| &conditions.flags);
+    let flags = flags.map(|flag| {
+        let (kind, text) = (words::flag(flag.kind), clean(&flag.text));
+        let (from, to) = (words::duration(flag.from), words::duration(flag.to));
+        format!("{kind}: {text} (seen from {from} to {to})")
+    });
+    let mut warnings: Vec<String> = flags.collect();
+    if let Some(count) = record.shared_host {
+        warnings.push(format!("shared machine: {count} cases ran at once"));
+    }
+    if let Repeatable::Differs { .. } = record.repeatable {
+        warnings.push(clean(&record.repeatable.to_string()));
+    }
+    warnings.extend(record.deviations.iter().map(words::deviation));
     warnings
 }
 
@@ -169,7 +182,10 @@ fn with_steps(
     let values = numbers::of(&series.values).filter(|values| !values.is_empty())?;
     let unit = model::unit(record, name);
     let is_progress = name == record.progress;
-    draw(&Steps { id, name, unit, series, values: &values, is_progress })
+    let of = record
+        .repeat
+        .map_or(String::new(), |repeat| format!(", repetition {} of {}", repeat.number, repeat.of));
+    draw(&Steps { id, name, unit, series, values: &values, of: &of, is_progress })
 }
 
 fn repeats_plot(case: &Case, anchor: &str) -> Option<String> {

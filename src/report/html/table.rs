@@ -42,7 +42,8 @@ fn heading(html: &mut String, run: &Run) {
 }
 
 fn row(html: &mut String, case: &Case, anchor: Option<&str>) {
-    let name = text(case.name());
+    // Where a name may be broken on a narrow page.
+    let name = text(case.name()).replace('/', "/<wbr>");
     let name = anchor.map_or(name.clone(), |anchor| format!(r##"<a href="#{anchor}">{name}</a>"##));
     let _ = write!(html, r#"<tr><th scope="row">{name}</th>"#);
     cell(html, "status", &badge(&Badge::of(&case.status())));

@@ -40,6 +40,8 @@ struct Key {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::report) enum Sign {
     Line,
+    Dashed,
+    Dotted,
     Median,
     Skipped,
     Outlier,
@@ -47,7 +49,8 @@ pub(in crate::report) enum Sign {
     Band,
     Published,
     Measured,
-    Span,
+    Throttled,
+    Disturbed,
     Seal,
     Host,
 }
@@ -205,10 +208,7 @@ impl Frame {
         }
         for (tick, label) in x.labels() {
             let left = x.scale.part(tick) * 100.0;
-            let _ = write!(
-                html,
-                r#"<line class="stub" x1="{left:.2}%" x2="{left:.2}%" y1="100%" y2="100%"/><text class="tick x" x="{left:.2}%" y="100%">{label}</text>"#
-            );
+            let _ = write!(html, r#"<text class="tick x" x="{left:.2}%" y="100%">{label}</text>"#);
         }
         let _ = write!(
             html,
@@ -251,6 +251,8 @@ impl Sign {
     pub fn name(self) -> &'static str {
         match self {
             Self::Line => "line",
+            Self::Dashed => "dashed",
+            Self::Dotted => "dotted",
             Self::Median => "median",
             Self::Skipped => "skipped",
             Self::Outlier => "outlier",
@@ -258,7 +260,8 @@ impl Sign {
             Self::Band => "band",
             Self::Published => "published",
             Self::Measured => "measured",
-            Self::Span => "span",
+            Self::Throttled => "throttled",
+            Self::Disturbed => "disturbed",
             Self::Seal => "seal",
             Self::Host => "host",
         }

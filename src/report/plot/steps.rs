@@ -26,6 +26,8 @@ pub(in crate::report) struct Steps<'a> {
     pub series: &'a SeriesRecord,
     /// The values as numbers, as many as the series has.
     pub values: &'a [f64],
+    /// Of which repetition it is, as the end of a title.
+    pub of: &'a str,
     /// Whether it counts steps, so that median, outliers and drift say how steady the run was.
     pub is_progress: bool,
 }
@@ -45,7 +47,7 @@ pub(in crate::report) fn plot(steps: &Steps, class: &str) -> Option<String> {
         outliers(&mut frame, steps);
         drift(&mut frame, steps);
     }
-    let title = format!("{} over the steps of the run", steps.name);
+    let title = format!("{} over the steps{}", steps.name, steps.of);
     let words = Words { id: steps.id, title: &title, description: &description(steps) };
     Some(frame.finish(&words, class))
 }
