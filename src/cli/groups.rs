@@ -14,7 +14,10 @@ pub const GROUPS: [(&str, &[&str]); 7] = [
     ("Look at results", &["parse"]),
     ("Bring data", &["fetch-data", "verify-data", "pin-data"]),
     ("Carry it elsewhere", &["export", "push", "pull", "mirror", "bundle", "import"]),
-    ("Add a guide, look after this machine", &["init", "audit", "gc", "fsck"]),
+    (
+        "Add a guide, look after this machine",
+        &["init", "audit", "gc", "fsck", "completions", "man"],
+    ),
 ];
 
 /// The front page: usage, commands by group, options, examples.

@@ -13,6 +13,7 @@ mod audit;
 mod build;
 mod bundle;
 mod cases;
+mod completions;
 mod context;
 mod detach;
 mod diff;
@@ -31,6 +32,7 @@ mod init;
 mod inspect;
 mod list;
 mod lock;
+mod man;
 mod mirror;
 mod output;
 mod parse;
@@ -195,6 +197,10 @@ enum Command {
     Gc(gc::Arguments),
     /// Hash every blob in the store, compare every unpacked layer and data set
     Fsck(fsck::Arguments),
+    /// Print the script that completes commands, options and names in a shell
+    Completions(completions::Arguments),
+    /// Write the manual: one page for each command
+    Man(man::Arguments),
     /// The second build of `verify`, in its own process
     #[command(name = "__rebuild", hide = true)]
     Rebuild(rebuild::Arguments),
@@ -229,6 +235,7 @@ fn command() -> clap::Command {
 pub fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     output::set_color(output::color_of(&arguments));
+    completions::answer();
     let matches = command().get_matches_from(arguments);
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     output::set_talk(cli.global.talk);
@@ -273,5 +280,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, CliError> {
         Command::Gc(arguments) => gc::run(&context, &arguments),
         Command::Fsck(arguments) => fsck::run(&context, &arguments),
         Command::Rebuild(arguments) => rebuild::run(&context, &arguments),
+        Command::Completions(arguments) => completions::run(&arguments),
+        Command::Man(arguments) => man::run(&arguments),
     }
 }

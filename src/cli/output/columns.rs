@@ -32,7 +32,7 @@ pub fn columns_within(rows: &[Vec<String>], right: &[usize], width: Option<usize
 }
 
 /// The columns that `text` takes on a terminal.
-pub fn shown_width(text: &str) -> usize {
+fn shown_width(text: &str) -> usize {
     match text.contains('\u{1b}') {
         true => anstream::adapter::strip_str(text).to_string().width(),
         false => text.width(),
@@ -94,7 +94,7 @@ fn lines(row: &[String], widths: &[usize], right: &[usize]) -> String {
 }
 
 /// The lines of `text` in a column.
-pub fn fold(text: &str, width: usize) -> Vec<String> {
+fn fold(text: &str, width: usize) -> Vec<String> {
     if shown_width(text) <= width || width == 0 {
         return vec![text.to_owned()];
     }
