@@ -11,12 +11,11 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use super::assemble::{base_layers, below_everything, wheel_input};
+use super::assemble::base_layers;
 use super::outputs::Made;
-use super::{BuildError, Builder, io};
+use super::{BuildError, Builder, io, layering};
 use crate::engine::{Exit, Gpus, Job, Mount};
 use crate::image::Image;
-use crate::layer;
 use crate::lock::{BuildSource, Lock, LockedBuild};
 
 /// A compiler that hangs should not hang for ever; mmcv with all its operators takes a quarter.
@@ -103,14 +102,7 @@ impl Builder<'_> {
 
     /// The base with the build's packages, and the build's wheels on top.
     fn build_image(&self, lock: &Lock, build: &LockedBuild) -> Result<Image, BuildError> {
-        let below = below_everything(lock);
-        let mut plans: Vec<_> =
-            self.lowest_plan(lock, &build.packages, &below)?.into_iter().collect();
-        let below = plans.iter().fold(below, |below, plan| plan.directories(&below));
-        let wheels: Vec<_> = build.wheels.iter().map(wheel_input).collect();
-        if !wheels.is_empty() {
-            plans.push(layer::wheels(self.store, &wheels, &lock.python, &below)?);
-        }
+        let plans = layering::of_build(self.store, lock, build)?;
         let mut layers = base_layers(lock);
         layers.extend(self.prover().prove(plans, None)?);
         let unsealed = Lock {

@@ -17,6 +17,7 @@
 mod assemble;
 mod inputs;
 mod jobs;
+mod layering;
 mod outputs;
 mod progress;
 mod prove;
@@ -69,7 +70,7 @@ pub enum BuildError {
         source: EngineError,
     },
     /// The lock was written under an epoch this program does not know.
-    #[error("lock `{name}` has format epoch {found}\n  this program knows  {EPOCH}")]
+    #[error("lock `{name}` has format epoch {found}\n  this program knows  1 to {EPOCH}")]
     Epoch {
         /// The lock's name.
         name: String,
@@ -259,6 +260,7 @@ impl Builder<'_> {
         stream(&promised)?;
         self.prover().remember(&promised.layers).map_err(E::from)?;
         promised.register(self.store).map_err(BuildError::from)?;
+        layering::remember(self.store, &promised.layers)?;
         self.register(&lock, &promised)?;
         Ok(Built { image: promised, lock, fresh: true })
     }
@@ -282,7 +284,7 @@ impl Builder<'_> {
     }
 
     fn accept(&self, lock: &Lock) -> Result<(), BuildError> {
-        if lock.epoch != EPOCH {
+        if !(1..=EPOCH).contains(&lock.epoch) {
             return Err(BuildError::Epoch { name: lock.name.clone(), found: lock.epoch });
         }
         Ok(lock.require_pinned()?)

@@ -159,11 +159,13 @@ pub fn forget(store: &Store, seals: &[Digest]) -> Result<(), BuildError> {
     Ok(store.forget(BUCKET, &seals.iter().map(Digest::hex).collect::<Vec<_>>())?)
 }
 
-/// Forgets what is known of layers whose plan is none of `kept`; returns how many.
+/// Forgets what is known of layers whose plan is none of `kept`, and plans themselves; returns of
+/// how many layers.
 pub fn forget_layers(store: &Store, kept: &dyn Fn(&str) -> bool) -> Result<usize, BuildError> {
     let rows = store.recall_all(PROVEN)?;
     let keys: Vec<String> = rows.into_iter().map(|(key, _)| key).filter(|key| !kept(key)).collect();
     store.forget(PROVEN, &keys)?;
+    super::layering::forget(store, kept)?;
     Ok(keys.len())
 }
 

@@ -24,6 +24,7 @@ use crate::store::Store;
     repro lock seg-debian --update numpy   resolve one thing again\n  \
     repro lock seg-debian --diff           what would change, without writing\n  \
     repro lock fairmot --update base       what the base's tag means now\n  \
+    repro lock seg-debian --update epoch   move to this program's format epoch, with the same inputs\n  \
     repro lock --check                     do all locks belong to their recipes? (offline)"
 )]
 pub struct Arguments {
@@ -143,17 +144,18 @@ fn check(context: &Context, recipes: &[Recipe]) -> Result<ExitCode, CliError> {
             None => vec!["there is no lock".to_owned()],
         };
         good &= differences.is_empty();
+        let epoch = lock.as_ref().map(|lock| lock.epoch);
         let unpinned = lock.map_or(Vec::new(), |lock| lock.unpinned);
-        report.push((recipe.name.clone(), differences, unpinned));
+        report.push((recipe.name.clone(), differences, epoch, unpinned));
     }
     if context.json {
-        let items = report.iter().map(|(name, differences, unpinned)| {
+        let items = report.iter().map(|(name, differences, epoch, unpinned)| {
             json!({ "image": name, "matches": differences.is_empty(), "differences": differences,
-                "unpinned": unpinned })
+                "epoch": epoch, "newest_epoch": EPOCH, "unpinned": unpinned })
         });
         output::json(&items.collect::<Vec<_>>());
     } else {
-        for (name, differences, unpinned) in &report {
+        for (name, differences, epoch, unpinned) in &report {
             let state = if differences.is_empty() {
                 "matches its recipe"
             } else {
@@ -161,6 +163,7 @@ fn check(context: &Context, recipes: &[Recipe]) -> Result<ExitCode, CliError> {
             };
             output::print(&format!("{name}: the lock {state}\n"));
             differences.iter().for_each(|line| output::print(&format!("  {line}\n")));
+            show_epoch(name, *epoch);
             show_unpinned(name, unpinned);
         }
     }
@@ -192,6 +195,15 @@ fn show(lock: &Lock, changes: &[String]) {
         changes.iter().for_each(|change| output::print(&format!("  {change}\n")));
     }
     show_unpinned(&lock.name, &lock.unpinned);
+}
+
+/// An older epoch is no fault: its image is built as it always was.
+fn show_epoch(name: &str, epoch: Option<u32>) {
+    if let Some(epoch) = epoch.filter(|epoch| *epoch < EPOCH) {
+        output::print(&format!(
+            "  format epoch {epoch}, the newest is {EPOCH}: `repro lock {name} --update epoch` moves it\n"
+        ));
+    }
 }
 
 fn show_unpinned(name: &str, unpinned: &[Unpinned]) {

@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 ///
 /// A layer that emitted `lib/` over a base where `lib` is a symbolic link to
 /// `usr/lib` would hide the whole base: so every layer is planned against this
-/// table, emits no directory that is in it, and reaches through its links.
+/// table and reaches through its links. It emits no directory that is in it, but for
+/// those that its neighbours bring as well: what a directory of ours is follows from
+/// its path, so two layers that have it cannot disagree, and neither depends on the other.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Directories {
     places: BTreeMap<String, Place>,
@@ -15,8 +17,13 @@ pub struct Directories {
 /// What is at a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Place {
-    Directory { mode: u32 },
-    Symlink { target: String },
+    Directory {
+        /// Whether the next layer emits it, too.
+        repeated: bool,
+    },
+    Symlink {
+        target: String,
+    },
 }
 
 /// Stands between a link's name and its target in a lock.
@@ -43,7 +50,7 @@ impl Directories {
             for name in names {
                 match name.split_once(LINK) {
                     Some((name, target)) => directories.insert_symlink(&below(name), target),
-                    None => directories.insert_directory(&below(name), 0o755),
+                    None => directories.insert_directory(&below(name)),
                 }
             }
         }
@@ -51,8 +58,16 @@ impl Directories {
     }
 
     /// Notes a directory; paths have no slash at either end.
-    pub fn insert_directory(&mut self, path: &str, mode: u32) {
-        self.places.insert(path.to_owned(), Place::Directory { mode });
+    pub fn insert_directory(&mut self, path: &str) {
+        self.places.insert(path.to_owned(), Place::Directory { repeated: false });
+    }
+
+    /// Notes a directory that the next layer emits all the same, unless no layer has to.
+    pub fn insert_repeated_directory(&mut self, path: &str) {
+        let repeated = Place::Directory { repeated: true };
+        if !self.has_directory(path) {
+            self.places.insert(path.to_owned(), repeated);
+        }
     }
 
     /// Notes a symbolic link.
@@ -68,6 +83,11 @@ impl Directories {
     /// Whether a directory is at the path.
     pub fn has_directory(&self, path: &str) -> bool {
         matches!(self.places.get(path), Some(Place::Directory { .. }))
+    }
+
+    /// Whether a directory is at the path that no layer above emits.
+    pub(super) fn has_for_all(&self, path: &str) -> bool {
+        matches!(self.places.get(path), Some(Place::Directory { repeated: false }))
     }
 
     /// Where a path leads when every symbolic link but the last component is followed.
@@ -138,6 +158,17 @@ mod tests {
         assert!(table.has_directory("usr") && table.has_directory("usr/lib"));
         assert!(!table.has_directory("lib"));
         assert_eq!(table.resolve_parent("lib/x").unwrap(), "usr/lib/x");
+    }
+
+    #[test]
+    fn a_directory_that_is_there_for_all_is_repeated_by_none() {
+        let mut table = Directories::new();
+        table.insert_directory("usr");
+        for path in ["usr", "opt"] {
+            table.insert_repeated_directory(path);
+        }
+        assert!(table.has_directory("usr") && table.has_directory("opt"));
+        assert!(table.has_for_all("usr") && !table.has_for_all("opt"));
     }
 
     #[test]

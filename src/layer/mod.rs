@@ -11,6 +11,7 @@
 //! [`EPOCH`] give the same bytes in every process and on every machine. What a
 //! manifest is, and which layers an image has, is left to `image` and `build`.
 
+mod agreement;
 mod archive;
 mod deb;
 mod directories;
@@ -20,6 +21,7 @@ mod git;
 mod gzip;
 mod measure;
 mod normalise;
+mod packages;
 mod plan;
 mod sources;
 mod stream;
@@ -29,11 +31,11 @@ mod wheel;
 mod wheel_files;
 mod zip;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::thread;
 
-use self::deb::{Tables, Unpacked};
+use self::deb::Unpacked;
+use self::packages::open_packages;
 use self::plan::{Coding, Input, Source};
 use self::sources::{Opened, Sources};
 use self::tree::Tree;
@@ -42,22 +44,38 @@ use crate::digest::{Digest, Hasher, Mismatch};
 use crate::lock::PythonTarget;
 use crate::store::Store;
 
+pub use self::agreement::check_agreement;
 pub use self::archive::{archive_header, archive_program_header};
 pub use self::directories::Directories;
 pub use self::error::LayerError;
 pub use self::git::{TreeInput, source_tree};
 pub use self::measure::{Measured, Tell};
 pub use self::normalise::normalise_wheel;
+pub use self::packages::{
+    PackageInput, leading_links, links_and_files, packages, packages_alone, packages_key,
+};
 pub use self::plan::{EntryInfo, EntryKind, LayerPlan};
 pub use self::tar::{MTIME, directory_mode};
 pub use self::wheel_files::WheelFiles;
 
 /// Everything that decides a layer's bytes beside its inputs: tar rules, member size,
-/// compressor and level, launcher text, the size from which a wheel gets its own layer.
-pub const EPOCH: u32 = 1;
+/// compressor and level, launcher text, how an image is cut into layers. New locks are written for
+/// this epoch; locks of every earlier one are built as they always were.
+///
+/// - 1: the recipe's links and files lie among the Debian packages; a layer leaves out every
+///   directory of the layers below.
+/// - 2: packages lie alone, so that images with one list of packages share them; a layer leaves
+///   out the directories of the base and of the packages only, so that it depends on no neighbour;
+///   smaller wheels get layers of their own.
+pub const EPOCH: u32 = 2;
 
-/// Wheels larger than this (bytes) get a layer of their own; part of the epoch.
-pub const OWN_LAYER_SIZE: u64 = 32 << 20;
+/// Wheels larger than this (bytes) get a layer of their own.
+pub fn own_layer_size(epoch: u32) -> u64 {
+    match epoch {
+        1 => 32 << 20,
+        _ => 8 << 20,
+    }
+}
 
 /// A wheel to install.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,19 +92,6 @@ pub struct WheelInput {
     pub requested: bool,
 }
 
-/// A Debian package to unpack.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PackageInput {
-    /// Name.
-    pub name: String,
-    /// Version.
-    pub version: String,
-    /// File name, for messages.
-    pub file: String,
-    /// Digest of the `.deb` in the store.
-    pub digest: Digest,
-}
-
 /// A local file to put into an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileInput {
@@ -96,46 +101,6 @@ pub struct FileInput {
     pub digest: Digest,
     /// Whether it is executable.
     pub executable: bool,
-}
-
-/// Plans the Debian base: the packages (none above a registry's image), the recipe's `symlinks` and `files` (path to target,
-/// path to content), and `var/lib/dpkg/status.d/`.
-pub fn packages(
-    store: &Store,
-    packages: &[PackageInput],
-    symlinks: &BTreeMap<String, String>,
-    files: &BTreeMap<String, String>,
-    below: &Directories,
-) -> Result<LayerPlan, LayerError> {
-    let mut packages: Vec<&PackageInput> = packages.iter().collect();
-    packages.sort_by_key(|package| (&package.name, &package.version, &package.file));
-    let inputs: Vec<Input> = packages
-        .iter()
-        .map(|package| Input {
-            origin: format!("{} {}", package.name, package.version),
-            file: package.file.clone(),
-            digest: package.digest,
-            package: true,
-        })
-        .collect();
-    let unpacked = Arc::new(Unpacked::of(store, &inputs)?);
-    let mut sources = open_packages(&inputs, &unpacked);
-    let locked: Vec<(&str, &str)> =
-        packages.iter().map(|package| (package.name.as_str(), package.version.as_str())).collect();
-    let tables = Tables { symlinks, files };
-    let entries = deb::plan(&inputs, &locked, &unpacked, &tables, below, &mut sources)?;
-    let origin = match inputs.len() {
-        0 => "links and files".to_owned(),
-        count => format!("Debian packages ({count})"),
-    };
-    Ok(LayerPlan {
-        origin,
-        coding: Coding::Compressed,
-        inputs,
-        entries,
-        notes: Vec::new(),
-        unpacked: Some(unpacked),
-    })
 }
 
 /// Plans one layer of installed wheels: one large wheel, or all the small ones merged.
@@ -264,14 +229,6 @@ fn open_blobs(store: &Store, inputs: &[Input]) -> Result<Sources, LayerError> {
         opened.push(Opened { file: input.file.clone(), handle });
     }
     Ok(Sources::new(opened))
-}
-
-fn open_packages(inputs: &[Input], unpacked: &Unpacked) -> Sources {
-    let open = |(index, input): (usize, &Input)| Opened {
-        file: input.file.clone(),
-        handle: unpacked.data(index),
-    };
-    Sources::new(inputs.iter().enumerate().map(open).collect())
 }
 
 /// How many threads to use; no byte of a layer depends on it. More than four would cost more

@@ -155,14 +155,23 @@ impl LayerPlan {
         self.entries.iter().map(|entry| self.describe(entry))
     }
 
-    /// The table for the next layer: what is below this one, and what this one adds.
+    /// The table for the next layer: what is below this one, and what this one adds. The next one
+    /// leaves out the directories of this one.
     pub fn directories(&self, below: &Directories) -> Directories {
+        self.over(below, Directories::insert_directory)
+    }
+
+    /// As [`LayerPlan::directories`], but the next layer brings its directories itself: it is then
+    /// the same whichever layers stand beside it.
+    pub fn repeated_directories(&self, below: &Directories) -> Directories {
+        self.over(below, Directories::insert_repeated_directory)
+    }
+
+    fn over(&self, below: &Directories, insert: impl Fn(&mut Directories, &str)) -> Directories {
         let mut table = below.clone();
         for entry in &self.entries {
             match &entry.body {
-                Body::Directory => {
-                    table.insert_directory(&entry.path, tar::mode(&entry.path, &entry.body));
-                }
+                Body::Directory => insert(&mut table, &entry.path),
                 Body::Symlink(target) => table.insert_symlink(&entry.path, target),
                 // A file in place of a symbolic link below.
                 Body::File { .. } | Body::HardLink { .. } => table.remove(&entry.path),
@@ -171,7 +180,7 @@ impl LayerPlan {
         table
     }
 
-    fn describe<'a>(&'a self, entry: &'a Entry) -> EntryInfo<'a> {
+    pub(super) fn describe<'a>(&'a self, entry: &'a Entry) -> EntryInfo<'a> {
         let (kind, size, target) = match &entry.body {
             Body::Directory => (EntryKind::Directory, 0, None),
             Body::File { source, .. } => (EntryKind::File, source.size(), None),

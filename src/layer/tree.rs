@@ -19,11 +19,25 @@ pub(super) struct Tree<'a> {
     reach: Directories,
     inputs: &'a [Input],
     nodes: BTreeMap<String, Entry>,
+    /// Paths at which a layer above has something: there inputs may differ, and the first stays.
+    covered: Vec<String>,
+    notes: Vec<String>,
 }
 
 impl<'a> Tree<'a> {
     pub(super) fn new(below: &'a Directories, inputs: &'a [Input]) -> Self {
-        Self { below, reach: below.clone(), inputs, nodes: BTreeMap::new() }
+        let (reach, nodes) = (below.clone(), BTreeMap::new());
+        Self { below, reach, inputs, nodes, covered: Vec::new(), notes: Vec::new() }
+    }
+
+    /// Says where a layer above has something of its own, so that nobody sees which input is right.
+    pub(super) fn cover(&mut self, paths: Vec<String>) {
+        self.covered = paths;
+    }
+
+    /// What a reader should know of the covered paths at which inputs differ.
+    pub(super) fn take_notes(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.notes)
     }
 
     /// Adds symbolic links. They come before everything else, because they decide where
@@ -42,7 +56,11 @@ impl<'a> Tree<'a> {
                 // The recipe's own table comes first and wins.
                 Some(Entry { owner: None, .. }) => continue,
                 Some(there) if there.body == entry.body => continue,
-                Some(there) => return Err(self.conflict(there, &entry)),
+                Some(there) => {
+                    let conflict = self.conflict(there, &entry);
+                    self.settle(conflict)?;
+                    continue;
+                }
             }
             self.reach.insert_symlink(&entry.path, &target);
             self.nodes.insert(entry.path.clone(), entry);
@@ -58,7 +76,7 @@ impl<'a> Tree<'a> {
     ) -> Result<(), LayerError> {
         self.check_name(path, owner)?;
         let path = self.reach.resolve(path).ok_or_else(|| self.looping(path, owner))?;
-        if path.is_empty() || self.below.has_directory(&path) {
+        if path.is_empty() || self.below.has_for_all(&path) {
             return Ok(());
         }
         let entry = Entry { path, owner, body: Body::Directory };
@@ -95,7 +113,10 @@ impl<'a> Tree<'a> {
             // The recipe's own tables come first and win.
             Some(Entry { owner: None, .. }) => Ok(()),
             Some(there) if equal(sources, there, &entry)? => Ok(()),
-            Some(there) => Err(self.conflict(there, &entry)),
+            Some(there) => {
+                let conflict = self.conflict(there, &entry);
+                self.settle(conflict)
+            }
             None => {
                 self.nodes.insert(entry.path.clone(), entry);
                 Ok(())
@@ -123,7 +144,7 @@ impl<'a> Tree<'a> {
         match self.nodes.get(path) {
             Some(there) if there.body == Body::Directory => {}
             Some(there) => return Err(self.conflict(there, &entry)),
-            None if self.below.has_directory(path) => {}
+            None if self.below.has_for_all(path) => {}
             None => drop(self.nodes.insert(entry.path.clone(), entry)),
         }
         Ok(())
@@ -162,6 +183,18 @@ impl<'a> Tree<'a> {
     fn conflict(&self, there: &Entry, new: &Entry) -> LayerError {
         let (first, second) = (self.describe(there), self.describe(new));
         LayerError::Conflict { path: new.path.clone(), first, second }
+    }
+
+    /// Lets a difference be where a layer above hides both sides of it.
+    fn settle(&mut self, conflict: LayerError) -> Result<(), LayerError> {
+        let LayerError::Conflict { path, first, second } = &conflict else { return Err(conflict) };
+        let place = |covered: &String| self.reach.resolve_parent(covered);
+        if !self.covered.iter().any(|covered| place(covered).as_ref() == Some(path)) {
+            return Err(conflict);
+        }
+        let note = format!("`{path}` is {first} and {second}; the recipe's own hides both");
+        self.notes.push(note);
+        Ok(())
     }
 
     fn describe(&self, entry: &Entry) -> String {

@@ -154,7 +154,7 @@ impl Table {
         let mut known = Directories::new();
         for (path, kind) in &self.places {
             match kind {
-                Kind::Directory => known.insert_directory(path, 0o755),
+                Kind::Directory => known.insert_directory(path),
                 Kind::Symlink(target) => known.insert_symlink(path, target),
                 Kind::HardLink(_) | Kind::Other => {}
             }

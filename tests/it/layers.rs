@@ -102,7 +102,7 @@ fn wheel_plan(store: &Store) -> LayerPlan {
 fn base() -> Directories {
     let mut below = Directories::new();
     for path in ["usr", "usr/local", "usr/local/bin"] {
-        below.insert_directory(path, 0o755);
+        below.insert_directory(path);
     }
     below
 }
@@ -443,7 +443,7 @@ fn what_would_hide_or_circle_is_refused() {
     };
     let file = ("./x/y", Regular, 0o644, "text");
     let mut below = Directories::new();
-    below.insert_directory("x", 0o755);
+    below.insert_directory("x");
     let error = of(&[], &[("/x", "z")], &below).unwrap_err();
     assert!(matches!(error, LayerError::Conflict { .. }), "{error}");
     let error = of(&[("./x", Regular, 0o644, "")], &[], &below).unwrap_err();

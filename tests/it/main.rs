@@ -15,6 +15,7 @@ mod data_sets;
 mod data_unions;
 mod diagnosing;
 mod downloads;
+mod epochs;
 mod fetch;
 mod fetching_data;
 mod files_are_listed;

@@ -629,3 +629,20 @@ fn what_the_recipe_says_is_gone_is_never_asked_for_and_stands_in_the_lock() {
     assert_eq!(world.pin(Some(&lock), None).to_text(), lock.to_text());
     assert_eq!(world.asked(), Vec::<String>::new(), "nothing may be filled");
 }
+
+#[test]
+fn a_lock_moves_to_another_epoch_with_everything_that_it_pins() {
+    let world = World::new();
+    let lock = world.sealed();
+    let settings = world.settings(Options::default());
+    let recipe = world.recipe();
+    for update in [Some("epoch"), None] {
+        let previous = Some(&lock);
+        let request = Request { recipe: &recipe, epoch: 2, base: &Base::None, previous, update };
+        let moved = pin(&settings, &world.store, request, &|_| ()).unwrap().lock;
+        assert_eq!(moved, Lock { epoch: 2, seal: None, ..lock.clone() }, "{update:?}");
+        assert!(world.asked().is_empty(), "somebody was asked");
+    }
+    // Whoever has it already keeps the seal.
+    assert_eq!(world.pin(Some(&lock), Some("epoch")), lock);
+}

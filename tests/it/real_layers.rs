@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use repro::digest::Digest;
-use repro::layer::{self, Directories, LayerPlan, OWN_LAYER_SIZE, PackageInput, WheelInput};
+use repro::layer::{self, Directories, LayerPlan, PackageInput, WheelInput};
 use repro::store::Store;
 
 use super::layers::{python, store};
@@ -22,7 +22,8 @@ fn real_layers_are_what_gzip_and_tar_expect() {
     let files = inputs();
     let packages: Vec<_> = files.iter().filter_map(|file| package(&store, file)).collect();
     let mut wheels: Vec<_> = files.iter().filter_map(|file| wheel(&store, file)).collect();
-    let large = |wheel: &WheelInput| store.size_of(&wheel.digest).unwrap() > OWN_LAYER_SIZE;
+    let limit = layer::own_layer_size(layer::EPOCH);
+    let large = |wheel: &WheelInput| store.size_of(&wheel.digest).unwrap() > limit;
     let own: Vec<_> = wheels.extract_if(.., |wheel| large(wheel)).collect();
     let none = BTreeMap::new();
     let base = layer::packages(&store, &packages, &none, &none, &Directories::new()).unwrap();

@@ -35,6 +35,12 @@ pub(super) fn lock(request: &Request<'_>, asked: &Asked, scope: &Scope, parts: P
     lock
 }
 
+/// The lock of another format epoch: the same inputs, other layers.
+pub(super) fn moved(previous: &Lock, epoch: u32) -> Lock {
+    let seal = previous.seal.clone().filter(|_| previous.epoch == epoch);
+    Lock { epoch, seal, ..previous.clone() }
+}
+
 fn of_recipe(request: &Request<'_>, asked: &Asked, mut parts: Parts) -> Lock {
     let recipe = request.recipe;
     let image = &recipe.image;
@@ -145,10 +151,10 @@ fn answer(locked: &mut Asked, scope: &Scope, asked: &Asked) {
     }
 }
 
-/// What a build job gives is still true while everything that it sees is the same.
+/// What a build job gives is still true while everything that it sees is the same. An epoch cuts
+/// its image into other layers, but what a job finds in it is the same in all of them.
 fn keep_outputs(lock: &mut Lock, previous: &Lock) {
-    let same_surroundings = lock.epoch == previous.epoch
-        && lock.python == previous.python
+    let same_surroundings = lock.python == previous.python
         && lock.config.architecture == previous.config.architecture
         && lock.base == previous.base
         && lock.packages == previous.packages

@@ -42,7 +42,8 @@ pub(super) fn pin(
     names_are_plain(context)?;
     match (scope, context.request.previous) {
         (
-            Scope::Base
+            Scope::Epoch
+            | Scope::Base
             | Scope::Distribution(_)
             | Scope::Git(_)
             | Scope::Download(_)

@@ -63,7 +63,7 @@ pub struct Request<'a> {
     pub previous: Option<&'a Lock>,
     /// `--update NAME`: resolve this one thing again and leave everything else as it is.
     ///
-    /// `base`, a distribution, a Debian package, `debian` for all of them, a git source, a download
+    /// `epoch` for nothing but the format epoch, `base`, a distribution, a Debian package, `debian` for all of them, a git source, a download
     /// by its path, or a local file; `debian:NAME`, `python:NAME` and `git:NAME` where a name is several.
     pub update: Option<&'a str>,
 }
@@ -154,6 +154,10 @@ pub fn pin(
     let trees = BTreeSet::new();
     let mut context = Context { settings, store, request, asked, trees, progress };
     let scope = scope::of(&request)?;
+    if let (Scope::Epoch, Some(previous)) = (&scope, request.previous) {
+        let lock = assemble::moved(previous, request.epoch);
+        return Ok(Pinned { lock, missing: Vec::new() });
+    }
     let mut problems = Problems::default();
     let mut holes = Holes::default();
     request.base.note(&mut holes);

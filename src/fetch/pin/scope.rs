@@ -11,6 +11,8 @@ use crate::recipe::nearest;
 pub(super) enum Scope {
     /// The whole recipe; what the previous lock says is preferred.
     Everything,
+    /// Nothing: the lock moves to the format epoch of the request as it is.
+    Epoch,
     /// The registry's image, to what its tag means now.
     Base,
     /// All Debian packages, to what the archives have now.
@@ -33,7 +35,7 @@ pub(super) fn of(request: &Request<'_>) -> Result<Scope, PinError> {
     let lock =
         request.previous.ok_or_else(|| PinError::NothingToUpdate { name: name.to_owned() })?;
     let scope = named(request, lock, name)?;
-    if !matches!(scope, Scope::File(_) | Scope::Git(_) | Scope::Download(_)) {
+    if !matches!(scope, Scope::Epoch | Scope::File(_) | Scope::Git(_) | Scope::Download(_)) {
         is_complete(lock, name, &scope)?;
         same_builds(request, lock, name)?;
     }
@@ -41,6 +43,9 @@ pub(super) fn of(request: &Request<'_>) -> Result<Scope, PinError> {
 }
 
 fn named(request: &Request<'_>, lock: &Lock, name: &str) -> Result<Scope, PinError> {
+    if name == "epoch" {
+        return Ok(Scope::Epoch);
+    }
     if name == "debian" {
         return Ok(Scope::Debian);
     }
@@ -161,5 +166,5 @@ fn known(lock: &Lock) -> Vec<&str> {
     let all = package_names(lock).chain(distribution_names(lock)).chain(files).chain(profile_files);
     let sources = lock.git.iter().map(|git| git.name.as_str());
     let downloads = lock.downloads.iter().map(|file| file.path.as_str());
-    all.chain(sources).chain(downloads).chain(["debian"]).collect()
+    all.chain(sources).chain(downloads).chain(["debian", "epoch"]).collect()
 }

@@ -8,7 +8,7 @@
 mod archive;
 mod unpack;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Seek, SeekFrom};
 
 use ::tar::EntryType;
@@ -23,12 +23,14 @@ use super::sources::Sources;
 use super::tree::Tree;
 use super::zip::normal;
 
-/// What the recipe puts beside the packages.
+/// What the recipe puts beside the packages, or above them.
 pub(super) struct Tables<'a> {
     /// Path to target.
     pub(super) symlinks: &'a BTreeMap<String, String>,
     /// Path to content.
     pub(super) files: &'a BTreeMap<String, String>,
+    /// Paths at which the layer above has something of the recipe's own.
+    pub(super) above: &'a BTreeSet<String>,
 }
 
 /// One entry of a package.
@@ -46,8 +48,8 @@ enum Kind {
 /// Where control files go.
 const STATUS: &str = "var/lib/dpkg/status.d";
 
-/// Plans the entries of the packages, which are all of the layer's inputs; `versions` are
-/// the names and versions that were locked.
+/// Plans the entries of the packages, which are all of the layer's inputs; `locked` are
+/// the names and versions that were locked. With the entries come notes for a reader.
 pub(super) fn plan(
     inputs: &[Input],
     locked: &[(&str, &str)],
@@ -55,13 +57,15 @@ pub(super) fn plan(
     tables: &Tables<'_>,
     below: &Directories,
     sources: &mut Sources,
-) -> Result<Vec<Entry>, LayerError> {
+) -> Result<(Vec<Entry>, Vec<String>), LayerError> {
     let mut packages = Vec::new();
     for ((input, package), (name, version)) in inputs.iter().zip(&unpacked.packages).zip(locked) {
         check_control(&input.file, &package.control, name, version)?;
         packages.push(read_entries(&input.file, package)?);
     }
     let mut tree = Tree::new(below, inputs);
+    let above = tables.above.iter().map(|path| table_path(path));
+    tree.cover(above.collect::<Result<_, _>>()?);
     tree.add_links(links(&packages, tables)?)?;
     for (path, content) in tables.files {
         let source = Source::Literal(content.as_bytes().to_vec());
@@ -74,7 +78,8 @@ pub(super) fn plan(
         let path = format!("{STATUS}/{}", locked[index].0);
         tree.add_file(sources, &path, Some(index as u32), false, source)?;
     }
-    tree.finish()
+    let notes = tree.take_notes();
+    Ok((tree.finish()?, notes))
 }
 
 /// Adds what is no symbolic link; those were added before.
@@ -116,7 +121,8 @@ fn links(
     Ok(links)
 }
 
-fn table_path(path: &str) -> Result<String, LayerError> {
+/// A path of the recipe's tables as a path in a layer.
+pub(super) fn table_path(path: &str) -> Result<String, LayerError> {
     super::layer_path(path, "the recipe")
 }
 
