@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn outliers_and_drift_are_those_of_the_used_values() {
-        let steps = (0..60).map(|step| format!("1.0{}", step * step % 7));
+        let steps = (0..60).map(|step| format!("1.{:02}", step * step * step % 11));
         let mut values: Vec<String> = ["9", "9"].into_iter().map(str::to_owned).collect();
         values.extend(steps);
         values[20] = "5".to_owned();

@@ -2,6 +2,7 @@
 
 use crate::cli::output;
 use crate::diff::{FactReport, Metric, MetricReport, RunsReport};
+use crate::lock::Difference;
 use crate::stats::{Change, Group, Judgement, Test};
 
 /// Cases of one difference that are named; the others are counted.
@@ -40,12 +41,38 @@ fn facts(title: &str, facts: &[FactReport], count: usize) {
             few if few <= CASES_SHOWN => format!("  ({})", cases.join(", ")),
             many => format!("  ({many} of {count} cases)"),
         };
-        output::print(&format!("  {}{of}\n", fact.difference));
+        output::print(&format!("  {}{of}\n", shortened(&fact.difference)));
     }
 }
 
+/// The same difference, of long texts only the words that differ and one on each side of them.
+fn shortened(difference: &Difference) -> Difference {
+    let (Some(before), Some(after)) = (&difference.before, &difference.after) else {
+        return difference.clone();
+    };
+    let (old, new): (Vec<&str>, Vec<&str>) =
+        (before.split(' ').collect(), after.split(' ').collect());
+    let same = old.iter().zip(&new).take_while(|(old, new)| old == new).count();
+    let rest = old.len().min(new.len()) - same;
+    let ends = old.iter().rev().zip(new.iter().rev()).take(rest);
+    let same_ends = ends.take_while(|(old, new)| old == new).count();
+    let part = |words: &[&str]| {
+        let (from, to) = (same.saturating_sub(1), (words.len() + 1 - same_ends).min(words.len()));
+        let begin = if from > 0 { "… " } else { "" };
+        let end = if to < words.len() { " …" } else { "" };
+        format!("{begin}{}{end}", words[from..to].join(" "))
+    };
+    let (before, after) = (Some(part(&old)), Some(part(&new)));
+    Difference { what: difference.what.clone(), before, after }
+}
+
 fn speed(report: &RunsReport, cases: usize) {
-    let head = ["case", "metric", "before", "after", "change", "interval", "p", "g", "says"];
+    // Several cases have levels of their own.
+    let interval = match cases {
+        0 | 1 => format!("{} % interval", (1.0 - report.alpha) * 100.0),
+        _ => "interval".to_owned(),
+    };
+    let head = ["case", "metric", "before", "after", "change", &interval, "p", "g", "says"];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     rows.extend(report.speed.iter().map(row));
     let share = match cases {
@@ -55,7 +82,7 @@ fn speed(report: &RunsReport, cases: usize) {
     output::print(&format!("speed, at alpha {}{share}:\n", report.alpha));
     output::print(&output::columns(&rows, &[4, 6, 7]));
     let is_used = |test| report.speed.iter().any(|metric| metric.change.test == Some(test));
-    for test in [Test::Welch, Test::OneSpread, Test::Steps] {
+    for test in [Test::Student, Test::Welch, Test::OneSpread, Test::Steps] {
         if is_used(test) {
             output::note(about(test));
         }
@@ -69,6 +96,7 @@ fn speed(report: &RunsReport, cases: usize) {
 
 fn about(test: Test) -> &'static str {
     match test {
+        Test::Student => "test: Student's t-test, one value for each repetition; g is Hedges' g",
         Test::Welch => "test: Welch's t-test, one value for each repetition; g is Hedges' g",
         Test::OneSpread => {
             "test: Student's t-test, one value for each repetition; the single run is taken to vary as the other side does"
@@ -149,6 +177,21 @@ fn digits(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_long_commands_only_what_differs_is_shown() {
+        let text = |before: &str, after: &str| {
+            let (before, after) = (Some(before.to_owned()), Some(after.to_owned()));
+            shortened(&Difference { what: "command".to_owned(), before, after }).to_string()
+        };
+        assert_eq!(
+            text("run a b n=1 c d", "run a b n=2 c d"),
+            "~ command: … b n=1 c … -> … b n=2 c …"
+        );
+        assert_eq!(text("a b", "a b c"), "~ command: … b -> … b c");
+        assert_eq!(text("x", "y"), "~ command: x -> y");
+        assert_eq!(text("a a", "a"), "~ command: a a -> a");
+    }
 
     #[test]
     fn figures_have_four_digits() {
