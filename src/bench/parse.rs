@@ -172,7 +172,9 @@ pub fn parse(request: &ParseRequest) -> Result<Parsed, BenchError> {
         let logs = matched.logs.iter().enumerate();
         let logs = logs.map(|(at, (case, path))| {
             let mut blank = blank(setup, case, at + 1, path);
-            blank.repeat = repetition(path).map(|number| Repeat { number, of: count(case) });
+            // A single log of a run has its number, too.
+            let of = |number| count(case).max(number);
+            blank.repeat = repetition(path).map(|number| Repeat { number, of: of(number) });
             read(&rules[&case.case.mode], case, path, blank)
         });
         Ok(Parsed { logs: logs.collect::<Result<_, _>>()?, others: matched.others })

@@ -17,6 +17,7 @@ use super::BenchError;
 use super::figures::Figure;
 use super::plan::PlannedCase;
 use super::record::{Repeat, RunRecord, Status};
+use crate::stats;
 
 /// Begins the name of a repetition's folder.
 const FOLDER: &str = "repeat-";
@@ -187,19 +188,9 @@ fn repeated_figure<'a>(
         figure.value.map(super::Number::as_f64)
     };
     let values: Vec<f64> = measured.iter().filter_map(value).collect();
-    let mean = mean(&values)?;
-    let deviation = deviation(&values);
+    let mean = stats::mean(&values)?;
+    let deviation = stats::deviation(&values);
     let variation = deviation.filter(|_| mean != 0.0).map(|deviation| (deviation / mean).abs());
     let (name, unit) = (figure.name.as_str(), figure.unit.as_str());
     Some(RepeatedFigure { name, unit, values, mean, deviation, variation })
-}
-
-fn mean(values: &[f64]) -> Option<f64> {
-    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
-}
-
-fn deviation(values: &[f64]) -> Option<f64> {
-    let mean = mean(values).filter(|_| values.len() > 1)?;
-    let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-    Some((squares / (values.len() - 1) as f64).sqrt())
 }

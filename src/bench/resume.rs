@@ -34,8 +34,10 @@ pub(super) fn earlier(
     planned: &[PlannedCase],
 ) -> Result<Earlier, BenchError> {
     let mut earlier = Earlier::default();
+    let by_place: BTreeMap<String, &PlannedCase> =
+        planned.iter().map(|planned| (planned.place(), planned)).collect();
     for record in records {
-        let case = planned.iter().find(|planned| planned.place() == record.place());
+        let case = by_place.get(&record.place()).copied();
         let differences = differences(&record, setup, case, planned);
         if !differences.is_empty() {
             let (run, case) = (folder.id.clone(), record.case);
