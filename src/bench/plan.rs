@@ -8,6 +8,7 @@ use super::case::{self, Case, find_profile};
 use super::exchange::{self, GivenInput, PlannedInput, PlannedOutput};
 use super::figures::Rules;
 use super::host::Host;
+use super::layout::layout;
 use super::matrix;
 use super::pool::Pool;
 use super::record::Repeat;
@@ -146,7 +147,10 @@ pub fn check(recipe: &Recipe) -> Result<(), BenchError> {
     for name in recipe.profiles.keys() {
         planned.push((name, plan_without_image(recipe, name)?));
     }
-    let problems = matrix::unknown_cases(recipe, &planned);
+    let mut problems = matrix::unknown_cases(recipe, &planned);
+    let cases = planned.iter().flat_map(|(_, cases)| cases).map(|planned| &planned.case);
+    let folders = cases.filter_map(|case| layout(recipe, &case.mode, &case.variables).err());
+    problems.extend(folders.flatten().collect::<BTreeSet<_>>());
     if problems.is_empty() { Ok(()) } else { Err(BenchError::recipe(recipe, problems)) }
 }
 

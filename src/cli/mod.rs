@@ -30,6 +30,7 @@ mod groups;
 mod import;
 mod init;
 mod inspect;
+mod known;
 mod list;
 mod lock;
 mod man;

@@ -1,6 +1,7 @@
 //! `repro results`
 
 mod check;
+mod export;
 mod list;
 mod rebuild;
 
@@ -27,7 +28,8 @@ use crate::results::Unreadable;
     repro results --image seg-debian --case 'seg/*/sp/**' --status ok\n  \
     repro results --since 2026-11-01 --until 2026-11-22 --csv > november.csv\n  \
     repro results --host V100 --limit 20 --json\n  \
-    repro results check                                      the newest run, computed again from its logs"
+    repro results check                                      the newest run, computed again from its logs\n  \
+    repro results export --guide out                         the guide's own records and logs, scrubbed"
 )]
 pub struct Arguments {
     #[command(subcommand)]
@@ -40,6 +42,8 @@ pub struct Arguments {
 enum Command {
     /// Compute every record again from its log and compare
     Check(check::Arguments),
+    /// Write the guides' own records, and their logs, in the guides' folders
+    Export(export::Arguments),
     /// Make the index again from the records alone
     Rebuild,
 }
@@ -48,6 +52,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliErro
     match &arguments.command {
         None => list::run(context, &arguments.list),
         Some(Command::Check(arguments)) => check::run(context, arguments),
+        Some(Command::Export(arguments)) => export::run(context, arguments),
         Some(Command::Rebuild) => rebuild::run(context),
     }
 }

@@ -197,6 +197,12 @@ pub struct Metric {
 pub struct RecordRule {
     /// File name template of the guide's record.
     pub file: String,
+    /// Folder that the guide keeps such records in, as a template; empty if it names none.
+    #[serde(default)]
+    pub folder: String,
+    /// Folder that it keeps their logs in, as a template; empty if it names none.
+    #[serde(default)]
+    pub log_folder: String,
     /// File name template of the kept log.
     pub log_file: String,
     /// Name of the metric that is the guide's `FINAL_RESULT`.

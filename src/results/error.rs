@@ -53,6 +53,32 @@ pub enum ResultsError {
         /// As the user wrote it.
         text: String,
     },
+    /// Two records would be written to one place.
+    #[error("two records have one place in the guide's folders, `{}`\n  one    {one}\n  other  {other}", file.display())]
+    SamePlace {
+        /// The place.
+        file: PathBuf,
+        /// Run and case of one.
+        one: String,
+        /// Run and case of the other.
+        other: String,
+    },
+    /// Files that would be written are there already.
+    #[error("{} of the files are there already{}", paths.len(), paths.iter().map(|path| format!("\n  {}", path.display())).collect::<String>())]
+    Exists {
+        /// Which.
+        paths: Vec<PathBuf>,
+    },
+    /// A file cannot be written.
+    #[error("cannot {action} `{}`", path.display())]
+    Io {
+        /// What was tried, as a verb.
+        action: &'static str,
+        /// On which path.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
     /// The index failed.
     #[error("cannot use the index of results")]
     Index(#[from] rusqlite::Error),

@@ -4,6 +4,7 @@
 //! no other. What records look like is `bench`'s, what people see is `report`'s.
 
 pub mod check;
+pub mod export;
 pub mod scrub;
 mod error;
 mod filter;

@@ -202,8 +202,10 @@ fn results_code(error: &ResultsError) -> u8 {
         | ResultsError::NoRuns { .. }
         | ResultsError::NoRecords { .. }
         | ResultsError::Pattern { .. }
-        | ResultsError::Time { .. } => INPUT,
-        ResultsError::Index(_) => INTERNAL,
+        | ResultsError::Time { .. }
+        | ResultsError::SamePlace { .. }
+        | ResultsError::Exists { .. } => INPUT,
+        ResultsError::Index(_) | ResultsError::Io { .. } => INTERNAL,
         ResultsError::Store(error) => store_code(error),
     }
 }

@@ -271,6 +271,7 @@ fn results_hint(error: &ResultsError) -> Option<&'static str> {
     Some(match error {
         ResultsError::NoRun { .. } => "`repro results` lists the runs; a path works, too",
         ResultsError::Ambiguous { .. } => "give more of the name",
+        ResultsError::Exists { .. } => "choose another folder, or remove what is there",
         ResultsError::Index(_) => "`repro results rebuild` makes it again",
         ResultsError::NoRuns { .. } => "`repro run` makes one; a path to a run's folder works, too",
         _ => return None,

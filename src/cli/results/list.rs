@@ -85,6 +85,10 @@ fn table(rows: &[Row]) -> String {
     if rows.is_empty() {
         return "no records\n".to_owned();
     }
+    // All runs have the same columns.
+    let cases: Vec<Vec<String>> = rows.iter().map(cells).collect();
+    let cases = output::columns(&cases, &[3, 4, 6]);
+    let mut cases = cases.lines();
     let mut text = String::new();
     for run in rows.chunk_by(|one, other| one.run == other.run) {
         let first = &run[0];
@@ -92,8 +96,10 @@ fn table(rows: &[Row]) -> String {
         let host = first.host.as_deref().unwrap_or("a log made elsewhere");
         text.push_str(&format!("{}  {}  {}  {when}\n", first.run, first.image, first.profile));
         text.push_str(&format!("  {host}\n"));
-        let cases: Vec<Vec<String>> = run.iter().map(cells).collect();
-        text.push_str(&output::columns(&cases, &[3, 4, 6]));
+        for _ in run {
+            text.push_str(cases.next().unwrap_or_default());
+            text.push('\n');
+        }
     }
     let runs: BTreeSet<&str> = rows.iter().map(|row| row.run.as_str()).collect();
     let records = output::count(rows.len(), "record", "records");

@@ -17,7 +17,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 pub use compare::Difference;
-use recipes::Recipes;
+pub use recipes::Recipes;
 
 use super::Unreadable;
 use crate::bench::{self, Evidence, RunRecord};

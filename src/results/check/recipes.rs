@@ -10,7 +10,8 @@ use crate::recipe::Recipe;
 use crate::store::Store;
 
 /// The recipes of records, each read once.
-pub(super) struct Recipes<'a> {
+#[derive(Debug)]
+pub struct Recipes<'a> {
     store: &'a Store,
     /// Folders that may have it: the project's, those of imported bundles.
     folders: Vec<PathBuf>,
@@ -18,7 +19,8 @@ pub(super) struct Recipes<'a> {
 }
 
 impl<'a> Recipes<'a> {
-    pub(super) fn new(store: &'a Store, images: &[PathBuf]) -> Self {
+    /// Looks in the store, then in `images` and in the folders of imported bundles.
+    pub fn new(store: &'a Store, images: &[PathBuf]) -> Self {
         let mut folders = images.to_vec();
         let checkouts = store.root().join("checkouts");
         for entry in fs::read_dir(checkouts).into_iter().flatten().filter_map(Result::ok) {
@@ -29,7 +31,7 @@ impl<'a> Recipes<'a> {
     }
 
     /// The recipe that made an image's record; why there is none, as a fragment.
-    pub(super) fn find(&mut self, image: &ImageRecord) -> Result<&Recipe, String> {
+    pub fn find(&mut self, image: &ImageRecord) -> Result<&Recipe, String> {
         let key = (image.name.clone(), image.recipe);
         if !self.known.contains_key(&key) {
             let found = self.read(image);

@@ -131,17 +131,17 @@ fn replace(
         let whole = found.get(0).expect("the whole match is always there");
         // The thing itself may be a part of what shows that it is one.
         let thing = found.name("it").unwrap_or(whole);
-        if !(rule.is_one)(text, thing.start(), thing.end()) {
+        let is_kept = rule.except.iter().any(|begin| {
+            let rest = text[whole.start()..].strip_prefix(begin.as_bytes());
+            rest.is_some_and(|rest| rest.first().is_none_or(|byte| !byte.is_ascii_alphanumeric()))
+        });
+        if is_kept || !(rule.is_one)(text, thing.start(), thing.end()) {
             return whole.as_bytes().to_vec();
         }
         *counts.entry(rule.kind).or_insert(0) += 1;
         let word = match &rule.word {
             Some(word) => word.clone(),
-            None => {
-                let next = words.keys().filter(|(kind, _)| *kind == rule.kind).count() + 1;
-                let key = (rule.kind, thing.as_bytes().to_ascii_lowercase());
-                words.entry(key).or_insert_with(|| format!("<{}-{next}>", rule.kind)).clone()
-            }
+            None => word_for(rule.kind, thing.as_bytes(), words),
         };
         let mut text = whole.as_bytes()[..thing.start() - whole.start()].to_vec();
         text.extend(word.as_bytes());
@@ -149,6 +149,18 @@ fn replace(
         text
     });
     replaced.into_owned()
+}
+
+/// The word that stands for a thing wherever it is found; upper and lower case are the same thing.
+fn word_for(kind: Kind, thing: &[u8], words: &mut BTreeMap<(Kind, Vec<u8>), String>) -> String {
+    let key = (kind, thing.to_ascii_lowercase());
+    if let Some(word) = words.get(&key) {
+        return word.clone();
+    }
+    let number = words.keys().filter(|(other, _)| *other == kind).count() + 1;
+    let word = format!("<{kind}-{number}>");
+    words.insert(key, word.clone());
+    word
 }
 
 #[cfg(test)]

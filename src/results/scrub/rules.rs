@@ -20,6 +20,8 @@ pub(super) struct Rule {
     pub is_one: fn(&[u8], usize, usize) -> bool,
     /// What stands for it; else a word is made of the kind.
     pub word: Option<String>,
+    /// What begins so is none.
+    pub except: Vec<String>,
 }
 
 /// Tokens that can be told by their form, with nothing around them.
@@ -65,7 +67,8 @@ pub(super) fn all(known: &Known) -> Vec<Rule> {
     let mut add = |kind, pattern: &str, is_one, word: Option<String>| {
         // Every pattern is written here or escaped.
         let regex = Regex::new(pattern).expect("the pattern is sound");
-        rules.push(Rule { kind, regex, is_one, word });
+        let except = Vec::new();
+        rules.push(Rule { kind, regex, is_one, word, except });
     };
     TOKENS.iter().for_each(|pattern| add(Kind::Token, pattern, always, None));
     add(Kind::Token, r"(?i)\b(?:bearer|basic)\s+(?P<it>[A-Za-z0-9._~+/=-]{8,})", is_secret, None);
@@ -106,6 +109,10 @@ pub(super) fn all(known: &Known) -> Vec<Rule> {
         None,
     );
     known_names(known, &mut add);
+    for rule in rules.iter_mut().filter(|rule| matches!(rule.kind, Kind::User | Kind::Path)) {
+        // An image may keep its programs in `/home`.
+        rule.except = known.job_folders.iter().filter(|folder| folder.len() > 1).cloned().collect();
+    }
     rules
 }
 
@@ -124,12 +131,8 @@ fn known_names(
         add(Kind::Path, &regex::escape(path), is_whole_path, Some(format!("<{word}>")));
     }
     let homes = r"/(?:home|Users)/(?P<it>[A-Za-z0-9._-]+)";
-    // A job has a home of its own, and an image may keep its programs in `/home`.
-    let is_of_job = known.job_folders.iter().any(|folder| folder.starts_with("/home/"));
-    if !is_of_job {
-        add(Kind::User, homes, is_user_folder, None);
-        add(Kind::Path, HOST_PATH, is_whole_path, None);
-    }
+    add(Kind::User, homes, is_user_folder, None);
+    add(Kind::Path, HOST_PATH, is_whole_path, None);
     for user in known.users.iter().filter(|name| is_telling(name)) {
         add(Kind::User, &regex::escape(user), is_whole_word, None);
     }

@@ -96,6 +96,15 @@ fn folders_of_the_machine_get_the_names_that_a_reader_knows() {
 }
 
 #[test]
+fn folders_of_the_job_are_the_images_and_stay() {
+    let job_folders = vec!["/home/mmsegmentation".to_owned(), "/data1/coco".to_owned()];
+    let mut scrubber = Scrubber::new(&Known { job_folders, ..known() });
+    let text = "/home/mmsegmentation/work_dirs /home/mmsegmentation2/x /data1/coco/a /data1/other";
+    let expected = "/home/mmsegmentation/work_dirs /home/<user-1>/x /data1/coco/a <path-1>";
+    assert_eq!(scrubber.scrub_text(text).0, expected);
+}
+
+#[test]
 fn tokens_are_found_and_counts_are_not() {
     let text = "Authorization: Bearer abc123def456 https://bob:s3cr3t@host.test/x HF hf_abcdefghijklmnopqrstuvwxyz0123456789";
     let expected = "Authorization: Bearer <token-2> https://bob:<token-3>@host.test/x HF <token-1>";
