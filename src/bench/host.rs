@@ -8,6 +8,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::machine::MachineSettings;
+use crate::conditions;
 use crate::engine::Card;
 
 /// One machine.
@@ -32,6 +34,9 @@ pub struct Host {
     pub cards: Vec<Card>,
     /// Version of the NVIDIA driver; absent when it is not loaded.
     pub driver: Option<String>,
+    /// How it is set up.
+    #[serde(default, skip_serializing_if = "MachineSettings::is_empty")]
+    pub settings: MachineSettings,
 }
 
 impl Host {
@@ -39,7 +44,11 @@ impl Host {
     pub fn of_this_machine() -> Self {
         let usable = std::thread::available_parallelism().ok();
         let usable_cores = usable.and_then(|count| u32::try_from(count.get()).ok());
-        Self { usable_cores, ..Self::under(Path::new("/")) }
+        let mut host = Self { usable_cores, ..Self::under(Path::new("/")) };
+        if !host.cards.is_empty() {
+            host.settings.gpus = conditions::settings(&host.cards);
+        }
+        host
     }
 
     /// Reads the machine whose `/proc`, `/etc` and `/dev` lie under `root`.
@@ -61,6 +70,7 @@ impl Host {
             gpus: cards.iter().map(|card| card.name.clone()).collect(),
             cards,
             driver,
+            settings: MachineSettings::under(root),
         }
     }
 
@@ -77,12 +87,12 @@ impl Host {
 }
 
 /// The value of the first `key : value` line.
-fn field(text: &str, key: &str) -> Option<String> {
+pub(super) fn field(text: &str, key: &str) -> Option<String> {
     let mut pairs = text.lines().filter_map(|line| line.split_once(':'));
     pairs.find(|(name, _)| name.trim() == key).map(|(_, value)| value.trim().to_owned())
 }
 
-fn kibibytes(text: &str) -> Option<u64> {
+pub(super) fn kibibytes(text: &str) -> Option<u64> {
     text.strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
 }
 
@@ -151,7 +161,7 @@ pub(super) fn minor(name: &str) -> Option<u32> {
     number.bytes().all(|byte| byte.is_ascii_digit()).then(|| number.parse().ok())?
 }
 
-fn names_in(folder: &Path) -> Vec<String> {
+pub(super) fn names_in(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
     let mut names: Vec<String> =
         entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
