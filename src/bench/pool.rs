@@ -73,8 +73,8 @@ impl Pool {
     pub fn fit(host: &Host, unfit: &BTreeMap<u32, String>) -> Self {
         let mut cards = host.cards();
         cards.retain(|card| !unfit.contains_key(&card.index));
-        let left_out = unfit.iter().map(|(index, reason)| format!("GPU {index} is {reason}"));
-        Self { usable: cards.len(), cards, left_out: left_out.collect() }
+        let unfit = unfit.iter().map(|(index, reason)| (*index, reason.clone()));
+        Self { usable: cards.len(), cards, left_out: reasons(unfit) }
     }
 
     /// What is missing for a case that needs `gpus` GPUs, if anything.
@@ -106,8 +106,8 @@ pub fn claim(host: &Host, wish: &Wish, places: &Places) -> Result<Claim, BenchEr
         None => host.cards(),
     };
     let reason = |card: &Card| wish.unfit.get(&card.index).cloned().or_else(|| look.of(card.minor));
-    let busy = |card: &Card| Some(format!("GPU {} is {}", card.index, reason(card)?));
-    let mut taken: Vec<String> = cards.iter().filter_map(busy).collect();
+    let busy = |card: &Card| Some((card.index, reason(card)?));
+    let mut taken = reasons(cards.iter().filter_map(busy));
     let free: Vec<Card> = cards.iter().filter(|card| busy(card).is_none()).cloned().collect();
     let wanted = |free: usize| if wish.chosen.is_some() { free } else { enough(wish, free) };
     let (mut locked, others) = lock(&free, wanted(free.len()), &places.locks)?;
@@ -125,6 +125,22 @@ pub fn claim(host: &Host, wish: &Wish, places: &Places) -> Result<Claim, BenchEr
     locked.truncate(wanted(locked.len()));
     let (cards, locks) = locked.into_iter().unzip();
     Ok(Claim { pool: Pool { cards, usable, left_out: taken }, looked, _locks: locks })
+}
+
+/// `GPU 1 is …`, `GPUs 2, 3 are …`: one fragment for each reason, in the order of the first card that has it.
+fn reasons(cards: impl Iterator<Item = (u32, String)>) -> Vec<String> {
+    let mut groups: Vec<(String, Vec<String>)> = Vec::new();
+    for (index, reason) in cards {
+        match groups.iter_mut().find(|(other, _)| *other == reason) {
+            Some((_, numbers)) => numbers.push(index.to_string()),
+            None => groups.push((reason, vec![index.to_string()])),
+        }
+    }
+    let text = |(reason, numbers): (String, Vec<String>)| match numbers.as_slice() {
+        [one] => format!("GPU {one} is {reason}"),
+        many => format!("GPUs {} are {reason}", many.join(", ")),
+    };
+    groups.into_iter().map(text).collect()
 }
 
 /// Cards with what keeps others from them.
@@ -320,6 +336,8 @@ mod tests {
         let refused = super::claim(&machine.host, &wish(Some(&chosen)), &machine.places);
         let error = refused.unwrap_err().to_string();
         assert!(error.contains("GPU 1 is not fit: no code"), "{error}");
+        let both = BTreeMap::from([(1, unfit[&1].clone()), (3, unfit[&1].clone())]);
+        assert_eq!(Pool::fit(&machine.host, &both).left_out, ["GPUs 1, 3 are not fit: no code"]);
         let pool = Pool::fit(&machine.host, &unfit);
         assert_eq!(pool.cards.iter().map(|card| card.index).collect::<Vec<_>>(), [0, 2, 3]);
         assert!(pool.lacks(&machine.host, 4).unwrap().ends_with("(GPU 1 is not fit: no code)"));

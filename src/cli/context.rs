@@ -135,6 +135,15 @@ impl Context {
         }
     }
 
+    /// Where the Docker daemon that runs jobs keeps its images, if one does.
+    pub fn docker_folder(&self) -> Option<PathBuf> {
+        if self.engine().ok()?.name() != "docker" {
+            return None;
+        }
+        let program = std::env::current_exe().ok()?;
+        Docker::find(program, &self.settings.daemons().ok()?).ok()?.data_root()
+    }
+
     fn embedded(&self, program: PathBuf) -> Embedded {
         let engine = Embedded::new(program);
         match self.settings.cdi_folders() {

@@ -72,7 +72,7 @@ impl Fitness {
             lacks.clear();
         }
         if let Some(old) = old_driver {
-            let reason = || "not fit: its driver is too old".to_owned();
+            let reason = || "not fit: the driver is too old".to_owned();
             unfit.extend(cards.iter().map(|known| (known.card.index, reason())));
             lacks.push(lack(Kind::OldDriver, old, cases));
         }

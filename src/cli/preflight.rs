@@ -1,5 +1,6 @@
 //! Everything that a run lacks, found before anything is downloaded, built or run.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -140,13 +141,15 @@ impl Preflight {
 
     /// What is missing, one line each; bad is what keeps every case from running.
     pub fn checks(&self) -> Vec<Check> {
+        let of_gpus = self.lacks.iter().filter(|lack| lack.kind == Kind::Gpus);
+        let without: BTreeSet<&String> = of_gpus.flat_map(|lack| &lack.cases).collect();
         let check = |lack: &Lack| {
             let all = lack.cases.is_empty() || lack.cases.len() == self.cases;
             let state = match lack.kind {
                 // A job may never fill what it may fill.
                 Kind::Memory => State::Warn,
                 // Cases that need different numbers are different lines.
-                Kind::Gpus if self.runnable == 0 => State::Bad,
+                Kind::Gpus if without.len() == self.cases => State::Bad,
                 _ if all => State::Bad,
                 _ => State::Warn,
             };

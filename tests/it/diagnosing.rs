@@ -102,7 +102,10 @@ fn a_driver_older_than_the_runtime_needs_is_refused_with_the_oldest_that_does() 
     let (text, code) = diagnosed(&project, &["Tesla V100-SXM2-32GB"; 8], Some("418.87.00"));
     assert_eq!(code, 4);
     assert!(text.contains("driver 440.33 or newer for CUDA 10.2"), "{text}");
-    assert!(text.contains("GPU 0 is not fit: its driver is too old"), "{text}");
+    assert!(
+        text.contains("GPUs 0, 1, 2, 3, 4, 5, 6, 7 are not fit: the driver is too old"),
+        "{text}"
+    );
     assert_eq!(states(&project, "Tesla V100-SXM2-32GB", "440.33.01", "driver"), ["ok"]);
     let (text, code) = diagnosed(&project, &[], None);
     assert_eq!(code, 4);
@@ -116,6 +119,7 @@ fn fit_cards_beside_others_are_enough_for_the_cases_that_need_fewer() {
     let (text, code) = diagnosed(&project, &gpus, Some("550.54.15"));
     assert_eq!(code, 0, "{text}");
     assert!(text.contains("this run can use 1 of this machine's 2 (GPU 0 is not fit"), "{text}");
+    assert!(text.contains("nothing runs on it"), "{text}");
 }
 
 #[test]

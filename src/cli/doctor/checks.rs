@@ -59,6 +59,7 @@ pub fn of_image(
     there.extend(data(wanted, machine));
     let missing: Vec<String> = checks.iter().map(|check| check.check.clone()).collect();
     there.retain(|check| check.state != State::Ok || !missing.contains(&check.check));
+    there.retain(|check| !checks.iter().any(|other| other.needed.starts_with(&check.needed)));
     checks.extend(there);
     if machine.is_this && !missing.iter().any(|area| area == "engine") {
         checks.push(engine(context)?);
@@ -164,7 +165,7 @@ fn code(wanted: &Wanted, machine: &Machine) -> Vec<Check> {
     checks
 }
 
-/// The line about a card that the image has code for; what it has none for is in the preflight's list.
+/// The line about a card; where no card can run the image, the preflight's list says so, too.
 fn code_for(code: &ImageCode, known: &KnownCard) -> Option<Check> {
     let needed = format!("code for {}", model(known));
     let Some(capability) = known.capability else {
@@ -172,8 +173,12 @@ fn code_for(code: &ImageCode, known: &KnownCard) -> Option<Check> {
             Check::new(State::NotChecked, "code", needed, "its compute capability is not known");
         return Some(check.to_do("the driver's library libnvidia-ml tells it"));
     };
-    if !code.lacks(capability).is_empty() || code.with_code().next().is_none() {
-        return None;
+    code.with_code().next()?;
+    let lacks = code.lacks(capability);
+    if !lacks.is_empty() {
+        return Some(
+            Check::new(State::Warn, "code", needed, lacks.join("; ")).to_do("nothing runs on it"),
+        );
     }
     let compiled = code.compiled_for(capability);
     Some(match compiled.is_empty() {
@@ -266,11 +271,7 @@ fn disks(context: &Context) -> Vec<Check> {
     let mut places = vec![("the store", settings.store_folder().to_owned())];
     places.push(("results", settings.results_folder().to_owned()));
     places.extend(settings.data_folder().map(|folder| ("data sets", folder.to_owned())));
-    let docker = Path::new("/var/lib/docker");
-    let uses_docker = context.engine().is_ok_and(|engine| engine.name() == "docker");
-    if uses_docker {
-        places.push(("Docker's images", docker.to_owned()));
-    }
+    places.extend(context.docker_folder().map(|folder| ("Docker's images", folder)));
     places.iter().map(|(what, folder)| disk(what, folder)).collect()
 }
 

@@ -98,6 +98,15 @@ impl Docker {
         })
     }
 
+    /// The folder of the daemon's machine that it keeps images and containers in, if it tells.
+    pub fn data_root(&self) -> Option<PathBuf> {
+        let told = runtime().ok()?.block_on(async {
+            let daemon = Daemon::connect(&self.address).await.ok()?;
+            daemon.client.info().await.ok()?.docker_root_dir
+        });
+        told.map(PathBuf::from)
+    }
+
     /// Names of the containers that jobs of this store have at the daemon, running or not.
     pub fn containers(&self, store: &Store) -> Result<Vec<String>, EngineError> {
         runtime()?.block_on(async {
