@@ -41,6 +41,7 @@ mod references;
 mod registry_client;
 mod registry_push;
 mod registry_serve;
+mod reporting;
 mod repository;
 mod settings;
 mod simulated_runs;

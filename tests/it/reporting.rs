@@ -1,0 +1,266 @@
+//! What people and programs are shown of runs: tables, CSV, JSON, one page, a case over runs.
+
+use std::fs;
+use std::path::Path;
+
+use repro::bench::RunRecord;
+use repro::report::{Format, History, Report};
+use repro::results;
+use serde_json::{Value, json};
+
+/// A record of a real run, written before repetitions, verdicts and conditions existed.
+const OLD: &str = include_str!("fixtures/record.json");
+
+fn old() -> Value {
+    serde_json::from_str(OLD).unwrap()
+}
+
+/// The old record with other fields, as JSON paths and values.
+fn with(changes: &[(&str, Value)]) -> RunRecord {
+    let mut record = old();
+    for (path, value) in changes {
+        match record.pointer_mut(path) {
+            Some(place) => *place = value.clone(),
+            None => record[path.trim_start_matches('/')] = value.clone(),
+        }
+    }
+    serde_json::from_value(record).unwrap()
+}
+
+/// Repetition `number` of three with this throughput, judged by a published one of 4 images/s.
+fn repeat(number: usize, throughput: f64) -> RunRecord {
+    let published = json!({ "case": "*", "metric": "throughput", "value": 4.0, "unit": "images/s",
+        "tolerance": [-0.05, 0.05], "basis": "made up", "conditions": "one V100" });
+    let flags = json!([{ "kind": "throttled", "text": "GPU 0 throttled for 3 s of 13 s", "from": 2.0, "to": 5.0 }]);
+    with(&[
+        ("/repeat", json!({ "number": number, "of": 3 })),
+        ("/throughput/value", json!(throughput)),
+        ("/published", json!([published])),
+        (
+            "/comparisons",
+            json!([{ "published": published, "measured": throughput,
+            "ratio": throughput / 4.0, "verdict": { "state": "within" } }]),
+        ),
+        ("/conditions", json!({ "interval": 1.0, "samples": 13, "summary": {}, "flags": flags })),
+    ])
+}
+
+fn text(records: &[RunRecord], width: Option<usize>) -> String {
+    Report::of_records(records).table(Format::Text(width))
+}
+
+#[test]
+fn a_record_of_an_older_program_is_reported_like_any_other() {
+    let expected = "\
+";
+    assert_eq!(text(&[with(&[])], None), expected);
+}
+
+#[test]
+fn repetitions_are_one_line_with_mean_and_spread() {
+    let records = [repeat(1, 3.9), repeat(2, 4.0), repeat(3, 4.1)];
+    let expected = "\
+";
+    assert_eq!(text(&records, Some(100)), expected);
+}
+
+#[test]
+fn markdown_has_every_column_whatever_the_terminal_is_like() {
+    let expected = "\
+";
+    assert_eq!(Report::of_records(&[repeat(1, 3.9)]).table(Format::Markdown), expected);
+}
+
+#[test]
+fn csv_has_a_line_for_each_figure_of_each_repetition() {
+    let csv = Report::of_records(&[repeat(1, 3.9), repeat(2, 4.0)]).csv();
+    let lines: Vec<&str> = csv.lines().collect();
+    let expected = "run,case,repeat,image,seal,profile,start,status,flags,metric,value,unit,published,tolerance,ratio,verdict,reasons";
+    assert_eq!(lines[0], expected);
+    let of_first: Vec<&str> = lines
+        .iter()
+        .filter_map(|line| line.split_once(",1,seg-debian,"))
+        .map(|(_, rest)| rest)
+        .collect();
+    let seal = with(&[]).image.seal.to_string();
+    let begin = format!("{seal},smoke,2026-11-22T03:11:46Z,ok,throttled,");
+    let ends: Vec<&str> =
+        of_first.iter().map(|line| line.strip_prefix(begin.as_str()).unwrap()).collect();
+    assert_eq!(ends[..5], [""; 5]);
+}
+
+#[test]
+fn json_has_what_the_table_shows_with_every_digit() {
+    let json = Report::of_records(&[repeat(1, 3.9), repeat(2, 4.0), repeat(3, 4.1)]).json();
+    let case = &json["runs"][0]["cases"][0];
+    assert_eq!(case["status"], "ok");
+    assert_eq!(case["verdict"], "within");
+    assert_eq!(case["flags"], json!(["throttled"]));
+    assert_eq!(case["throughput"]["mean"], 4.0);
+    assert_eq!(case["throughput"]["count"], 3);
+    assert_eq!(case["repeats"].as_array().unwrap().len(), 3);
+    assert_eq!(case["repeats"][1]["repeat"], json!({ "number": 2, "of": 3 }));
+    assert_eq!(case["repeats"][0]["series"]["time"]["median"], 0.494);
+}
+
+/// Vertices of the curve of the first plot.
+fn vertices(page: &str) -> usize {
+    let path = page.split(r#"<path class="line" d=""#).nth(1).unwrap().split('"').next().unwrap();
+    path.matches(['M', 'L']).count()
+}
+
+#[test]
+fn a_page_has_every_step_of_a_case_and_says_the_same_in_words() {
+    let page = Report::of_records(&[with(&[])]).html();
+    assert_eq!(vertices(&page), 10);
+    let words = "time of 10 steps, the first 4 skipped. Of the others: median 0.4940 s, mean 0.5095 s, \
+        smallest 0.4600 s, largest 0.6150 s, spread ± 11.1 %, 0 outliers.";
+    assert!(page.contains(&format!("<desc id=\"c0-0-s0-d\">{words}</desc>")), "{page}");
+    for part in ["4 steps skipped", "median 0.4940 s", "time in s", "logged step, 1 to 10"] {
+        assert!(page.contains(part), "{part}");
+    }
+    for id in ["final-result", "configs"] {
+        assert!(page.contains(&format!("<b>{id}</b>")), "erratum {id}");
+    }
+    assert!(page.contains("repro run --image seg-debian@sha256:9d1710"), "{page}");
+}
+
+#[test]
+fn a_million_steps_are_drawn_as_a_few_hundred_with_their_extremes() {
+    let mut values = vec!["0.5"; 100_000];
+    values[70_000] = "9.75";
+    let record =
+        with(&[("/series/time/values", json!(values)), ("/series/time/used", json!(99_996))]);
+    let page = Report::of_records(&[record]).html();
+    assert_eq!(vertices(&page), 400);
+    assert!(page.contains("mean of about 250 steps, with extremes"));
+    assert!(page.len() < 100_000, "{}", page.len());
+}
+
+#[test]
+fn what_a_log_says_is_never_markup_on_a_page() {
+    let hostile = "</pre><script>alert(1)</script><img src=x onerror=alert(2)>\u{1b}[31m";
+    let record = with(&[
+        ("/status", json!({ "state": "failed", "reason": hostile })),
+        ("/case", json!("seg/\"><script>alert(3)</script>/sp")),
+        ("/host/cpu", json!("<b>cpu</b>")),
+        ("/engine", json!("'><svg onload=alert(4)>")),
+    ]);
+    let page = Report::of_records(&[record]).html();
+    assert_eq!(page.matches("<script>").count(), 1, "the page's own");
+    assert!(!page.contains("<img") && !page.contains("<b>cpu") && !page.contains("<svg onload"));
+    assert!(!page.contains('\u{1b}'));
+    assert!(page.contains("&lt;script&gt;") || page.contains("&#60;script&#62;"));
+}
+
+#[test]
+fn a_page_asks_for_nothing_and_names_no_path_of_the_machine() {
+    let page = Report::of_records(&[with(&[])]).html();
+    for part in ["src=", "@import", "url(http", "/home/somebody", "<link rel=\"stylesheet"] {
+        assert!(!page.contains(part), "{part}");
+    }
+    assert!(
+        page.contains("default-src &#39;none&#39;")
+            || page.contains("default-src &#x27;none&#x27;")
+            || page.contains("default-src 'none'")
+    );
+    let links = page.split("href=\"").skip(1).map(|rest| rest.split('"').next().unwrap());
+    for link in links {
+        assert!(link.starts_with('#') || link == "data:,", "{link}");
+    }
+}
+
+#[test]
+fn the_same_records_give_the_same_page() {
+    let page = || Report::of_records(&[repeat(1, 3.9), repeat(2, 4.0)]).html();
+    assert_eq!(page(), page());
+}
+
+#[test]
+fn a_page_that_would_be_too_large_says_what_it_leaves_out() {
+    let case = |index: usize| {
+        with(&[("/index", json!(index)), ("/case", json!(format!("seg/m{index}/sp/bs2/fp32")))])
+    };
+    let records: Vec<RunRecord> = (1..400).map(case).collect();
+    let page = Report::of_records(&records).html();
+    assert!(page.len() < 6_000_000, "{}", page.len());
+    let plotted = page.matches("<article").count();
+    assert!(plotted > 20 && plotted < 399, "{plotted}");
+    assert!(
+        page.contains(&format!("Plots and provenance of {plotted} of 399 cases are on this page"))
+    );
+    assert_eq!(
+        page.matches("<th scope=\"row\">seg/").count()
+            + page.matches("<th scope=\"row\"><a href=\"#c0-").count(),
+        399
+    );
+}
+
+/// Run `number` of a history: one an hour.
+fn run(number: usize, throughput: f64, changes: &[(&str, Value)]) -> RunRecord {
+    let mut all = vec![
+        ("/run", json!(format!("20260101T{number:02}0000Z-9d1710effc1d"))),
+        ("/start", json!(format!("2026-01-01T{number:02}:00:00Z"))),
+        ("/throughput/value", json!(throughput)),
+    ];
+    all.extend_from_slice(changes);
+    with(&all)
+}
+
+#[test]
+fn a_history_tells_where_the_level_the_image_and_the_machine_changed() {
+    let noise = [0.01, -0.01, 0.0, 0.02, -0.02, 0.01];
+    let other = json!(format!("sha256:{}", "ab".repeat(32)));
+    let records: Vec<RunRecord> = (0..12)
+        .map(|number| {
+            let level = if number < 6 { 4.0 } else { 3.0 };
+            let late = [("/image/seal", other.clone()), ("/host/driver", json!("470"))];
+            run(number, level + noise[number % 6], if number < 6 { &[] } else { &late })
+        })
+        .chain([run(20, 9.0, &[("/profile/name", json!("full"))])])
+        .collect();
+    let older = Report::of_records(&records[..12]);
+    let history = History::of(&older, "seg/fastscnn/sp/bs2/fp32").unwrap();
+    let text = history.table(Format::Text(None));
+    let new = text.lines().find(|line| line.contains("new level")).unwrap();
+    assert!(new.starts_with("2026-01-01 06:00 UTC"), "{text}");
+    assert!(new.contains("new level, \u{2212}25.0 %"), "{text}");
+    assert!(
+        new.contains("image seg-debian@") && new.contains("driver none \u{2192} 470"),
+        "{text}"
+    );
+    assert_eq!(text.matches("new level").count(), 1);
+    let page = history.html();
+    assert_eq!(vertices(&page), 12);
+    assert!(page.contains("sign-seal") && page.contains("sign-host"));
+    let all = Report::of_records(&records);
+    let newest = History::of(&all, "seg/fastscnn/sp/bs2/fp32").unwrap();
+    assert_eq!(newest.json()["left_out"], json!({ "of another profile": 12 }));
+    assert!(History::of(&all, "seg/none").is_none());
+}
+
+#[test]
+fn conditions_beside_a_record_are_drawn_with_what_disturbed_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let case = folder.path().join("RUN/seg/fastscnn/sp/bs2/fp32");
+    fs::create_dir_all(&case).unwrap();
+    let samples = "seconds,cpu_others,gpu0_watts\n0,0.1,250\n1,0.2,260\n2,1.9,\n3,1.8,270\n";
+    fs::write(case.join("conditions.csv"), samples).unwrap();
+    let mut record = old();
+    record["conditions"] = json!({ "file": "conditions.csv", "interval": 1.0, "samples": 4, "summary": {},
+        "digest": repro::digest::Digest::of(samples.as_bytes()),
+        "flags": [{ "kind": "disturbed", "text": "others used 1.9 processors", "from": 2.0, "to": 3.0 }] });
+    let write = |record: &Value| fs::write(case.join("record.json"), record.to_string()).unwrap();
+    let page =
+        |folder: &Path| Report::of_stored(&results::load(&[folder.to_owned()]).records).html();
+    write(&record);
+    let drawn = page(folder.path());
+    for part in ["Load of others", "GPU power", "class=\"disturbed\"", "\u{26a0} disturbed"] {
+        assert!(drawn.contains(part), "{part}");
+    }
+    record["conditions"]["digest"] = json!(format!("sha256:{}", "0".repeat(64)));
+    write(&record);
+    let refused = page(folder.path());
+    assert!(!refused.contains("Load of others"));
+    assert!(refused.contains("is not what was recorded"));
+}
