@@ -7,10 +7,10 @@
 //! Invariants: a file is whole, an old one or a new one. Between two cases it is not synced to the
 //! disk: a measurement must not wait for it, and after a power cut nobody asks how far it was.
 
+mod keeper;
+
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Condvar, Mutex, MutexGuard};
-use std::thread;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -18,18 +18,15 @@ use serde::{Deserialize, Serialize};
 
 use super::BenchError;
 use super::error::at;
-use super::record::Status;
-use super::run::Event;
 use crate::store::Store;
+
+pub use keeper::StateKeeper;
 
 /// The version of the file that this program writes.
 const VERSION: u32 = 1;
 
 /// Name of the file in a run's folder of the store.
 const FILE: &str = "state.json";
-
-/// No figure is needed more often, and no disk is troubled by it.
-const INTERVAL: Duration = Duration::from_secs(1);
 
 /// A run as it was when this was written.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -288,167 +285,67 @@ pub fn state_clock() -> Timestamp {
     Timestamp::now()
 }
 
-/// Keeps the state of a run that goes on in this process.
-pub struct StateKeeper<'a> {
-    store: &'a Store,
-    announced: Announced,
-    kept: Mutex<Kept>,
-    closed: Condvar,
-}
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
 
-#[derive(Default)]
-struct Kept {
-    /// Absent before the run has its folder.
-    state: Option<RunState>,
-    is_new: bool,
-    is_closed: bool,
-}
+    use super::*;
 
-impl<'a> StateKeeper<'a> {
-    /// Nothing is written before the run starts.
-    pub fn new(store: &'a Store, announced: Announced) -> Self {
-        Self { store, announced, kept: Mutex::new(Kept::default()), closed: Condvar::new() }
+    /// A run of ten cases that began at 0 s.
+    fn state(ended: &serde_json::Value, running: &serde_json::Value) -> RunState {
+        let text = json!({
+            "version": 1, "run": "r", "folder": "/r", "image": "seg", "profile": "smoke",
+            "resume": [], "process": { "id": 1, "session": "s", "boot": "b", "detached": false },
+            "started": "1970-01-01T00:00:00Z", "written": "1970-01-01T00:01:40Z", "cases": 10,
+            "left_out": 2, "ended": ended, "running": running, "end": null,
+        });
+        serde_json::from_value(text).unwrap()
     }
 
-    /// Notes what happens; only the start waits for the disk.
-    pub fn tell(&self, event: &Event) -> Result<(), BenchError> {
-        let mut kept = self.kept();
-        if let Event::RunStarted { id, folder, cases } = event {
-            let state = self.begin(id, folder, *cases)?;
-            self.write_lastingly(&state)?;
-            kept.state = Some(state);
-        } else if let Some(state) = kept.state.as_mut() {
-            note(state, event);
-            kept.is_new = true;
-        }
-        Ok(())
+    fn case(started: &str, part: Option<f64>) -> serde_json::Value {
+        let started = format!("1970-01-01T00:{started}Z");
+        json!({ "index": 1, "case": "c", "started": started, "records": 3, "part": part, "speed": null })
     }
 
-    /// Does `work`; what it tells meanwhile is written once a second, by a thread of its own.
-    pub fn while_running<R>(&self, work: impl FnOnce() -> R) -> R {
-        thread::scope(|scope| {
-            scope.spawn(|| self.keep());
-            // However the work ends, the thread ends, too.
-            let _closing = Closing(self);
-            work()
-        })
+    fn remaining(state: &RunState, seconds: i64) -> Option<u64> {
+        Some(state.remaining(Timestamp::from_second(seconds).unwrap())?.as_secs())
     }
 
-    fn keep(&self) {
-        let mut kept = self.kept();
-        while !kept.is_closed {
-            let waited = self.closed.wait_timeout(kept, INTERVAL);
-            kept = waited.unwrap_or_else(|poisoned| poisoned.into_inner()).0;
-            if !kept.is_new {
-                continue;
-            }
-            kept.is_new = false;
-            let Some(mut state) = kept.state.clone() else { continue };
-            // Whoever runs the case must not wait for a file.
-            drop(kept);
-            state.written = state_clock();
-            if let Err(error) = self.store.write_lightly(&place(&state), &bytes(&state)) {
-                tracing::warn!(%error, "the state of the run could not be written");
-            }
-            kept = self.kept();
-        }
+    #[test]
+    fn the_rest_is_not_told_before_anything_tells_it() {
+        let ended = json!({ "ok": 0, "failed": 0, "skipped": 0, "seconds": 0.0 });
+        assert_eq!(remaining(&state(&ended, &json!([case("00:00", None)])), 50), None);
+        let early = state(&ended, &json!([case("00:00", Some(0.001))]));
+        assert_eq!(remaining(&early, 50), None, "the start-up says nothing of the steps");
     }
 
-    /// The run has ended so; nothing is written where it had not begun.
-    pub fn end(&self, end: End) -> Result<(), BenchError> {
-        let Some(mut state) = self.kept().state.take() else { return Ok(()) };
-        (state.written, state.end) = (state_clock(), Some(end));
-        state.running.clear();
-        self.write_lastingly(&state)
+    #[test]
+    fn the_first_case_tells_by_its_own_count() {
+        let ended = json!({ "ok": 0, "failed": 0, "skipped": 0, "seconds": 0.0 });
+        // 25 s of 100 s, and seven more of 100 s each: two of the ten are only skipped.
+        let state = state(&ended, &json!([case("00:00", Some(0.25))]));
+        assert_eq!(remaining(&state, 25), Some(75 + 700));
     }
 
-    fn begin(&self, id: &str, folder: &Path, cases: usize) -> Result<RunState, BenchError> {
-        let Announced { image, profile, mut resume, left_out, detached } = self.announced.clone();
-        resume.push(id.to_owned());
-        let now = state_clock();
-        let process = Process {
-            id: rustix::process::getpid().as_raw_nonzero().get(),
-            session: self.store.session()?,
-            boot: boot(),
-            detached,
-        };
-        Ok(RunState {
-            version: VERSION,
-            run: id.to_owned(),
-            folder: fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned()),
-            image,
-            profile,
-            resume,
-            process,
-            started: now,
-            written: now,
-            cases,
-            left_out,
-            ended: Ended::default(),
-            running: Vec::new(),
-            end: None,
-        })
+    #[test]
+    fn later_cases_are_taken_to_be_as_long_as_those_before() {
+        let ended = json!({ "ok": 2, "failed": 0, "skipped": 2, "seconds": 100.0 });
+        let state = state(&ended, &json!([case("00:50", None)]));
+        assert_eq!(remaining(&state, 60), Some(40 + 5 * 50));
     }
 
-    fn write_lastingly(&self, state: &RunState) -> Result<(), BenchError> {
-        self.store.write_file(&place(state), &bytes(state))?;
-        Ok(())
+    #[test]
+    fn cases_side_by_side_share_what_waits() {
+        let ended = json!({ "ok": 2, "failed": 0, "skipped": 2, "seconds": 100.0 });
+        let state = state(&ended, &json!([case("00:50", None), case("00:50", None)]));
+        assert_eq!(remaining(&state, 60), Some(40 + 4 * 50 / 2));
     }
 
-    fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
-    }
-}
-
-/// Ends the thread that writes.
-struct Closing<'a, 'b>(&'a StateKeeper<'b>);
-
-impl Drop for Closing<'_, '_> {
-    fn drop(&mut self) {
-        self.0.kept().is_closed = true;
-        self.0.closed.notify_all();
-    }
-}
-
-fn place(state: &RunState) -> PathBuf {
-    Path::new("runs").join(&state.run).join(FILE)
-}
-
-fn bytes(state: &RunState) -> Vec<u8> {
-    serde_json::to_vec_pretty(state).expect("a state always serialises")
-}
-
-fn note(state: &mut RunState, event: &Event) {
-    match event {
-        Event::CaseStarted { index, case } => state.running.push(RunningCase {
-            index: *index,
-            case: case.case.name.clone(),
-            started: state_clock(),
-            records: 0,
-            part: None,
-            speed: None,
-        }),
-        Event::Progress { index, step, throughput, part, .. } => {
-            let running = state.running.iter_mut().find(|case| case.index == *index);
-            let Some(case) = running else { return };
-            case.records = *step;
-            case.part = *part;
-            case.speed = throughput.and_then(|figure| {
-                let value = figure.value?.as_f64();
-                value.is_finite().then(|| (value, figure.unit.clone()))
-            });
-        }
-        Event::CaseEnded { record } => {
-            state.running.retain(|case| case.index != record.index);
-            match record.status {
-                Status::Ok => {
-                    state.ended.ok += 1;
-                    state.ended.seconds += record.duration.unwrap_or(0.0);
-                }
-                Status::Failed(_) => state.ended.failed += 1,
-                Status::Skipped(_) => state.ended.skipped += 1,
-            }
-        }
-        Event::RunStarted { .. } | Event::Pause { .. } | Event::Output { .. } => {}
+    #[test]
+    fn a_run_that_died_was_known_to_go_on_until_it_last_wrote() {
+        let ended = json!({ "ok": 0, "failed": 0, "skipped": 0, "seconds": 0.0 });
+        let (state, now) = (state(&ended, &json!([])), Timestamp::from_second(5000).unwrap());
+        assert_eq!(state.elapsed(Phase::Died, now).as_secs(), 100);
+        assert_eq!(state.elapsed(Phase::Running, now).as_secs(), 5000);
     }
 }

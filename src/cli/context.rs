@@ -42,6 +42,8 @@ impl Context {
         // A lost terminal ends no run: what is printed goes nowhere, records are written all the same.
         signal_hook::flag::register(signal_hook::consts::SIGHUP, Stop::new().flag())
             .map_err(CliError::Signals)?;
+        let (store, project) = (settings.store_folder().display(), settings.project().ok());
+        tracing::info!(%store, ?project, offline = settings.offline(), "settings are read");
         let display = Display::new(settings.offline(), stop.clone());
         Ok(Self { settings, json: global.json, talk: global.talk, display, stop })
     }

@@ -10,8 +10,8 @@ use clap::builder::StyledStr;
 pub const GROUPS: [(&str, &[&str]); 7] = [
     ("See what there is", &["list", "inspect", "diff"]),
     ("Build an image", &["lock", "build", "verify", "wheel"]),
-    ("Run a benchmark", &["run", "status", "attach", "stop", "exec"]),
-    ("Look at results", &["parse"]),
+    ("Run a benchmark", &["doctor", "run", "status", "attach", "stop", "exec"]),
+    ("Look at results", &["report", "results", "parse"]),
     ("Bring data", &["fetch-data", "verify-data", "pin-data"]),
     ("Carry it elsewhere", &["export", "push", "pull", "mirror", "bundle", "import"]),
     (
@@ -20,10 +20,10 @@ pub const GROUPS: [(&str, &[&str]); 7] = [
     ),
 ];
 
-/// The front page: usage, commands by group, options, examples.
-pub fn template(command: &Command) -> StyledStr {
+/// The command with its front page: usage, commands by group, options by heading, examples.
+pub fn with_front_page(command: Command) -> Command {
     let styles = command.get_styles();
-    let (header, literal) = (styles.get_header(), styles.get_literal());
+    let (header, literal) = (*styles.get_header(), *styles.get_literal());
     let mut text = String::from("{about-with-newline}\n{usage-heading} {usage}\n");
     let names = GROUPS.iter().flat_map(|(_, names)| *names);
     let longest = names.map(|name| name.len()).max().unwrap_or(0);
@@ -36,10 +36,17 @@ pub fn template(command: &Command) -> StyledStr {
             text.push_str(&format!("  {literal}{name}{literal:#}{space}{about}\n"));
         }
     }
-    text.push_str(
-        "\n`repro help COMMAND` tells everything of one command.\n\n{options}{after-help}\n",
-    );
-    text.into()
+    text.push_str("\n`repro help COMMAND` tells everything of one command.\n\n");
+    text.push_str(options(&command).trim_end());
+    text.push_str("{after-help}");
+    command.help_template(StyledStr::from(text))
+}
+
+/// The options under their headings. The help's own text of them has the commands, too, unless none
+/// is to be seen.
+fn options(command: &Command) -> String {
+    let alone = command.clone().mut_subcommands(|command| command.hide(true));
+    alone.help_template("{all-args}").render_help().ansi().to_string()
 }
 
 #[cfg(test)]

@@ -33,7 +33,9 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, CliError> {
     std::fs::create_dir_all(folder).map_err(failed)?;
     let mut count = 1;
     write(folder, &command)?;
-    for command in command.get_subcommands().filter(|command| !command.is_hide_set()) {
+    // `help` is clap's own, and the pages are what it shows.
+    let has_page = |command: &&Command| !command.is_hide_set() && command.get_name() != "help";
+    for command in command.get_subcommands().filter(has_page) {
         write(folder, command)?;
         count += 1;
     }

@@ -225,11 +225,23 @@ impl Global {
     }
 }
 
-/// The command line, with its front page.
+/// The command line.
 fn command() -> clap::Command {
-    let command = Cli::command();
-    let template = groups::template(&command);
-    command.help_template(template)
+    Cli::command()
+}
+
+/// What the user typed. The front page is made only where somebody wants to read it.
+fn parse(arguments: &[OsString]) -> clap::ArgMatches {
+    use clap::error::ErrorKind::{DisplayHelp, DisplayHelpOnMissingArgumentOrSubcommand};
+    match command().try_get_matches_from(arguments) {
+        Ok(matches) => matches,
+        Err(error) => match error.kind() {
+            DisplayHelp | DisplayHelpOnMissingArgumentOrSubcommand => {
+                groups::with_front_page(command()).get_matches_from(arguments)
+            }
+            _ => error.exit(),
+        },
+    }
 }
 
 /// Runs the program with this process's arguments.
@@ -237,7 +249,7 @@ pub fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     output::set_color(output::color_of(&arguments));
     completions::answer();
-    let matches = command().get_matches_from(arguments);
+    let matches = parse(&arguments);
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     output::set_talk(cli.global.talk);
     output::start_logging(cli.global.talk.verbose);

@@ -40,56 +40,56 @@ use crate::store::Store;
 )]
 pub struct Arguments {
     /// The image: a name, `NAME@DIGEST` or an unambiguous prefix of its seal
-    #[arg(long, short)]
+    #[arg(long, short, help_heading = "What is run")]
     image: String,
     /// How to run it: a profile of the recipe
-    #[arg(long, short, default_value = bench::FULL_PROFILE)]
+    #[arg(long, short, default_value = bench::FULL_PROFILE, help_heading = "What is run")]
     profile: String,
     /// Only these cases: names or globs
-    #[arg(long, value_name = "CASE")]
+    #[arg(long, value_name = "CASE", help_heading = "What is run")]
     case: Vec<String>,
     /// Set a variable of the recipe otherwise; it is recorded as a deviation
-    #[arg(long, value_name = "NAME=VALUE")]
+    #[arg(long, value_name = "NAME=VALUE", help_heading = "What is run")]
     set: Vec<String>,
     /// Go on with the next case when one fails
-    #[arg(long)]
+    #[arg(long, help_heading = "How it goes")]
     keep_going: bool,
     /// Refuse to start if this machine lacks what a case needs, instead of skipping the case
-    #[arg(long)]
+    #[arg(long, help_heading = "How it goes")]
     strict: bool,
     /// Seconds a case may take, instead of the recipe's
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..), help_heading = "How it goes")]
     timeout: Option<u64>,
     /// The folder that the run's own folder is made in [default: `results` in the project]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", help_heading = "Results")]
     out: Option<PathBuf>,
     /// Go on with a run that was broken off, the newest one if none is named: what is finished is
     /// not run again, what failed is
-    #[arg(long, value_name = "RUN", num_args = 0..=1, default_missing_value = "latest")]
+    #[arg(long, value_name = "RUN", num_args = 0..=1, default_missing_value = "latest", help_heading = "Results")]
     resume: Option<String>,
     /// Run on these GPUs only: numbers as `nvidia-smi` shows them, or UUIDs [default: any that are free]
-    #[arg(long, value_name = "GPU,…", value_delimiter = ',')]
+    #[arg(long, value_name = "GPU,…", value_delimiter = ',', help_heading = "How it goes")]
     gpus: Option<Vec<String>>,
     /// Run on GPUs and drivers that the image's code is not for, too
     #[arg(long)]
     any_gpu: bool,
     /// Run so many cases of one GPU (or of none) side by side; their records say so
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = at_least_one)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = at_least_one, help_heading = "How it goes")]
     jobs: usize,
     /// Run the matrix so many times, each case as often; the spread between them is told
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     repeat: Option<usize>,
     /// Give cases a file that they take in; its digest stands in their records
-    #[arg(long, value_name = "NAME=FILE")]
+    #[arg(long, value_name = "NAME=FILE", help_heading = "What is run")]
     input: Vec<String>,
     /// Keep every output that the recipe declares, such as checkpoints
-    #[arg(long)]
+    #[arg(long, help_heading = "Results")]
     keep: bool,
     /// Only say what would be run
-    #[arg(long)]
+    #[arg(long, help_heading = "How it goes")]
     dry_run: bool,
     /// Go on without this terminal once nothing can be refused any more; `repro attach` follows it
-    #[arg(long)]
+    #[arg(long, help_heading = "How it goes")]
     detach: bool,
     /// The process that goes on
     #[arg(long = detach::WORD, hide = true)]

@@ -11,6 +11,7 @@ mod records;
 mod repeating;
 mod runs;
 mod side_by_side;
+mod states;
 mod verdicts;
 
 use std::cell::OnceCell;
