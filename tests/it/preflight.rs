@@ -51,10 +51,22 @@ fn a_dry_run_shows_what_is_missing_and_every_case() {
     assert_eq!(output.status.code(), Some(0));
     let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(answer["cases"].as_array().unwrap().len(), 4);
+    assert_eq!(answer["repeat"], 1);
     let kinds: Vec<_> =
         answer["missing"].as_array().unwrap().iter().map(|it| &it["kind"]).collect();
     assert_eq!(kinds[..2], ["unpinned", "unpinned"]);
     assert_eq!(answer["missing"][0]["cases"], serde_json::json!([]));
+}
+
+#[test]
+fn a_dry_run_says_how_often_the_matrix_would_run() {
+    let arguments = ["run", "--image", "tracker-debian", "--dry-run", "--repeat", "3"];
+    let output = project().run(&arguments);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("the whole matrix runs 3 times, one after the other\n"), "{text}");
+    assert_eq!(text.matches("\ntracker/fast/sp/bs2/fp32\n").count(), 1, "{text}");
+    let none = project().run(&["run", "--image", "tracker-debian", "--dry-run", "--repeat", "0"]);
+    assert_eq!(none.status.code(), Some(2));
 }
 
 #[test]

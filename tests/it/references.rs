@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use repro::bench;
+use repro::lock::Lock;
 use repro::recipe::{Recipe, RecipeError};
 
 use super::commands::Project;
@@ -156,4 +157,33 @@ fn guides_that_name_their_machine_have_it_in_their_recipe() {
     assert_eq!(host("seg-debian").unwrap().gpus, Some(8));
     assert_eq!(host("seg").unwrap().driver, None, "its guide does not say");
     assert_eq!(host("jde"), None, "its guide names no machine");
+}
+
+/// The lock of an image of the repository.
+fn lock(name: &str) -> Lock {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("lockfiles/{name}.lock"));
+    Lock::parse(&std::fs::read_to_string(&path).unwrap(), &path).unwrap()
+}
+
+#[test]
+fn the_lock_says_which_versions_are_in_the_image_wheels_and_compiled_ones() {
+    let software = lock("seg-debian").software();
+    assert_eq!(software["torch"], "1.9.1");
+    assert_eq!(software["mmcv-full"], "1.3.13", "it is compiled");
+    let stubs = lock("fairmot-mindspore-debian");
+    assert!(stubs.builds.iter().any(|build| build.name == "stub-libraries"));
+    assert!(!stubs.software().contains_key("stub-libraries"), "files are no distribution");
+}
+
+#[test]
+fn every_distribution_that_a_figure_names_is_in_an_image_of_its_system() {
+    let images = Path::new(env!("CARGO_MANIFEST_DIR")).join("images");
+    let recipes = Recipe::load_all(&images).unwrap();
+    for recipe in &recipes {
+        for name in recipe.published.iter().flat_map(|figure| figure.software.keys()) {
+            let mut same = recipes.iter().filter(|other| other.system == recipe.system);
+            let known = same.any(|other| lock(&other.name).software().contains_key(name));
+            assert!(known, "{}: no lock has `{name}`", recipe.name);
+        }
+    }
 }
