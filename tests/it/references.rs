@@ -169,7 +169,7 @@ fn lock(name: &str) -> Lock {
 fn the_lock_says_which_versions_are_in_the_image_wheels_and_compiled_ones() {
     let software = lock("seg-debian").software();
     assert_eq!(software["torch"], "1.9.1");
-    assert_eq!(software["mmcv-full"], "1.3.13", "it is compiled");
+    assert_eq!(software["mmcv"], "1.3.13", "it is compiled");
     let stubs = lock("fairmot-mindspore-debian");
     assert!(stubs.builds.iter().any(|build| build.name == "stub-libraries"));
     assert!(!stubs.software().contains_key("stub-libraries"), "files are no distribution");
