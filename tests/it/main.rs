@@ -44,6 +44,7 @@ mod registry_push;
 mod registry_serve;
 mod reporting;
 mod repository;
+mod results_index;
 mod settings;
 mod simulated_runs;
 mod shell_comfort;

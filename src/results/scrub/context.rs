@@ -150,3 +150,8 @@ pub(super) fn is_mail(text: &[u8], start: usize, end: usize) -> bool {
     let it = &text[start..end];
     !it.starts_with(b"git@") && !before(text, start).is_some_and(is_word)
 }
+
+/// Not the name that every sealed job has.
+pub(super) fn is_host(text: &[u8], start: usize, end: usize) -> bool {
+    !matches!(&text[start..end], b"repro" | b"localhost")
+}

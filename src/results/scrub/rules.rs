@@ -5,7 +5,7 @@
 use regex::bytes::Regex;
 
 use super::context::{
-    always, is_address, is_address_6, is_hardware, is_mail, is_secret, is_user_folder,
+    always, is_address, is_address_6, is_hardware, is_host, is_mail, is_secret, is_user_folder,
     is_whole_path, is_whole_word,
 };
 use super::{Kind, Known};
@@ -101,7 +101,7 @@ pub(super) fn all(known: &Known) -> Vec<Rule> {
     add(Kind::Address, r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}", is_address, None);
     add(Kind::Address, r"[0-9A-Fa-f:]{3,}(?:\.[0-9]{1,3}){0,3}", is_address_6, None);
     add(Kind::Host, r"\bip-[0-9]{1,3}(?:-[0-9]{1,3}){3}\b", always, None);
-    add(Kind::Host, r"\broot@(?P<it>[A-Za-z0-9][A-Za-z0-9.-]*)", always, None);
+    add(Kind::Host, r"\broot@(?P<it>[A-Za-z0-9][A-Za-z0-9.-]*)", is_host, None);
     add(
         Kind::Host,
         r"(?i)\bhost_?name\s*[:=]\s*['\x22]?(?P<it>[A-Za-z0-9][A-Za-z0-9.-]*)",

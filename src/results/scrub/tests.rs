@@ -84,7 +84,14 @@ fn people_are_taken_out() {
     assert_eq!(scrub(text), expected);
     assert_eq!(scrub("host: root@3a06972d1ad1, work_dir"), "host: root@<host-1>, work_dir");
     // A name that is a word of every log, or no name at all.
-    for text in ["train: [1][10/889]", "root", "git@github.com:owner/name", "P@1 0.5", "mAP@0.5"] {
+    for text in [
+        "root@repro, work_dir: /home",
+        "train: [1][10/889]",
+        "root",
+        "git@github.com:owner/name",
+        "P@1 0.5",
+        "mAP@0.5",
+    ] {
         stays(text);
     }
 }

@@ -1,6 +1,7 @@
 //! Benchmarks against an engine that answers with prepared logs.
 
 mod cases;
+mod checking;
 mod conditions;
 mod exchange;
 mod expected_failures;

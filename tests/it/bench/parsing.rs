@@ -138,7 +138,7 @@ fn mindspore_log() -> String {
     )
 }
 
-fn trained() -> (Bench, RunRecord) {
+pub(super) fn trained() -> (Bench, RunRecord) {
     let mut bench = Bench::of(recipe("mindspore"), "full").cases(&["*/sp/*"]);
     bench = bench.with_gpus(&["V100"]);
     let mut play = Play::log(mindspore_log()).slowly();
