@@ -153,6 +153,8 @@ fn one_line(error: impl Display) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::conditions::{Folders, Sampler, View};
+    use crate::engine::{Counter, Meter};
 
     #[test]
     fn a_machine_without_the_driver_is_told_so() {
@@ -163,13 +165,18 @@ mod tests {
         }
     }
 
-    #[test]
-    #[ignore = "needs an NVIDIA GPU"]
-    fn a_real_card_shows_its_clocks_power_and_memory() {
-        let mut library = Library::load().unwrap();
+    /// The first card of this machine.
+    fn first(library: &Library) -> Card {
         let device = library.0.device_by_index(0).unwrap();
         let (uuid, minor) = (device.uuid().unwrap(), device.minor_number().unwrap());
-        let card = Card { index: 0, minor, uuid: Some(uuid), name: device.name().unwrap() };
+        Card { index: 0, minor, uuid: Some(uuid), name: device.name().unwrap() }
+    }
+
+    #[test]
+    #[ignore = "needs an NVIDIA GPU; .ci/run runs it"]
+    fn a_real_card_shows_its_clocks_power_and_memory() {
+        let mut library = Library::load().unwrap();
+        let card = first(&library);
         let reading = library.read(&card).unwrap();
         for column in [CardColumn::SmMhz, CardColumn::Celsius, CardColumn::Throttle] {
             assert!(reading.values[&column].is_ok(), "{reading:?}");
@@ -179,5 +186,21 @@ mod tests {
         println!("{reading:#?}\n{settings:#?}");
         let unknown = Card { uuid: Some("GPU-none".to_owned()), ..card };
         assert!(library.read(&unknown).unwrap_err().contains("does not know"));
+    }
+
+    #[test]
+    #[ignore = "needs an NVIDIA GPU; .ci/run runs it"]
+    fn a_real_card_is_sampled_while_a_command_runs() {
+        let cards = vec![first(&Library::load().unwrap())];
+        let view = View { root: "/".into(), folders: Folders::default(), cards };
+        let meter = Meter::new();
+        let sampler = Sampler::start(view, &meter);
+        let running = meter.begin(Counter::Tree(std::process::id()));
+        std::thread::sleep(std::time::Duration::from_secs(5));
+        drop(running);
+        let watched = sampler.finish().unwrap();
+        println!("{:#?}\n{}", watched.record, String::from_utf8_lossy(&watched.csv));
+        assert!(watched.record.summary["gpu0_sm_mhz"].max > 0.0);
+        assert!(watched.record.cpu_time.unwrap() < 0.5, "a tenth of a processor");
     }
 }

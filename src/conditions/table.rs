@@ -193,7 +193,7 @@ mod tests {
     fn numbers_are_short() {
         assert_eq!(number(0.0), "0");
         assert_eq!(number(100.0), "100");
-        assert_eq!(number(38_877_723.4962), "38877723");
+        assert_eq!(number(38_877_723.5), "38877724");
         assert_eq!(number(0.123_46), "0.1235");
     }
 }
