@@ -7,7 +7,7 @@ use super::cards::KnownCard;
 use super::code::{Capability, Code, list};
 use super::cuda::{self, Version};
 use super::library::{Library, Support};
-use super::wheel::WheelCode;
+use super::wheel::{WheelCode, is_library};
 use crate::engine::Stop;
 use crate::lock::{Lock, LockedWheel};
 use crate::store::Store;
@@ -21,7 +21,7 @@ const SMALL: u64 = 32 << 20;
 /// One wheel of an image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ImageWheel {
-    /// Name and version: `torch 1.9.1`.
+    /// Name and version, `torch 1.9.1`; the path of a library that a build job made.
     pub wheel: String,
     /// What it holds; absent while it is not in the store.
     pub code: Option<WheelCode>,
@@ -30,7 +30,7 @@ pub struct ImageWheel {
 /// The GPU code of an image.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct ImageCode {
-    /// Every wheel, of the index or compiled.
+    /// Every wheel, of the index or compiled, and every compiled library that is no part of one.
     pub wheels: Vec<ImageWheel>,
     /// The base of a registry, whose libraries are not looked at.
     pub base: Option<String>,
@@ -55,6 +55,7 @@ impl ImageCode {
     ) -> Result<Self, DoctorError> {
         let mut code =
             Self { base: lock.base.as_ref().map(|base| base.image.clone()), wheels: Vec::new() };
+        code.add_files(store, lock)?;
         for wheel in wheels(lock) {
             let name = format!("{} {}", wheel.name, wheel.version);
             let found = match store.has(&wheel.sha256) {
@@ -69,6 +70,20 @@ impl ImageCode {
             code.wheels.push(ImageWheel { wheel: name, code: found });
         }
         Ok(code)
+    }
+
+    /// Adds the libraries that build jobs left as files.
+    fn add_files(&mut self, store: &Store, lock: &Lock) -> Result<(), DoctorError> {
+        let built = lock.builds.iter().filter(|build| build.profile.is_none());
+        let files = built.flat_map(|build| &build.files);
+        for file in files.filter(|file| is_library(&file.path)) {
+            let code = match store.has(&file.sha256) {
+                false => None,
+                true => Some(WheelCode::of_file(store, &file.sha256, &file.path)?),
+            };
+            self.wheels.push(ImageWheel { wheel: file.path.clone(), code });
+        }
+        Ok(())
     }
 
     /// The wheels that the store did not have.

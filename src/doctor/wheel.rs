@@ -56,7 +56,6 @@ impl WheelCode {
             return Ok(known);
         }
         let mut files = WheelFiles::open(file, store.open_blob(wheel)?)?;
-        let is_library = |name: &str| name.ends_with(".so") || name.contains(".so.");
         let names = files.list().filter(|(name, _)| is_library(name));
         let names: Vec<String> = names.map(|(name, _)| name.to_owned()).collect();
         let mut found = Self::default();
@@ -72,6 +71,13 @@ impl WheelCode {
         let text = serde_json::to_string(&found).expect("found code always serialises");
         store.remember(BUCKET, &key(wheel), &text)?;
         Ok(found)
+    }
+
+    /// Looks into a library that a build job made, which is no part of a wheel.
+    pub fn of_file(store: &Store, digest: &Digest, path: &str) -> Result<Self, DoctorError> {
+        let looked = library::look(path, &store.open_blob(digest)?);
+        let runtimes = looked.needed.iter().filter_map(|name| Version::of_runtime(name)).collect();
+        Ok(Self { libraries: looked.library.into_iter().collect(), runtimes })
     }
 
     /// Unpacks one library to `place`, looks into it and removes it.
@@ -91,6 +97,11 @@ impl WheelCode {
         self.runtimes.extend(looked.needed.iter().filter_map(|name| Version::of_runtime(name)));
         Ok(())
     }
+}
+
+/// Whether a file is a shared library by its name.
+pub(super) fn is_library(name: &str) -> bool {
+    name.ends_with(".so") || name.contains(".so.")
 }
 
 fn key(wheel: &Digest) -> String {

@@ -62,14 +62,43 @@ fn states(project: &Project, gpu: &str, driver: &str, check: &str) -> Vec<String
 fn a_card_that_the_wheels_have_no_code_for_is_refused_with_what_they_have() {
     let (text, code) = diagnosed(&project(&TORCH), &["NVIDIA H200"; 8], Some("550.54.15"));
     assert_eq!(code, 4);
-    insta::assert_snapshot!(text, @"");
+    insta::assert_snapshot!(text, @r"
+    state        check          needed                                there                                                                                                                               what to do
+    ok           lock           a lock that pins everything           complete, 3 inputs
+    bad          GPUs           8 GPUs, for 2 cases                   this run can use 0 of this machine's 8 (GPUs 0, 1, 2, 3, 4, 5, 6, 7 are not fit: the image has no code for compute capability 9.0)  run it where they are, or choose other cases by `--case`
+    bad          GPUs           1 GPU, for 2 cases                    this run can use 0 of this machine's 8 (GPUs 0, 1, 2, 3, 4, 5, 6, 7 are not fit: the image has no code for compute capability 9.0)  run it where they are, or choose other cases by `--case`
+    bad          code           code for NVIDIA H200 (9.0)            net 1.0 has sm_37 sm_50 sm_60 sm_70, no PTX (libnet.so)                                                                             a card that the code is for, or a variant of newer wheels; `--profile smoke` needs no GPU
+    ok           driver         driver 440.33 or newer for CUDA 10.2  550.54.15
+    ok           shared memory  up to 1.1 GB in `/dev/shm`            600.0 GB of memory in all
+    not checked  machine        what sealed runs need                 another machine: engine, kernel, disks and data are not looked at
+
+    GPU code of net 1.0, linked to CUDA 10.2
+      library        machine code             PTX
+      net/libnet.so  sm_37 sm_50 sm_60 sm_70  none
+
+    3 bad, 0 to be warned of, 1 not checked
+    ");
 }
 
 #[test]
 fn the_guides_own_machine_can_run_it() {
     let (text, code) = diagnosed(&project(&TORCH), &["Tesla V100-SXM2-32GB"; 8], Some("460.27.04"));
     assert_eq!(code, 0, "{text}");
-    insta::assert_snapshot!(text, @"");
+    insta::assert_snapshot!(text, @r"
+    state        check          needed                                there                                                              what to do
+    ok           lock           a lock that pins everything           complete, 3 inputs
+    ok           GPUs           8 GPUs                                8 × Tesla V100-SXM2-32GB (7.0)
+    ok           code           code for Tesla V100-SXM2-32GB (7.0)   machine code in net 1.0
+    ok           driver         driver 440.33 or newer for CUDA 10.2  460.27.04
+    ok           shared memory  up to 1.1 GB in `/dev/shm`            600.0 GB of memory in all
+    not checked  machine        what sealed runs need                 another machine: engine, kernel, disks and data are not looked at
+
+    GPU code of net 1.0, linked to CUDA 10.2
+      library        machine code             PTX
+      net/libnet.so  sm_37 sm_50 sm_60 sm_70  none
+
+    0 bad, 0 to be warned of, 1 not checked
+    ");
 }
 
 #[test]
@@ -135,7 +164,10 @@ fn the_machine_of_a_record_can_be_asked_about() {
     fs::write(project.folder.path().join("wrong.json"), "{\"gpus\": 3}").unwrap();
     let (text, code) = project.error(&["doctor", "tracker-debian", "--host", "wrong.json"]);
     assert_eq!(code, 2);
-    insta::assert_snapshot!(text, @"");
+    insta::assert_snapshot!(text, @r#"
+    error: `wrong.json` describes no machine: invalid type: integer `3`, expected a sequence
+    hint: name a run record, or a file with its `host`, such as `{"gpus": ["NVIDIA H200"], "driver": "550.54"}`
+    "#);
 }
 
 #[test]

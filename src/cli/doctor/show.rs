@@ -12,7 +12,7 @@ pub fn show(context: &Context, image: Option<&str>, machine: &Machine, findings:
     if context.json {
         return json_report(image, machine, findings);
     }
-    let header = ["", "check", "needed", "there", "what to do"].map(str::to_owned).to_vec();
+    let header = ["state", "check", "needed", "there", "what to do"].map(str::to_owned).to_vec();
     let row = |check: &Check| {
         vec![
             check.state.word().to_owned(),
