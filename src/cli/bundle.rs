@@ -23,7 +23,7 @@ use crate::store::Store;
 #[command(
     after_help = "The file is a tar archive; the same contents give the same bytes. `repro import` reads it.\n\nExamples:\n  \
     repro bundle seg-debian -o seg.repro --with-data              recipe, lock, inputs, data sets\n  \
-    repro bundle 20261122T040000Z-9d1710ef0000 -o run.repro  the image of a run, its records and logs\n  \
+    repro bundle 20261122T040000Z-0b82c3a20000 -o run.repro  the image of a run, its records and logs\n  \
     repro bundle seg-debian -o - --with-program | ssh host 'cat > seg.repro'"
 )]
 pub struct Arguments {
