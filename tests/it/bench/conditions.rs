@@ -10,10 +10,9 @@ use repro::digest::Digest;
 use repro::engine::fake::{Answer, Fake};
 use repro::engine::{Counter, Engine, EngineError, Job, Meter, Outcome, Stop};
 use repro::image::Image;
-use repro::report::{Format, report};
 use repro::store::Store;
 
-use super::{Bench, good_log};
+use super::{Bench, good_log, report};
 
 /// Takes long enough to be watched.
 struct Watchable {
@@ -103,7 +102,7 @@ fn a_disturbed_case_is_marked_below_the_table() {
         ],
         ..ConditionsRecord::default()
     });
-    let text = report(&summary.records, Format::Text);
+    let text = report(&summary.records);
     let expected = "seg/fastscnn/sp/bs2/fp32 conditions: GPU 0 throttled (power cap) for 12 s of \
                     80 s; others used 1.5 of 2 processors for 9.0 s of 80 s\n";
     assert!(text.contains(expected), "{text}");
