@@ -6,8 +6,9 @@
 //! stand in any order; so the largest difference between the blocks before and after any point (the
 //! likelihood ratio of one change of a mean: Hawkins, "Testing a sequence of observations for a shift in
 //! location", 1977) is compared with the same after the blocks were shuffled. It has to beat nearly all of
-//! 1,999 orders, which is a false alarm in one of a thousand runs of independent steps. What is found is
-//! divided further as long as the rest is not steady.
+//! 1,999 orders, which is a false alarm in one of a thousand runs of independent steps. With an
+//! autocorrelation of 0.5 it is four of a thousand runs of 90 steps, and three of a hundred of 40: so few
+//! steps do not tell likeness from drift. What is found is divided further as long as the rest is not steady.
 //!
 //! A change of less than one part in a hundred of the median is no drift, however certain it is.
 
