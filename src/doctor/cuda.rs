@@ -119,7 +119,7 @@ pub fn of_model(name: &str) -> Option<Capability> {
     let words: Vec<&str> = name.split(|letter: char| !letter.is_ascii_alphanumeric()).collect();
     let has = |word: &&str| words.contains(word);
     let is_it = |(any, all, _): &&(&[&str], &[&str], Capability)| {
-        any.iter().any(|word| has(&word)) && all.iter().all(|word| has(&word))
+        any.iter().any(has) && all.iter().all(has)
     };
     MODELS.iter().find(is_it).map(|(_, _, capability)| *capability)
 }
