@@ -16,7 +16,7 @@ pub(super) const COLUMNS: [Column; 13] = [
     column("verdict", Align::Left, 0),
     column("steps", Align::Right, 4),
     column("spread", Align::Right, 0),
-    column("step time", Align::Left, 3).only_if_used(),
+    column("over steps", Align::Left, 3).only_if_used(),
     column("flags", Align::Left, 0).only_if_used(),
     column("time", Align::Right, 5),
     column("memory", Align::Right, 7),
@@ -85,7 +85,7 @@ pub(super) fn published(record: &RunRecord) -> String {
 pub(super) fn spread(case: &Case, series: &SeriesRecord) -> String {
     let repeats = case.summary(|record| record.throughput.as_ref());
     match repeats.and_then(|summary| Some((summary.variation?, summary.count))) {
-        Some((variation, count)) => format!("{} of {count} runs", words::plus_minus(variation)),
+        Some((variation, count)) => format!("{} over {count}", words::plus_minus(variation)),
         None => words::spread(series),
     }
 }

@@ -112,7 +112,7 @@ impl<'a> History<'a> {
     fn cells(&self, point: &Point) -> Vec<String> {
         let (_, unit) = self.figure();
         let spread = point.summary.variation.map(|variation| {
-            format!("{} of {} runs", words::plus_minus(variation), point.summary.count)
+            format!("{} over {}", words::plus_minus(variation), point.summary.count)
         });
         vec![
             words::moment(&point.record.start),

@@ -80,16 +80,25 @@ impl Table {
         self.rows.iter_mut().for_each(|row| drop(row.remove(column)));
     }
 
-    /// Takes columns away until the rest fits in `width`, or only those are left that stay.
+    /// Keeps the columns that stay and those that fit beside them, the lowest rank first.
     fn narrow(&mut self, width: usize) -> Vec<&'static str> {
+        let widths = self.widths();
+        let mut order: Vec<usize> = (0..self.columns.len()).collect();
+        order.sort_by_key(|index| self.columns[*index].rank);
+        let mut used = 0;
         let mut dropped = Vec::new();
-        while self.width() > width {
-            let ranked = self.columns.iter().enumerate().filter(|(_, column)| column.rank > 0);
-            let Some((index, column)) = ranked.max_by_key(|(_, column)| column.rank) else { break };
-            dropped.push(column.name);
-            self.remove(index);
+        for index in order {
+            let more = widths[index] + if used > 0 { BETWEEN.len() } else { 0 };
+            if self.columns[index].rank == 0 || used + more <= width {
+                used += more;
+            } else {
+                dropped.push(index);
+            }
         }
-        dropped
+        dropped.sort_unstable();
+        let names = dropped.iter().map(|index| self.columns[*index].name).collect();
+        dropped.into_iter().rev().for_each(|index| self.remove(index));
+        names
     }
 
     fn width(&self) -> usize {

@@ -4,11 +4,11 @@ use askama::Template;
 
 use super::commands;
 use super::view::{Badge, CaseView, Command, ComparisonRow, Fact, FigureRow, RepeatRow, Tile};
-use crate::bench::{Comparison, Number, Repeatable, RunRecord, SeriesRecord, Status};
+use crate::bench::{Comparison, Figure, Number, Repeatable, RunRecord, SeriesRecord, Status};
 use crate::report::model::{self, Case, Entry};
 use crate::report::plot::{self, steps::Steps};
 use crate::report::samples::Samples;
-use crate::report::scrub::clean;
+use crate::report::scrub::Clean;
 use crate::report::words::{self, NOTHING, significant, with_unit};
 use crate::report::{columns, numbers};
 
@@ -21,24 +21,24 @@ pub(super) fn anchor(run: usize, case: usize) -> String {
 }
 
 /// The case as HTML.
-pub(super) fn render(case: &Case, anchor: &str) -> String {
+pub(super) fn render(case: &Case, anchor: &str, clean: &Clean) -> String {
     let (panels, unread) = panels(case, anchor);
-    let mut warnings = warnings(case);
+    let mut warnings = warnings(case, clean);
     warnings.extend(unread);
     let view = CaseView {
         anchor: anchor.to_owned(),
         name: case.name().to_owned(),
         badges: badges(case),
-        problems: case.records().filter_map(problem).collect(),
+        problems: case.records().filter_map(|record| problem(record, clean)).collect(),
         warnings,
         tiles: tiles(case),
         plots: plots(case, anchor),
-        comparisons: case.shown().comparisons.iter().map(comparison).collect(),
+        comparisons: case.shown().comparisons.iter().map(|one| comparison(one, clean)).collect(),
         repeats: repeats(case),
         panels,
-        figures: case.shown().metrics.iter().map(figure).collect(),
-        facts: facts(case.shown()),
-        commands: commands_of(case.shown()),
+        figures: case.shown().metrics.iter().map(|one| figure(one, clean)).collect(),
+        facts: facts(case.shown(), clean),
+        commands: commands_of(case.shown(), clean),
     };
     view.render().expect("writing into memory cannot fail")
 }
@@ -52,14 +52,14 @@ fn badges(case: &Case) -> Vec<Badge> {
 }
 
 /// Why a case has no figures.
-fn problem(record: &RunRecord) -> Option<String> {
+fn problem(record: &RunRecord, clean: &Clean) -> Option<String> {
     let (word, reason) = match &record.status {
         Status::Ok => return None,
         Status::Failed(reason) => ("failed", reason),
         Status::Skipped(reason) => ("skipped", reason),
     };
     let expected = record.expected_failure.as_ref().map(|why| format!("\nexpected: {why}"));
-    Some(clean(&format!("{}{word}: {reason}{}", nth(record), expected.unwrap_or_default())))
+    Some(clean.text(&format!("{}{word}: {reason}{}", nth(record), expected.unwrap_or_default())))
 }
 
 /// `repetition 2 ` where there are several.
@@ -68,10 +68,10 @@ fn nth(record: &RunRecord) -> String {
 }
 
 /// What a reader has to heed before believing a number; what several repetitions share stands once.
-fn warnings(case: &Case) -> Vec<String> {
+fn warnings(case: &Case, clean: &Clean) -> Vec<String> {
     let mut warnings: Vec<(String, Vec<String>)> = Vec::new();
     for record in case.records() {
-        for warning in warnings_of(record) {
+        for warning in warnings_of(record, clean) {
             let number = record.repeat.map(|repeat| repeat.number.to_string());
             match warnings.iter_mut().find(|(known, _)| *known == warning) {
                 Some((_, numbers)) => numbers.extend(number),
@@ -86,10 +86,10 @@ fn warnings(case: &Case) -> Vec<String> {
     warnings.into_iter().map(line).collect()
 }
 
-fn warnings_of(record: &RunRecord) -> Vec<String> {
+fn warnings_of(record: &RunRecord, clean: &Clean) -> Vec<String> {
     let flags = record.conditions.iter().flat_map(|conditions| &conditions.flags);
     let flags = flags.map(|flag| {
-        let (kind, text) = (words::flag(flag.kind), clean(&flag.text));
+        let (kind, text) = (words::flag(flag.kind), clean.text(&flag.text));
         let (from, to) = (words::duration(flag.from), words::duration(flag.to));
         format!("{kind}: {text} (seen from {from} to {to})")
     });
@@ -98,9 +98,9 @@ fn warnings_of(record: &RunRecord) -> Vec<String> {
         warnings.push(format!("shared machine: {count} cases ran at once"));
     }
     if let Repeatable::Differs { .. } = record.repeatable {
-        warnings.push(clean(&record.repeatable.to_string()));
+        warnings.push(clean.text(&record.repeatable.to_string()));
     }
-    warnings.extend(record.deviations.iter().map(words::deviation));
+    warnings.extend(record.deviations.iter().map(|one| clean.text(&words::deviation(one))));
     warnings
 }
 
@@ -156,10 +156,10 @@ fn plots(case: &Case, anchor: &str) -> String {
         &format!("{anchor}-s"),
         plot::histogram::plot,
     ));
+    html.extend(repeats_plot(case, anchor));
     for (index, one) in record.comparisons.iter().enumerate() {
         html.extend(plot::comparison::plot(&format!("{anchor}-c{index}"), one));
     }
-    html.extend(repeats_plot(case, anchor));
     let others = record.series.keys().filter(|name| **name != record.progress).enumerate();
     html.extend(others.filter_map(|(index, name)| {
         series_plot(record, name, &format!("{anchor}-o{index}"), "half")
@@ -198,7 +198,7 @@ fn repeats_plot(case: &Case, anchor: &str) -> Option<String> {
     plot::repeats::plot(&format!("{anchor}-r"), &figure.name, &figure.unit, &values)
 }
 
-fn comparison(comparison: &Comparison) -> ComparisonRow {
+fn comparison(comparison: &Comparison, clean: &Clean) -> ComparisonRow {
     let published = &comparison.published;
     let written = |value: f64| with_unit(&significant(value), &published.unit);
     let or_nothing = |text: Option<String>| text.unwrap_or(NOTHING.to_owned());
@@ -209,7 +209,7 @@ fn comparison(comparison: &Comparison) -> ComparisonRow {
         tolerance: words::tolerance(published),
         ratio: or_nothing(comparison.ratio.map(|ratio| format!("{ratio:.3}"))),
         badge: Badge::of(words::verdict(&comparison.verdict)),
-        reasons: comparison.verdict.reasons().iter().map(|reason| clean(reason)).collect(),
+        reasons: comparison.verdict.reasons().iter().map(|reason| clean.text(reason)).collect(),
         conditions: published.conditions.clone(),
     }
 }
@@ -248,9 +248,10 @@ fn panels(case: &Case, anchor: &str) -> (String, Option<String>) {
     (plots.collect(), None)
 }
 
-fn figure(figure: &crate::bench::Figure) -> FigureRow {
+fn figure(figure: &Figure, clean: &Clean) -> FigureRow {
     let value = figure.value.map(|value| with_unit(&value.repr(), &figure.unit));
-    let missing = || figure.reason.as_deref().map_or(NOTHING.to_owned(), clean);
+    let missing =
+        || figure.reason.as_deref().map_or(NOTHING.to_owned(), |reason| clean.text(reason));
     FigureRow {
         name: figure.name.clone(),
         value: value.unwrap_or_else(missing),
@@ -260,7 +261,7 @@ fn figure(figure: &crate::bench::Figure) -> FigureRow {
 }
 
 /// What went in. Paths of the machine stay in the record; those inside of the job are the image's.
-fn facts(record: &RunRecord) -> Vec<Fact> {
+fn facts(record: &RunRecord, clean: &Clean) -> Vec<Fact> {
     let data = record.data.iter();
     let mut facts: Vec<Fact> = data
         .map(|data| Fact::mono("data", format!("{} {} at {}", data.name, data.digest, data.path)))
@@ -273,26 +274,29 @@ fn facts(record: &RunRecord) -> Vec<Fact> {
     let variables: Vec<String> = variables
         .map(|(name, value)| format!("{name}={}", crate::bench::value_text(value)))
         .collect();
-    facts.push(Fact::mono("variables", variables.join(" ")));
-    facts.push(Fact::new("losses", record.repeatable.to_string()));
+    facts.push(Fact::mono("variables", clean.text(&variables.join(" "))));
+    facts.push(Fact::new("losses", clean.text(&record.repeatable.to_string())));
     facts.extend(record.not_taken_over.iter().map(|what| Fact::mono("not taken over", what)));
     if let Some(log) = &record.log {
-        facts.push(Fact::mono("log", format!("{} {}", clean(&log.file), log.digest)));
+        facts.push(Fact::mono("log", format!("{} {}", clean.text(&log.file), log.digest)));
     }
     let conditions = record.conditions.iter().flat_map(|conditions| &conditions.not_measured);
     facts.extend(
-        conditions.map(|(what, why)| Fact::new("not measured", clean(&format!("{what}: {why}")))),
+        conditions
+            .map(|(what, why)| Fact::new("not measured", clean.text(&format!("{what}: {why}")))),
     );
     facts.push(Fact::new("start", words::moment(&record.start)));
     facts
 }
 
-fn commands_of(record: &RunRecord) -> Vec<Command> {
-    let mut commands: Vec<Command> = commands::of_case(record).into_iter().collect();
+fn commands_of(record: &RunRecord, clean: &Clean) -> Vec<Command> {
+    let mut commands: Vec<Command> = commands::of_case(record, clean).into_iter().collect();
     let words: Vec<String> = record.job.command.iter().map(|word| commands::quoted(word)).collect();
     if !words.is_empty() {
-        commands
-            .push(Command::new("What ran inside of the sealed image:", clean(&words.join(" "))));
+        commands.push(Command::new(
+            "What ran inside of the sealed image:",
+            clean.text(&words.join(" ")),
+        ));
     }
     if !record.guide_command.is_empty() {
         commands.push(Command::new("What the guide types:", record.guide_command.clone()));

@@ -2,9 +2,10 @@
 
 use super::view::Command;
 use crate::bench::{FULL_PROFILE, RunRecord, value_text};
+use crate::report::scrub::Clean;
 
 /// How to get every case of a run again: here, from a checkout, on a machine without a network.
-pub(super) fn of_run(record: &RunRecord) -> Vec<Command> {
+pub(super) fn of_run(record: &RunRecord, clean: &Clean) -> Vec<Command> {
     if record.parsed.is_some() {
         return Vec::new();
     }
@@ -12,7 +13,7 @@ pub(super) fn of_run(record: &RunRecord) -> Vec<Command> {
     vec![
         Command::new(
             "The same image again, named by its seal, wherever this store or an imported bundle is:",
-            run_command(record, None),
+            clean.text(&run_command(record, None)),
         ),
         Command::new(
             "From a checkout of the project: build the image again elsewhere on this machine and compare every byte with its seal:",
@@ -27,12 +28,17 @@ pub(super) fn of_run(record: &RunRecord) -> Vec<Command> {
             ),
         ),
         Command::new("There:", format!("repro import {}", quoted(&format!("{run}.repro")))),
+        Command::new(
+            "To compute every figure again from the logs that were kept:",
+            format!("repro results check {}", quoted(run)),
+        ),
     ]
 }
 
 /// The command for one case, with what was set otherwise.
-pub(super) fn of_case(record: &RunRecord) -> Option<Command> {
-    let text = record.parsed.is_none().then(|| run_command(record, Some(&record.case)))?;
+pub(super) fn of_case(record: &RunRecord, clean: &Clean) -> Option<Command> {
+    let text =
+        record.parsed.is_none().then(|| clean.text(&run_command(record, Some(&record.case))))?;
     Some(Command::new("This case alone:", text))
 }
 

@@ -16,8 +16,10 @@ mod view;
 use askama::Template;
 
 use super::model::{Case, Report};
+use super::scrub::Clean;
 use super::words::{self, count};
 use crate::bench::Status;
+use crate::results::scrub::Known;
 use view::{Page, Tile};
 
 const STYLE: &str = include_str!("page.css");
@@ -53,18 +55,27 @@ fn write(content: Content) -> String {
         rest: content.rest,
         version: env!("CARGO_PKG_VERSION"),
     };
-    page.render().expect("writing into memory cannot fail")
+    let html = page.render().expect("writing into memory cannot fail");
+    without_controls(html)
+}
+
+/// A log may have anything in it; not even a reader of the source should meet it.
+fn without_controls(html: String) -> String {
+    let is_bad = |c: char| c.is_control() && c != '\n' && c != '\t';
+    if html.contains(is_bad) { html.replace(is_bad, "\u{fffd}") } else { html }
 }
 
 impl Report<'_> {
     /// The page. Conditions are read from the files beside the records.
-    pub fn html(&self) -> String {
-        self.page(DETAILS)
+    ///
+    /// What is `known` of a machine is taken out of texts that others wrote.
+    pub fn html(&self, known: &Known) -> String {
+        self.page(DETAILS, known)
     }
 
     /// The page with at most about `details` bytes of plots.
-    fn page(&self, details: usize) -> String {
-        let (runs, shown) = self.detailed(details);
+    fn page(&self, details: usize, known: &Known) -> String {
+        let (runs, shown) = self.detailed(details, known);
         let table = table::table(self, |run, case| {
             shown.contains(&(run, case)).then(|| case::anchor(run, case))
         });
@@ -79,13 +90,18 @@ impl Report<'_> {
     }
 
     /// Runs with their cases as far as there is room, the newest first, and which cases those are.
-    fn detailed(&self, room: usize) -> (String, std::collections::BTreeSet<(usize, usize)>) {
+    fn detailed(
+        &self,
+        room: usize,
+        known: &Known,
+    ) -> (String, std::collections::BTreeSet<(usize, usize)>) {
         let (mut html, mut shown) = (String::new(), std::collections::BTreeSet::new());
         for (number, run) in self.runs.iter().enumerate().rev() {
+            let clean = Clean::new(known, run);
             let mut cases = Vec::new();
             let mut left = room.saturating_sub(html.len());
             for (position, one) in run.cases.iter().enumerate() {
-                let case = case::render(one, &case::anchor(number, position));
+                let case = case::render(one, &case::anchor(number, position), &clean);
                 if case.len() > left {
                     break;
                 }
@@ -96,7 +112,7 @@ impl Report<'_> {
             if cases.is_empty() {
                 break;
             }
-            html.push_str(&run::render(run, number, cases));
+            html.push_str(&run::render(run, number, cases, &clean));
         }
         (html, shown)
     }

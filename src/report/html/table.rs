@@ -9,9 +9,9 @@ use crate::report::plot::frame::text;
 use crate::report::words::{self, NOTHING};
 use crate::report::{columns, numbers, spark};
 
-const HEAD: &str = "<table><caption>Every case of every run on this page; spread is that of its steps, or between repetitions.</caption>\
+const HEAD: &str = "<table><caption>Every case of every run on this page; ± is the spread of its steps, or over so many repetitions.</caption>\
     <thead><tr><th scope=\"col\">case</th><th scope=\"col\">status</th><th scope=\"col\">throughput</th>\
-    <th scope=\"col\">FINAL_RESULT</th><th scope=\"col\">beside published</th><th scope=\"col\">step time</th>\
+    <th scope=\"col\">FINAL_RESULT</th><th scope=\"col\">beside published</th><th scope=\"col\">over steps</th>\
     <th scope=\"col\">to heed</th><th scope=\"col\">time</th></tr></thead>";
 
 /// So many points has the curve of a row.
@@ -53,7 +53,7 @@ fn row(html: &mut String, case: &Case, anchor: Option<&str>) {
     let printed = columns::figure(case, |record| record.final_result.as_ref(), words::as_printed);
     cell(html, "FINAL_RESULT", &text(&printed));
     cell(html, "beside published", &verdict(case));
-    cell(html, "step time", &sparkline(case.shown()));
+    cell(html, "over steps", &sparkline(case.shown()));
     let flags: Vec<String> =
         case.flags().into_iter().map(|flag| badge(&Badge::flag(flag))).collect();
     cell(

@@ -146,16 +146,18 @@ fn a_table_shows_both_figures_with_their_units_and_says_why_a_case_failed() {
 run RUN
 
 seg@SEAL, profile smoke, engine player
+a test, no GPU
 
-case                             status  FINAL_RESULT      throughput  steps    spread    time   memory  repeated
--------------------------------  ------  ------------  --------------  -----  --------  ------  -------  --------
-seg/fastscnn/sp/bs2/fp32         ok      2.0 images/s  4.000 images/s      2  ± 70.7 %  12.5 s  512 MiB  -
-seg/segformer_b0/sp/bs2/fp32     failed             -               -      -         -  12.5 s  512 MiB  -
-seg/ocrnet_hrnetw48/sp/bs2/fp32  ok      2.0 images/s  4.000 images/s      2  ± 70.7 %  12.5 s  512 MiB  -
+case                             status  FINAL_RESULT      throughput       published  verdict         steps    spread  over steps    time   memory  repeated
+-------------------------------  ------  ------------  --------------  --------------  --------------  -----  --------  ----------  ------  -------  --------
+seg/fastscnn/sp/bs2/fp32         ok      2.0 images/s  4.000 images/s  7.500 images/s  not comparable      2  ± 70.7 %  ▁█          12.5 s  512 MiB  -
+seg/segformer_b0/sp/bs2/fp32     failed             -               -               -  -                   -         -  -           12.5 s  512 MiB  -
+seg/ocrnet_hrnetw48/sp/bs2/fp32  ok      2.0 images/s  4.000 images/s               -  no reference        2  ± 70.7 %  ▁█          12.5 s  512 MiB  -
 
 seg/fastscnn/sp/bs2/fp32 throughput not comparable with what is published: PROFILE
 seg/segformer_b0/sp/bs2/fp32 failed: the command returned 1
   last line  CUDA error
+seg/fastscnn/sp/bs2/fp32 not comparable with what is published: profile `smoke` is not the guide's own, `full`; the guide does not say on which machine it was measured; no tolerance of the published figure is known
 erratum final-result: the guide prints iterations a second and calls them images
 ";
     assert_eq!(table(&Bench::new(), &plays, Format::Text(None)), expected);
@@ -177,7 +179,7 @@ fn many_errata_are_named_below_a_table_and_told_elsewhere() {
 fn a_page_has_the_same_table_in_markdown() {
     let text = table(&fastscnn().set(&["workers=1"]), &[Play::log(good_log())], Format::Markdown);
     assert!(text.starts_with("## run RUN\n\nseg@SEAL, profile smoke"), "{text}");
-    assert!(text.contains("| seg/fastscnn/sp/bs2/fp32 | ok | 2.0 images/s | 4.000 images/s | 2 |"));
+    assert!(text.contains("| seg/fastscnn/sp/bs2/fp32 | ok | 2.0 images/s | 4.000 images/s | 7.500 images/s | not comparable | 2 |"));
     assert!(
         text.contains("\n- workers set to 1, the recipe says 5\n- erratum final-result: "),
         "{text}"
