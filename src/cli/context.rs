@@ -116,7 +116,9 @@ impl Context {
             path: "/proc/self/exe".into(),
             source,
         })?;
-        match self.settings.engine()? {
+        let choice = self.settings.engine()?;
+        tracing::info!(?choice, "an engine is looked for");
+        match choice {
             EngineChoice::Embedded => Ok(Box::new(self.embedded(program))),
             EngineChoice::Docker => Ok(Box::new(Docker::find(program, &self.settings.daemons()?)?)),
             EngineChoice::Auto => Ok(self.automatic(program)),

@@ -81,25 +81,32 @@ fn with_phase(store: &Store, state: RunState) -> (RunState, Phase) {
     }
 }
 
+/// Narrower terminals are shown only what tells runs apart.
+const WIDE: usize = 80;
+
 fn table(states: &[(RunState, Phase)], now: Timestamp) {
-    let header = ["run", "state", "image", "profile", "cases", "now", "elapsed", "left"];
-    let mut rows = vec![header.map(str::to_owned).to_vec()];
-    for (state, phase) in states {
-        let doing: Vec<String> =
-            state.running.iter().map(|case| runs::line(case, state.cases)).collect();
-        let doing = if *phase == Phase::Running { doing.join("; ") } else { String::new() };
-        rows.push(vec![
-            state.run.clone(),
-            output::state(phase.word()),
-            state.image.clone(),
-            state.profile.clone(),
-            runs::cases(state),
-            doing,
-            runs::duration(state.elapsed(*phase, now)),
-            left(state, *phase, now),
-        ]);
+    let is_wide = output::width().is_none_or(|width| width >= WIDE);
+    let what = ["image", "profile"].map(str::to_owned).into_iter().filter(|_| is_wide);
+    let times = ["cases", "elapsed", "left"].map(str::to_owned);
+    let header = ["run", "state"].map(str::to_owned).into_iter().chain(what).chain(times);
+    let row = |(state, phase): &(RunState, Phase)| {
+        let mut row = vec![state.run.clone(), output::state(phase.word())];
+        if is_wide {
+            row.extend([state.image.clone(), state.profile.clone()]);
+        }
+        row.push(runs::cases(state));
+        row.extend([runs::duration(state.elapsed(*phase, now)), left(state, *phase, now)]);
+        row
+    };
+    let rows: Vec<Vec<String>> =
+        std::iter::once(header.collect()).chain(states.iter().map(row)).collect();
+    let rows = output::rows_within(&rows, &[], output::width());
+    output::print(&rows[0]);
+    for (row, (state, phase)) in rows[1..].iter().zip(states) {
+        output::print(row);
+        let cases = state.running.iter().filter(|_| *phase == Phase::Running);
+        cases.for_each(|case| output::print(&format!("  {}\n", runs::line(case, state.cases))));
     }
-    output::print(&output::columns(&rows, &[]));
     for (state, _) in states.iter().filter(|(_, phase)| *phase == Phase::Died) {
         output::note(&format!("hint: {} died; to go on run\n  {}", state.run, runs::resume(state)));
     }

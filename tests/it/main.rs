@@ -35,6 +35,7 @@ mod others_settings;
 mod pinning;
 mod pip_equality;
 mod preflight;
+mod readmes;
 mod real_layers;
 mod recipe_reading;
 mod recipe_rules;

@@ -10,6 +10,8 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 const GAP: &str = "  ";
 /// No column is made narrower: a terminal that is too small for it breaks the lines itself.
 const NARROWEST: usize = 10;
+/// So much narrower a column becomes before another one is folded, too.
+const LITTLE: usize = 4;
 
 /// Columns that fit into standard output; those of `right` are aligned to the right.
 pub fn columns(rows: &[Vec<String>], right: &[usize]) -> String {
@@ -18,17 +20,35 @@ pub fn columns(rows: &[Vec<String>], right: &[usize]) -> String {
 
 /// Columns that fit into `width`, if there is one.
 pub fn columns_within(rows: &[Vec<String>], right: &[usize], width: Option<usize>) -> String {
+    rows_within(rows, right, width).concat()
+}
+
+/// The same, the lines of each row apart.
+pub fn rows_within(rows: &[Vec<String>], right: &[usize], width: Option<usize>) -> Vec<String> {
     let count = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let natural = |column: usize| {
-        rows.iter()
-            .filter_map(|row| row.get(column))
-            .map(|cell| shown_width(cell))
-            .max()
-            .unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..count).map(natural).collect();
-    let widths = width.map_or(widths.clone(), |width| shares(&widths, width));
+    let cells = |column: usize| rows.iter().filter_map(move |row| row.get(column));
+    let columns: Vec<Column> = (0..count).map(|column| Column::of(cells(column))).collect();
+    let natural = || columns.iter().map(|column| column.natural).collect();
+    let widths: Vec<usize> = width.map_or_else(natural, |width| shares(&columns, width));
     rows.iter().map(|row| lines(row, &widths, right)).collect()
+}
+
+/// How wide a column would like to be, and has to be.
+struct Column {
+    natural: usize,
+    /// Names are not folded, words not taken apart, as long as that leaves room for the others.
+    least: usize,
+}
+
+impl Column {
+    fn of<'a>(cells: impl Iterator<Item = &'a String> + Clone) -> Self {
+        let widest = |cells: &mut dyn Iterator<Item = usize>| cells.max().unwrap_or(0);
+        let natural = widest(&mut cells.clone().map(|cell| shown_width(cell)));
+        let has_words = cells.clone().any(|cell| cell.trim().contains(' '));
+        let parts = cells.flat_map(|cell| parts(cell)).map(|part| part.trim_end().width());
+        let least = if has_words { widest(&mut { parts }) } else { natural };
+        Self { natural, least }
+    }
 }
 
 /// The columns that `text` takes on a terminal.
@@ -56,18 +76,24 @@ pub fn shorten(text: &str, width: usize) -> String {
     short + "…"
 }
 
-/// The widest columns give way until all of them fit.
-fn shares(natural: &[usize], width: usize) -> Vec<usize> {
-    let gaps = GAP.len() * natural.len().saturating_sub(1);
-    let room = width.saturating_sub(gaps);
-    let taken = |cap: usize| natural.iter().map(|own| (*own).min(cap)).sum::<usize>();
-    let widest = natural.iter().copied().max().unwrap_or(0);
-    let cap = (NARROWEST..=widest).rev().find(|cap| taken(*cap) <= room).unwrap_or(NARROWEST);
-    let mut widths: Vec<usize> = natural.iter().map(|own| (*own).min(cap)).collect();
-    // What rounding left over goes to the first column that was cut.
-    let spare = room.saturating_sub(widths.iter().sum());
-    if let Some(cut) = (0..natural.len()).find(|column| widths[*column] < natural[*column]) {
-        widths[cut] = (widths[cut] + spare).min(natural[cut]);
+/// The widest columns give way until all of them fit: first as far as names and words stay whole,
+/// then as far as it has to be.
+fn shares(columns: &[Column], width: usize) -> Vec<usize> {
+    let room = width.saturating_sub(GAP.len() * columns.len().saturating_sub(1));
+    let mut widths: Vec<usize> = columns.iter().map(|column| column.natural).collect();
+    let mut excess = widths.iter().sum::<usize>().saturating_sub(room);
+    let kinds: [fn(&Column) -> usize; 2] = [|column| column.least, |_| NARROWEST];
+    for least in kinds {
+        while excess > 0 {
+            // One that gives way already goes on a little longer, instead of taking another along.
+            let given = |column: usize| widths[column] < columns[column].natural;
+            let weight = |column: &usize| widths[*column] + if given(*column) { LITTLE } else { 0 };
+            let can_give = |column: &usize| widths[*column] > least(&columns[*column]);
+            let giving = (0..widths.len()).filter(can_give).max_by_key(weight);
+            let Some(column) = giving else { break };
+            widths[column] -= 1;
+            excess -= 1;
+        }
     }
     widths
 }
@@ -100,25 +126,36 @@ fn fold(text: &str, width: usize) -> Vec<String> {
     }
     // Colour is given up where a cell is taken apart.
     let plain = anstream::adapter::strip_str(text).to_string();
-    let (mut lines, mut line) = (Vec::new(), String::new());
-    for piece in pieces(&plain) {
-        if line.width() + piece.trim_end().width() > width && !line.is_empty() {
-            lines.push(std::mem::take(&mut line).trim_end().to_owned());
+    let mut lines = vec![String::new()];
+    for word in plain.split_inclusive(' ') {
+        match word.trim_end().width() <= width {
+            true => put(&mut lines, word, width),
+            false => parts(word).for_each(|part| put(&mut lines, part, width)),
         }
-        for letter in piece.chars() {
-            if line.width() + letter.width().unwrap_or(0) > width && letter != ' ' {
-                lines.push(std::mem::take(&mut line));
-            }
+    }
+    lines.iter().map(|line| line.trim_end().to_owned()).collect()
+}
+
+/// Puts `piece` into the last line or the next; one that is too long for any is broken.
+fn put(lines: &mut Vec<String>, piece: &str, width: usize) {
+    let used = lines.last().map_or(0, |line| line.width());
+    if used > 0 && used + piece.trim_end().width() > width {
+        lines.push(String::new());
+    }
+    for letter in piece.chars() {
+        let used = lines.last().map_or(0, |line| line.width());
+        if letter != ' ' && used + letter.width().unwrap_or(0) > width {
+            lines.push(String::new());
+        }
+        if let Some(line) = lines.last_mut() {
             line.push(letter);
         }
     }
-    lines.push(line.trim_end().to_owned());
-    lines
 }
 
-/// What stays together: words with their space, parts of a path with their slash.
-fn pieces(text: &str) -> impl Iterator<Item = &str> {
-    text.split_inclusive([' ', '/', ',', ';', '@', '、', '，', '。'])
+/// What of a text stays together where words do not fit: parts of a path with their slash.
+fn parts(text: &str) -> impl Iterator<Item = &str> {
+    text.split_inclusive([' ', '/', '-', ',', ';', '@', '=', '、', '，', '。'])
 }
 
 #[cfg(test)]
@@ -156,6 +193,19 @@ mod tests {
         );
         assert!(text.lines().all(|line| line.width() <= 30));
         assert!(!columns_within(&rows, &[], None).contains("semantic\n"), "a pipe gets everything");
+    }
+
+    #[test]
+    fn names_stay_whole_as_long_as_other_columns_can_give_way() {
+        let rows = rows(&[&[
+            "fairmot-mindspore-debian",
+            "sealed c030c93d49a3",
+            "tracking on Debian 11: FairMOT",
+        ]]);
+        let text = columns_within(&rows, &[], Some(62));
+        let first = "fairmot-mindspore-debian  sealed c030c93d49a3  tracking on";
+        assert_eq!(text.lines().next(), Some(first), "{text}");
+        assert!(columns_within(&rows, &[], Some(30)).lines().all(|line| line.width() <= 34));
     }
 
     #[test]
