@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::context::{Context, write_in_one_step};
 use super::error::CliError;
-use super::output;
+use super::{known, output};
 use crate::bench::RunRecord;
 use crate::report::{Format, History, Report};
 use crate::results::{self, Loaded};
@@ -63,7 +63,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliErro
             show(
                 context,
                 arguments,
-                || report.html(),
+                || report.html(&known::of_this_machine(context)),
                 || report.json(),
                 |format| report.table(format),
             )?;
@@ -74,7 +74,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliErro
 
 /// Prints the table of records that a command has just made.
 pub fn print(records: &[RunRecord]) {
-    output::print(&Report::of_records(records).table(terminal()));
+    output::print(&output::states(&Report::of_records(records).table(terminal())));
 }
 
 /// The named runs; for a history without names every run there is.
@@ -100,7 +100,7 @@ fn show(
         Some(path) => write_page(context, path, &html())?,
         None if context.json => output::json(&json()),
         None if arguments.markdown => output::print(&table(Format::Markdown)),
-        None => output::print(&table(terminal())),
+        None => output::print(&output::states(&table(terminal()))),
     }
     Ok(())
 }
@@ -117,8 +117,7 @@ fn write_page(context: &Context, path: &Path, html: &str) -> Result<(), CliError
 
 /// A table as wide as the terminal; a pipe takes any width.
 fn terminal() -> Format {
-    let size = rustix::termios::tcgetwinsize(rustix::stdio::stdout()).ok();
-    Format::Text(size.map(|size| usize::from(size.ws_col)).filter(|width| *width > 0))
+    Format::Text(output::width())
 }
 
 /// One damaged record must not hide the others.

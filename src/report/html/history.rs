@@ -6,7 +6,6 @@ use super::Content;
 use super::view::Tile;
 use crate::report::history::{History, Point};
 use crate::report::plot;
-use crate::report::scrub::clean;
 use crate::report::words::{self, NOTHING, count, significant, with_unit};
 
 #[derive(Template)]
@@ -71,6 +70,6 @@ fn row(point: &Point, unit: &str) -> Row {
         level: point.level.map_or(NOTHING.to_owned(), |part| {
             format!("\u{2691} new level, {}", words::change(part))
         }),
-        changes: point.changes().map_or(NOTHING.to_owned(), |changes| clean(&changes)),
+        changes: point.changes().unwrap_or(NOTHING.to_owned()),
     }
 }

@@ -7,11 +7,11 @@ use super::view::{Fact, Part, RunView};
 use crate::bench::{HostDifference, RunRecord};
 use crate::recipe::Erratum;
 use crate::report::model::Run;
-use crate::report::scrub::clean;
+use crate::report::scrub::Clean;
 use crate::report::words::{self, count};
 
 /// The run with its cases, which are HTML already.
-pub(super) fn render(run: &Run, number: usize, cases: Vec<String>) -> String {
+pub(super) fn render(run: &Run, number: usize, cases: Vec<String>, clean: &Clean) -> String {
     let record = run.first();
     let differences = record.host_differences();
     let view = RunView {
@@ -20,9 +20,9 @@ pub(super) fn render(run: &Run, number: usize, cases: Vec<String>) -> String {
         start: words::moment(&record.start),
         files: files(record),
         facts: facts(run),
-        host: host(record, &differences),
+        host: host(record, &differences, clean),
         has_reference: record.reference_host.is_some(),
-        commands: commands::of_run(record),
+        commands: commands::of_run(record, clean),
         errata: errata(run),
         cases,
     };
@@ -64,7 +64,7 @@ fn files(record: &RunRecord) -> Vec<String> {
 }
 
 /// The machine, part by part; what differs from the guide's is named.
-fn host(record: &RunRecord, differences: &[HostDifference]) -> Vec<Part> {
+fn host(record: &RunRecord, differences: &[HostDifference], clean: &Clean) -> Vec<Part> {
     let host = &record.host;
     let reference = record.reference_host.clone().unwrap_or_default();
     let number = |number: Option<u32>| number.map(|number| number.to_string());
@@ -90,7 +90,7 @@ fn host(record: &RunRecord, differences: &[HostDifference]) -> Vec<Part> {
             Some(_) if differences.iter().any(|one| one.what == name) => "\u{2260} differs",
             Some(_) => "\u{2713} same",
         },
-        here: here.map_or("not known".to_owned(), |here| clean(&here)),
+        here: here.map_or("not known".to_owned(), |here| clean.text(&here)),
         reference: wanted.unwrap_or_default(),
     })
     .collect()
