@@ -6,8 +6,8 @@
 //! runs differ by themselves; [`compare`] therefore takes one value a run, and [`compare_series`],
 //! which has only one run on each side, never calls a difference a change.
 //!
-//! Invariants: the same numbers give the same answer on every machine; what needs chance
-//! (permutations) has a fixed seed. No function panics, whatever the numbers: too few of them, or
+//! Invariants: the same numbers give the same answer on every machine, but for a last digit where logarithms
+//! are in it; what needs chance (permutations) has a fixed seed. No function panics, whatever the numbers: too few of them, or
 //! one that is not finite, give an absent answer. A million values take well under a second.
 //! What the numbers mean (seconds, or images a second) is left to the callers.
 

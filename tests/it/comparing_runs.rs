@@ -258,7 +258,10 @@ fn what_is_no_run_or_only_one_side_says_so() {
     let project = project();
     let (text, code) = project.error(&["diff", "2026", NEW]);
     assert!(code == 2 && text.contains("`2026` can be any of 2 runs"), "{text}");
-    fs::write(project.folder.path().join("index.json"), "{}").unwrap();
+    fs::create_dir(project.folder.path().join("layout")).unwrap();
+    fs::write(project.folder.path().join("layout/index.json"), "{}").unwrap();
+    let (text, code) = project.error(&["diff", "layout", "latest"]);
+    assert!(code == 2 && text.contains("`latest` is a run, and `layout` is none"), "{text}");
     let (text, code) = project.error(&["diff", "20269", NEW]);
     assert!(code == 2 && text.contains("there is no run `20269`"), "{text}");
     let (text, code) = project.error(&["diff", NEW, OLD, "--alpha", "1"]);

@@ -8,6 +8,7 @@ use crate::bench::BenchError;
 use crate::build::BuildError;
 use crate::carry::CarryError;
 use crate::dataset::DatasetError;
+use crate::diff::DiffError;
 use crate::doctor::DoctorError;
 use crate::engine::EngineError;
 use crate::fetch::pin::PinError;
@@ -101,6 +102,9 @@ impl CliError {
             Self::Bench(error) => bench_hint(error).map(str::to_owned),
             Self::Results(ResultsError::Store(error)) => store_hint(error),
             Self::Results(error) => results_hint(error).map(str::to_owned),
+            Self::Diff(DiffError::OnlyOneRun { .. }) => {
+                Some("name runs on both sides, or images, locks or layouts on both".to_owned())
+            }
             _ => None,
         }
     }

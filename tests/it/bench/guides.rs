@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use repro::bench::{Figure, Rules, Variables, check, expand};
 
 use super::{Bench, Play, recipe};
+use crate::simulated_runs::check_trials;
 
 /// The shared folder of published logs; they are not ours to commit.
 fn shared_logs() -> Option<PathBuf> {
@@ -53,6 +54,23 @@ pub(super) fn text(figures: &[Figure], name: &str) -> String {
 fn every_guide_is_a_recipe_that_could_be_run() {
     for guide in ["seg", "mot", "ocr", "detectron2", "mindspore"] {
         check(&recipe(guide)).unwrap_or_else(|error| panic!("{guide}: {error}"));
+    }
+}
+
+/// The seconds of each logged step that counts.
+fn steps(log: &[u8]) -> Vec<f64> {
+    let benchmark = recipe("seg").benchmark;
+    let findings = Rules::compile(&benchmark).unwrap().read(log);
+    let texts = findings.series["time"].iter().skip(benchmark.log.skip);
+    texts.map(|text| text.parse().unwrap()).collect()
+}
+
+#[test]
+fn runs_made_of_published_steps_are_compared_as_well_as_promised() {
+    for name in ["mmseg_hrnet_bs8_fp32_gpu1.log", "mmseg_hrnet_bs8_fp32_gpu8.log"] {
+        if let Some(log) = published(name) {
+            check_trials(&steps(&log));
+        }
     }
 }
 
