@@ -107,7 +107,8 @@ impl Meter {
         match &*self.state() {
             State::Running(_, counter) => counter.used(),
             State::Ended(Some(used)) => Ok(*used),
-            State::Waiting | State::Ended(None) => Err("the job does not run".to_owned()),
+            State::Waiting => Err("the job has not begun".to_owned()),
+            State::Ended(None) => Err("the job had ended before this was read".to_owned()),
         }
     }
 
@@ -235,7 +236,7 @@ mod tests {
     #[test]
     fn a_watcher_hears_of_start_and_end() {
         let meter = Meter::new();
-        assert_eq!(meter.used(), Err("the job does not run".to_owned()));
+        assert_eq!(meter.used(), Err("the job has not begun".to_owned()));
         thread::scope(|scope| {
             let watcher = scope.spawn(|| {
                 let since = meter.started()?;

@@ -12,7 +12,7 @@ use std::fs::{self, File, Permissions};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Child, Command};
 use std::thread;
 use std::time::Duration;
 
@@ -356,18 +356,33 @@ fn watched(world: &World) -> Watched {
     sampler.finish().unwrap()
 }
 
+/// Processes that do nothing but work, until this is dropped.
+struct Others(Vec<Child>);
+
+impl Others {
+    fn busy(count: usize) -> Self {
+        let work = || Command::new("sh").args(["-c", "while :; do :; done"]).spawn().unwrap();
+        Self((0..count).map(|_| work()).collect())
+    }
+}
+
+impl Drop for Others {
+    fn drop(&mut self) {
+        for other in &mut self.0 {
+            let _ = other.kill();
+            let _ = other.wait();
+        }
+    }
+}
+
 fn others_that_work_beside_a_job_are_told_from_it(world: &World) {
     // How quiet this machine is without them is not ours to say.
     let quiet = watched(world);
     println!("left alone: {:?} {:?}", quiet.record.summary["cpu_others"], quiet.record.flags);
     let processors = thread::available_parallelism().unwrap().get();
-    let busy = || Command::new("sh").args(["-c", "while :; do :; done"]).spawn().unwrap();
-    let mut others: Vec<_> = (0..processors).map(|_| busy()).collect();
+    let others = Others::busy(processors);
     let disturbed = watched(world);
-    for other in &mut others {
-        other.kill().unwrap();
-        other.wait().unwrap();
-    }
+    drop(others);
     let (record, csv) = (&disturbed.record, String::from_utf8_lossy(&disturbed.csv));
     println!("beside {processors} others: {record:#?}\n{csv}");
     let flag = record.flags.iter().find(|flag| flag.text.starts_with("others used "));
