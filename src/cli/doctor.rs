@@ -23,10 +23,10 @@ use crate::store::{self, Store};
     after_help = "Downloads nothing and runs nothing; code is looked at in wheels that are in the store. `repro run` does the same first.\n\
     Ends with 4 if something is bad.\n\nExamples:\n  \
     repro doctor                                     this machine: GPUs, driver, engine, kernel, disks\n  \
-    repro doctor seg-debian                          for the guide's cases on GPUs; lists the GPU code of each wheel\n  \
-    repro doctor seg-debian --profile smoke          for the cases of another profile\n  \
-    repro doctor seg-debian --case '*/sp/*'          for some of the cases\n  \
-    repro doctor seg-debian --host h200.json         for a machine elsewhere: a run record, or\n  \
+    repro doctor seg-debian                          the guide's cases; the GPU code of each wheel\n  \
+    repro doctor seg-debian --profile smoke          the cases of another profile\n  \
+    repro doctor seg-debian --case '*/sp/*'          some of the cases\n  \
+    repro doctor seg-debian --host h200.json         a machine elsewhere: a run record, or\n  \
     \u{20}                                                {\"gpus\": [\"NVIDIA H200\"], \"driver\": \"550.54.15\"}"
 )]
 pub struct Arguments {
@@ -74,7 +74,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliErro
         None => None,
     };
     let mut checks = match &wanted {
-        Some(wanted) => checks::of_image(context, wanted, &machine)?,
+        Some(wanted) => checks::of_image(context, wanted, &machine),
         None => checks::of_cards(&machine),
     };
     checks.extend(checks::of_machine(context, &machine, wanted.is_some()));

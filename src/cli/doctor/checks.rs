@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use super::{Machine, Wanted};
 use crate::bench::PlannedCase;
 use crate::cli::context::Context;
-use crate::cli::error::CliError;
 use crate::cli::{fitness, output};
 use crate::doctor::{Check, ImageCode, KnownCard, State, Support};
 use crate::engine::Gpus;
@@ -32,6 +31,9 @@ const ORDER: [&str; 16] = [
     "machine",
 ];
 
+/// The engine that needs nothing of this machine's kernel but its daemon.
+const DOCKER: &str = "docker";
+
 /// Less free space (bytes) than this is worth a word.
 const LITTLE: u64 = 5_000_000_000;
 
@@ -41,11 +43,7 @@ pub fn place(check: &str) -> usize {
 }
 
 /// The lines about an image on a machine.
-pub fn of_image(
-    context: &Context,
-    wanted: &Wanted,
-    machine: &Machine,
-) -> Result<Vec<Check>, CliError> {
+pub fn of_image(context: &Context, wanted: &Wanted, machine: &Machine) -> Vec<Check> {
     let mut checks = wanted.preflight.checks();
     if !machine.is_this {
         // What lies on this machine says nothing of another one.
@@ -62,9 +60,9 @@ pub fn of_image(
     there.retain(|check| !checks.iter().any(|other| other.needed.starts_with(&check.needed)));
     checks.extend(there);
     if machine.is_this && !missing.iter().any(|area| area == "engine") {
-        checks.push(engine(context)?);
+        checks.push(engine(context));
     }
-    Ok(checks)
+    checks
 }
 
 /// The lines about the cards where nothing asks for them.
@@ -85,8 +83,14 @@ pub fn of_machine(context: &Context, machine: &Machine, with_image: bool) -> Vec
         let there = "another machine: engine, kernel, disks and data are not looked at";
         return vec![Check::new(State::NotChecked, "machine", "what sealed runs need", there)];
     };
+    let engine = engine(context);
+    if engine.there == DOCKER {
+        // These are what the other engine needs.
+        let needless = checks.iter_mut().filter(|check| check.state == State::Bad);
+        needless.for_each(|check| check.state = State::Warn);
+    }
     if !with_image {
-        checks.extend(engine(context).ok());
+        checks.push(engine);
     }
     if let Some(memory) = machine.host.memory {
         let there = format!("{} in all", output::size(memory));
@@ -253,16 +257,16 @@ fn shared_memory(wanted: &Wanted, machine: &Machine) -> Option<Check> {
     Some(Check::new(State::Ok, "shared memory", needed, there))
 }
 
-fn engine(context: &Context) -> Result<Check, CliError> {
+fn engine(context: &Context) -> Check {
     let needed = "something that runs jobs";
-    Ok(match context.engine() {
+    match context.engine() {
         Ok(engine) => Check::new(State::Ok, "engine", needed, engine.name()),
         Err(error) => {
             let there = error.to_string().replace('\n', " ");
             let check = Check::new(State::Bad, "engine", needed, there);
             check.to_do("`--engine embedded` needs no daemon")
         }
-    })
+    }
 }
 
 /// Where much is written: store, results, data, and what Docker unpacks.
