@@ -208,7 +208,10 @@ impl Frame {
         }
         for (tick, label) in x.labels() {
             let left = x.scale.part(tick) * 100.0;
-            let _ = write!(html, r#"<text class="tick x" x="{left:.2}%" y="100%">{label}</text>"#);
+            // A long number at the end must not stand out of the page.
+            let end = if left > 94.0 { " end" } else { "" };
+            let _ =
+                write!(html, r#"<text class="tick x{end}" x="{left:.2}%" y="100%">{label}</text>"#);
         }
         let _ = write!(
             html,
