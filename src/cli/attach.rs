@@ -34,6 +34,9 @@ pub struct Arguments {
 const TICK: Duration = Duration::from_millis(250);
 
 pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliError> {
+    // A run outlives its terminal; who only looks at one has nobody left to show it to.
+    signal_hook::flag::register(signal_hook::consts::SIGHUP, context.stop.flag())
+        .map_err(CliError::Signals)?;
     let store = context.store()?;
     let state = match &arguments.run {
         Some(word) => runs::find(&store, word)?,

@@ -1,5 +1,6 @@
 //! `repro man`
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -21,6 +22,9 @@ pub struct Arguments {
     #[arg(value_name = "DIR")]
     folder: Option<PathBuf>,
 }
+
+/// What `roff` begins every text with.
+const APOSTROPHE: &str = ".ie \\n(.g .ds Aq \\(aq\n.el .ds Aq '\n";
 
 pub fn run(arguments: &Arguments) -> Result<ExitCode, CliError> {
     let mut command = super::command();
@@ -50,10 +54,57 @@ fn write(folder: &Path, command: &Command) -> Result<(), CliError> {
 
 /// One page; without a date, so that it is the same wherever it is written.
 fn page(command: &Command) -> String {
-    let man = Man::new(command.clone()).manual("repro").date("");
+    let source = concat!("repro ", env!("CARGO_PKG_VERSION"));
+    let man = Man::new(command.clone()).manual("repro").source(source).date("");
+    let mut text = section(|bytes| man.render_title(bytes));
+    text += &section(|bytes| man.render_name_section(bytes));
+    text += &section(|bytes| man.render_synopsis_section(bytes));
+    text += &section(|bytes| man.render_description_section(bytes));
+    text += &section(|bytes| man.render_options_section(bytes));
+    if command.get_subcommands().any(|command| !command.is_hide_set()) {
+        text += &section(|bytes| man.render_subcommands_section(bytes));
+    }
+    // Each section came with what defines the apostrophe; one is enough.
+    let text = format!("{APOSTROPHE}{}", text.replace(APOSTROPHE, ""));
+    text + &below(&command.get_after_help().map(ToString::to_string).unwrap_or_default())
+}
+
+fn section(render: impl FnOnce(&mut dyn io::Write) -> io::Result<()>) -> String {
     let mut bytes = Vec::new();
-    man.render(&mut bytes).expect("memory can be written to");
-    let text = String::from_utf8_lossy(&bytes).into_owned();
-    // What stands below a command's options are its examples.
-    text.replace(".SH EXTRA\n", ".SH EXAMPLES\n")
+    render(&mut bytes).expect("memory can be written to");
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// What stands below the options of the help: examples line by line, and notes as running text.
+fn below(help: &str) -> String {
+    let (mut examples, mut notes) = (String::new(), String::new());
+    let mut is_example = false;
+    for line in help.lines() {
+        match line {
+            "Examples:" => is_example = true,
+            "" => is_example = false,
+            line if is_example => examples += &format!("{}\n", escaped(line.trim_start())),
+            line => notes += &format!("{}\n", escaped(line)),
+        }
+    }
+    let notes = if notes.is_empty() { notes } else { format!(".SH NOTES\n{notes}") };
+    format!("{notes}.SH EXAMPLES\n.nf\n{examples}.fi\n")
+}
+
+/// A line that groff takes as it is.
+fn escaped(line: &str) -> String {
+    let text = line.replace('\\', r"\e").replace('-', r"\-");
+    if text.starts_with(['.', '\'']) { format!(r"\&{text}") } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn examples_keep_their_lines_and_groff_obeys_none_of_them() {
+        let help = "It may wait.\n\nExamples:\n  repro a --b\n  'x' \\ y\n\nCodes: 0";
+        let expected = ".SH NOTES\nIt may wait.\nCodes: 0\n.SH EXAMPLES\n.nf\nrepro a \\-\\-b\n\\&'x' \\e y\n.fi\n";
+        assert_eq!(below(help), expected);
+    }
 }

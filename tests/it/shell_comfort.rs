@@ -98,8 +98,11 @@ fn every_command_has_a_page_of_the_manual_with_its_examples() {
         let text = fs::read_to_string(page).unwrap();
         assert!(text.contains(".SH EXAMPLES"), "{} has no examples", page.display());
         if has("groff") {
-            let output =
-                Command::new("groff").args(["-man", "-Tutf8", "-ww"]).arg(page).output().unwrap();
+            let output = Command::new("groff")
+                .args(["-K", "utf8", "-man", "-Tutf8", "-ww"])
+                .arg(page)
+                .output()
+                .unwrap();
             let complaints = String::from_utf8_lossy(&output.stderr).into_owned();
             assert!(
                 output.status.success() && complaints.is_empty(),
