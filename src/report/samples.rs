@@ -83,8 +83,8 @@ impl Samples {
     fn parse(bytes: &[u8]) -> Option<Self> {
         let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(bytes);
         let names = reader.headers().ok()?.clone();
-        let mut samples = Self::default();
-        samples.columns = names.iter().skip(1).map(|name| (name.to_owned(), Vec::new())).collect();
+        let columns = names.iter().skip(1).map(|name| (name.to_owned(), Vec::new())).collect();
+        let mut samples = Self { seconds: Vec::new(), columns };
         for line in reader.records() {
             let line = line.ok()?;
             let number = |index: usize| {

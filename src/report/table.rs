@@ -68,8 +68,9 @@ impl Table {
         unused.into_iter().rev().for_each(|index| self.remove(index));
         match format {
             Format::Text(width) => {
-                let dropped = width.map_or(Vec::new(), |width| self.narrow(width));
-                (self.text(width), dropped)
+                let folded = width.is_some_and(|width| self.is_too_wide(width));
+                let dropped = width.map_or(Vec::new(), |width| self.narrow(width, folded));
+                (self.text(folded), dropped)
             }
             Format::Markdown => (self.markdown(), Vec::new()),
         }
@@ -80,15 +81,24 @@ impl Table {
         self.rows.iter_mut().for_each(|row| drop(row.remove(column)));
     }
 
-    /// Keeps the columns that stay and those that fit beside them, the lowest rank first.
-    fn narrow(&mut self, width: usize) -> Vec<&'static str> {
+    /// Whether even the columns that stay do not fit in `width`.
+    fn is_too_wide(&self, width: usize) -> bool {
+        let stay = self.columns.iter().zip(self.widths()).filter(|(column, _)| column.rank == 0);
+        let widths: Vec<usize> = stay.map(|(_, width)| width).collect();
+        widths.iter().sum::<usize>() + BETWEEN.len() * widths.len().saturating_sub(1) > width
+    }
+
+    /// Keeps the columns that stay and those that fit beside them, the lowest rank first; the first
+    /// column takes no room where it has a line of its own.
+    fn narrow(&mut self, width: usize, folded: bool) -> Vec<&'static str> {
         let widths = self.widths();
-        let mut order: Vec<usize> = (0..self.columns.len()).collect();
+        let mut order: Vec<usize> = (usize::from(folded)..self.columns.len()).collect();
         order.sort_by_key(|index| self.columns[*index].rank);
         let mut used = 0;
         let mut dropped = Vec::new();
         for index in order {
-            let more = widths[index] + if used > 0 { BETWEEN.len() } else { 0 };
+            // Each has a gap before it, or the indent of a folded line.
+            let more = widths[index] + if used > 0 || folded { BETWEEN.len() } else { 0 };
             if self.columns[index].rank == 0 || used + more <= width {
                 used += more;
             } else {
@@ -101,14 +111,8 @@ impl Table {
         names
     }
 
-    fn width(&self) -> usize {
-        let widths = self.widths();
-        widths.iter().sum::<usize>() + BETWEEN.len() * widths.len().saturating_sub(1)
-    }
-
     /// Where even the columns that stay are too wide, the first has a line of its own.
-    fn text(&self, width: Option<usize>) -> String {
-        let folded = width.is_some_and(|width| self.width() > width);
+    fn text(&self, folded: bool) -> String {
         let names: Vec<String> = self.columns.iter().map(|column| column.name.to_owned()).collect();
         let widths = self.widths();
         let line = |cells: &Vec<String>| match folded {

@@ -23,7 +23,7 @@ pub(in crate::report) fn plot(
     let values = panel.lines.iter().flat_map(|line| line.values.iter().flatten());
     let values = Scale::of(values.map(|value| value / panel.divisor))?;
     let x = Scale::of(samples.seconds.iter().copied())?;
-    let y = if panel.from_zero { values.from_zero() } else { values };
+    let y = if panel.from_zero { values.with_zero() } else { values };
     let y = y.padded(0.08).not_below_zero(values.low());
     let mut frame =
         Frame::new(Axis::new(x, "seconds since the start", 4), Axis::new(y, panel.unit, 3));

@@ -115,7 +115,7 @@ impl Frame {
     /// A rectangle between four values, with what it says when somebody points at it.
     pub fn rectangle(&mut self, class: &str, x: (f64, f64), y: (f64, f64), says: &str) {
         let (left, right) = (self.x.scale.part(x.0) * 100.0, self.x.scale.part(x.1) * 100.0);
-        let (top, bottom) = (self.from_top(y.0.max(y.1)), self.from_top(y.0.min(y.1)));
+        let (top, bottom) = (self.percent_down(y.0.max(y.1)), self.percent_down(y.0.min(y.1)));
         let _ = write!(
             self.under,
             r#"<rect class="{class}" x="{left:.2}%" y="{top:.2}%" width="{:.2}%" height="{:.2}%">{}</rect>"#,
@@ -133,7 +133,7 @@ impl Frame {
     /// A horizontal line at a value.
     pub fn level(&mut self, class: &str, from: f64, to: f64, y: f64) {
         let (left, right) = (self.x.scale.part(from) * 100.0, self.x.scale.part(to) * 100.0);
-        let top = self.from_top(y);
+        let top = self.percent_down(y);
         let _ = write!(
             self.marks,
             r#"<line class="{class}" x1="{left:.2}%" x2="{right:.2}%" y1="{top:.2}%" y2="{top:.2}%"/>"#
@@ -152,7 +152,7 @@ impl Frame {
 
     /// A dot of a curve.
     pub fn dot(&mut self, class: &str, x: f64, y: f64, says: &str) {
-        let (left, top) = (self.x.scale.part(x) * 100.0, self.from_top(y));
+        let (left, top) = (self.x.scale.part(x) * 100.0, self.percent_down(y));
         let _ = write!(
             self.marks,
             r#"<circle class="{class}" cx="{left:.2}%" cy="{top:.2}%" r="3">{}</circle>"#,
@@ -162,7 +162,7 @@ impl Frame {
 
     /// A sign that the page has drawn once.
     pub fn sign(&mut self, sign: Sign, x: f64, y: f64, says: &str) {
-        let (left, top) = (self.x.scale.part(x) * 100.0, self.from_top(y));
+        let (left, top) = (self.x.scale.part(x) * 100.0, self.percent_down(y));
         let _ = write!(
             self.marks,
             r##"<use class="{0}" href="#sign-{0}" x="{left:.2}%" y="{top:.2}%">{1}</use>"##,
@@ -200,7 +200,7 @@ impl Frame {
     fn axes(&self, html: &mut String) {
         let (x, y) = (&self.x, &self.y);
         for (tick, label) in y.labels() {
-            let top = self.from_top(tick);
+            let top = self.percent_down(tick);
             let _ = write!(
                 html,
                 r#"<line class="grid" x1="0" x2="100%" y1="{top:.2}%" y2="{top:.2}%"/><text class="tick y" x="-8" y="{top:.2}%">{label}</text>"#
@@ -229,7 +229,7 @@ impl Frame {
         ((1.0 - self.y.scale.part(y)) * SIDE).round() as u32
     }
 
-    fn from_top(&self, y: f64) -> f64 {
+    fn percent_down(&self, y: f64) -> f64 {
         (1.0 - self.y.scale.part(y)) * 100.0
     }
 }

@@ -60,9 +60,10 @@ fn description(bars: &Histogram, unit: &str) -> String {
     let (index, number) = fullest.map_or((0, 0), |(index, number)| (index, *number));
     let (from, to) = ends(bars, index);
     format!(
-        "{} between {} in {} bars; the fullest has {number}, from {}.",
+        "{} between {} and {} in {} bars; the fullest has {number}, from {}.",
         count(bars.counts.iter().sum(), "step", "steps"),
-        format!("{} and {}", significant(bars.low), with_unit(&significant(bars.high), unit)),
+        significant(bars.low),
+        with_unit(&significant(bars.high), unit),
         bars.counts.len(),
         range(from, to, unit),
     )

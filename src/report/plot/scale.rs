@@ -39,7 +39,7 @@ impl Scale {
     }
 
     /// From 0, where nothing is below it: what is drawn as a length must begin there.
-    pub fn from_zero(self) -> Self {
+    pub fn with_zero(self) -> Self {
         if self.low > 0.0 { Self { low: 0.0, ..self } } else { self }
     }
 
@@ -139,7 +139,7 @@ mod tests {
     fn values_outside_lie_on_the_edge() {
         let scale = Scale::between(10.0, 20.0);
         assert_eq!([5.0, 10.0, 15.0, 99.0].map(|value| scale.part(value)), [0.0, 0.0, 0.5, 1.0]);
-        assert_eq!(scale.from_zero().low(), 0.0);
+        assert_eq!(scale.with_zero().low(), 0.0);
         assert_eq!(Scale::between(0.1, 9.0).padded(0.1).not_below_zero(0.1).low(), 0.0);
         assert!(Scale::between(-1.0, 9.0).padded(0.1).not_below_zero(-1.0).low() < -1.0);
     }
