@@ -9,8 +9,9 @@
 //! - A layer above brings the directories that it needs, but for those of the base and of the packages
 //!   (epoch 1: but for those of all layers below), so it is the same whatever stands beside it.
 //!
-//! Unpacking packages takes longer than all the rest of a sealed build. So the plan of a list of
-//! packages is remembered in the store once an image has been built from it.
+//! Unpacking packages takes longer than all the rest of a sealed build, and wheels have long lists
+//! of files. So plans are remembered in the store, once an image has been built from them, by what
+//! they were made from.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,8 +24,8 @@ use crate::lock::{
 };
 use crate::store::Store;
 
-/// The store's bucket of plans of packages: their key to the digest of the plan, a blob.
-const PLANNED: &str = "planned-packages";
+/// The store's bucket of plans: their key to the digest of the plan, a blob.
+const PLANNED: &str = "planned-layer";
 
 /// Plans the layers of the image.
 pub(super) fn of_image(store: &Store, lock: &Lock) -> Result<Vec<LayerPlan>, BuildError> {
@@ -49,19 +50,17 @@ pub(super) fn of_build(
     Ok(stack.plans)
 }
 
-/// Remembers the plans of packages among `layers`, whose image is registered.
+/// Remembers the plans that were made for `layers`, whose image is registered.
 pub(super) fn remember(store: &Store, layers: &[ImageLayer]) -> Result<(), BuildError> {
-    for plan in layers.iter().filter_map(ImageLayer::plan) {
-        let Some(key) = plan.packages_key() else { continue };
-        let plan = Digest::of(&plan.to_bytes()).hex();
-        if store.recall(PLANNED, &key.hex())?.as_ref() != Some(&plan) {
-            store.remember(PLANNED, &key.hex(), &plan)?;
-        }
+    let fact = |plan: &LayerPlan| Some((plan.key()?.hex(), Digest::of(&plan.to_bytes()).hex()));
+    let facts: Vec<_> = layers.iter().filter_map(ImageLayer::plan).filter_map(fact).collect();
+    if !facts.is_empty() {
+        store.remember_all(PLANNED, &facts)?;
     }
     Ok(())
 }
 
-/// Forgets the plans of packages that are none of `kept`.
+/// Forgets the plans that are none of `kept`.
 pub(super) fn forget(store: &Store, kept: &dyn Fn(&str) -> bool) -> Result<(), BuildError> {
     let rows = store.recall_all(PLANNED)?.into_iter();
     let gone = rows.filter(|(_, plan)| !kept(plan)).map(|(key, _)| key);
@@ -78,18 +77,23 @@ fn below_everything(lock: &Lock) -> Directories {
 struct Stack<'a> {
     store: &'a Store,
     lock: &'a Lock,
+    /// What all layers above rely on.
+    ground: Directories,
+    /// Everything below the next layer.
     below: Directories,
     plans: Vec<LayerPlan>,
 }
 
 impl<'a> Stack<'a> {
     fn begin(store: &'a Store, lock: &'a Lock) -> Self {
-        Self { store, lock, below: below_everything(lock), plans: Vec::new() }
+        let ground = below_everything(lock);
+        Self { store, lock, below: ground.clone(), ground, plans: Vec::new() }
     }
 
     /// Adds a layer whose directories all layers above rely on.
     fn add_ground(&mut self, plan: LayerPlan) {
         self.below = plan.directories(&self.below);
+        self.ground = self.below.clone();
         self.plans.push(plan);
     }
 
@@ -123,7 +127,7 @@ impl<'a> Stack<'a> {
     fn packages_below_tables(&mut self, packages: &[PackageInput]) -> Result<(), BuildError> {
         let Lock { symlinks, files, .. } = self.lock;
         let above: BTreeSet<String> = symlinks.keys().chain(files.keys()).cloned().collect();
-        let mut plan = match remembered(self.store, packages)? {
+        let mut plan = match remembered(self.store, &layer::packages_key(packages))? {
             Some(plan) => plan,
             None => layer::packages_alone(self.store, packages, &BTreeMap::new(), &above)?,
         };
@@ -170,7 +174,17 @@ impl<'a> Stack<'a> {
             return Ok(());
         }
         let wheels: Vec<_> = wheels.iter().map(|wheel| wheel_input(wheel)).collect();
-        self.add(layer::wheels(self.store, &wheels, &self.lock.python, &self.below)?);
+        let python = &self.lock.python;
+        let key = layer::wheels_key(&wheels, python, &self.ground);
+        let plan = match remembered(self.store, &key)? {
+            Some(plan) => plan,
+            None => layer::wheels(self.store, &wheels, python, &self.ground)?,
+        };
+        let plan = match plan.fits(&self.ground, &self.below) {
+            true => plan,
+            false => layer::wheels(self.store, &wheels, python, &self.below)?,
+        };
+        self.add(plan);
         Ok(())
     }
 
@@ -200,12 +214,12 @@ impl<'a> Stack<'a> {
     }
 }
 
-/// The plan of these packages, if an image was built from them here and the plan is still there.
-fn remembered(store: &Store, packages: &[PackageInput]) -> Result<Option<LayerPlan>, BuildError> {
-    let plan = store.recall(PLANNED, &layer::packages_key(packages).hex())?;
+/// The plan that was made under `key`, if an image was built from it here and it is still there.
+fn remembered(store: &Store, key: &Digest) -> Result<Option<LayerPlan>, BuildError> {
+    let plan = store.recall(PLANNED, &key.hex())?;
     let digest = plan.and_then(|hex| Digest::from_hex(&hex).ok());
     let bytes = digest.and_then(|digest| store.read_blob(&digest).ok());
-    Ok(bytes.and_then(|bytes| LayerPlan::from_bytes(&bytes).ok()))
+    Ok(bytes.and_then(|bytes| LayerPlan::recalled(bytes).ok()))
 }
 
 /// The builds that give the image something; others give it to a profile.

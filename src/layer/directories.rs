@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::digest::{Digest, Hasher};
+
 /// What stands at the paths of the layers below that decide how a path is reached.
 ///
 /// A layer that emitted `lib/` over a base where `lib` is a symbolic link to
@@ -88,6 +90,32 @@ impl Directories {
     /// Whether a directory is at the path that no layer above emits.
     pub(super) fn has_for_all(&self, path: &str) -> bool {
         matches!(self.places.get(path), Some(Place::Directory { repeated: false }))
+    }
+
+    /// The links that `ground` does not have.
+    pub(super) fn links_beside<'a>(&'a self, ground: &'a Self) -> impl Iterator<Item = &'a str> {
+        let is_new = |(path, place): &(&String, &Place)| {
+            matches!(place, Place::Symlink { .. }) && ground.places.get(*path) != Some(*place)
+        };
+        self.places.iter().filter(is_new).map(|(path, _)| path.as_str())
+    }
+
+    /// A name for what decides how layers above are made: links, and directories that none emits.
+    pub(super) fn shape(&self) -> Digest {
+        let mut hasher = Hasher::new();
+        for (path, place) in &self.places {
+            let target = match place {
+                Place::Directory { repeated: true } => continue,
+                Place::Directory { repeated: false } => "",
+                Place::Symlink { target } => target,
+            };
+            // No path and no target has a byte of zero in it.
+            for part in [path, target] {
+                hasher.update(part.as_bytes());
+                hasher.update(&[0]);
+            }
+        }
+        hasher.finish()
     }
 
     /// Where a path leads when every symbolic link but the last component is followed.

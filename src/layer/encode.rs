@@ -5,11 +5,13 @@
 //! whole compresses well. A plan of torch's 3,449 files takes about 200 KB, most of it
 //! the hashes of RECORD.
 
+use std::sync::OnceLock;
+
 use libdeflater::Decompressor;
 
 use super::error::LayerError;
 use super::gzip;
-use super::plan::{Body, Coding, Entry, Input, LayerPlan, Source};
+use super::plan::{Body, Coding, Entry, Here, Input, LayerPlan, Source};
 use crate::digest::Digest;
 
 /// Format of the text below; another one is refused and the plan made anew.
@@ -24,6 +26,10 @@ const SIZE_LIMIT: u64 = 256 << 20;
 impl LayerPlan {
     /// The plan as it is kept in the store.
     pub fn to_bytes(&self) -> Vec<u8> {
+        self.here.bytes.get_or_init(|| self.encode()).clone()
+    }
+
+    fn encode(&self) -> Vec<u8> {
         let mut writer = Writer::default();
         writer.plan(self);
         let Writer { numbers, literals } = writer;
@@ -36,6 +42,17 @@ impl LayerPlan {
         put_number(&mut bytes, content.len() as u64);
         bytes.extend(gzip::deflate(&mut compressor, &content));
         bytes
+    }
+
+    /// Reads a plan of the store, which has it under the digest of `bytes`.
+    ///
+    /// # Errors
+    ///
+    /// As [`LayerPlan::from_bytes`].
+    pub fn recalled(bytes: Vec<u8>) -> Result<Self, LayerError> {
+        let plan = Self::from_bytes(&bytes)?;
+        let here = Here { bytes: OnceLock::from(bytes), ..Here::default() };
+        Ok(Self { here, ..plan })
     }
 
     /// Reads a plan that was kept.
@@ -210,7 +227,14 @@ impl<'a> Reader<'a> {
         }
         let notes = (0..self.count()?).map(|_| self.text()).collect::<Option<Vec<_>>>()?;
         let is_whole = self.numbers.is_empty() && self.literals.is_empty();
-        is_whole.then_some(LayerPlan { origin, coding, inputs, entries, notes, unpacked: None })
+        is_whole.then_some(LayerPlan {
+            origin,
+            coding,
+            inputs,
+            entries,
+            notes,
+            here: Here::default(),
+        })
     }
 
     fn input(&mut self) -> Option<Input> {

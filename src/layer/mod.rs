@@ -36,7 +36,7 @@ use std::thread;
 
 use self::deb::Unpacked;
 use self::packages::open_packages;
-use self::plan::{Coding, Input, Source};
+use self::plan::{Coding, Here, Input, Source};
 use self::sources::{Opened, Sources};
 use self::tree::Tree;
 use self::zip::Archive;
@@ -110,8 +110,7 @@ pub fn wheels(
     python: &PythonTarget,
     below: &Directories,
 ) -> Result<LayerPlan, LayerError> {
-    let mut wheels: Vec<&WheelInput> = wheels.iter().collect();
-    wheels.sort_by_key(|wheel| (&wheel.name, &wheel.version, &wheel.file));
+    let wheels = sorted(wheels);
     let inputs: Vec<Input> = wheels.iter().map(|wheel| wheel_input(wheel)).collect();
     let mut archives = Vec::new();
     for input in &inputs {
@@ -134,7 +133,24 @@ pub fn wheels(
         [only] => only.origin.clone(),
         many => format!("wheels ({})", many.len()),
     };
-    Ok(LayerPlan { origin, coding: Coding::Copied, inputs, entries, notes, unpacked: None })
+    let here = Here { key: Some(key(&wheels, python, below)), ..Here::default() };
+    Ok(LayerPlan { origin, coding: Coding::Copied, inputs, entries, notes, here })
+}
+
+/// A name for what decides the plan of a layer of installed wheels.
+pub fn wheels_key(wheels: &[WheelInput], python: &PythonTarget, below: &Directories) -> Digest {
+    key(&sorted(wheels), python, below)
+}
+
+fn key(wheels: &[&WheelInput], python: &PythonTarget, below: &Directories) -> Digest {
+    let below = below.shape();
+    Digest::of(format!("wheels of epoch {EPOCH}\n{wheels:?}\n{python:?}\n{below}").as_bytes())
+}
+
+fn sorted(wheels: &[WheelInput]) -> Vec<&WheelInput> {
+    let mut wheels: Vec<&WheelInput> = wheels.iter().collect();
+    wheels.sort_by_key(|wheel| (&wheel.name, &wheel.version, &wheel.file));
+    wheels
 }
 
 /// Plans a layer of local files.
@@ -196,7 +212,7 @@ fn single_files(
         inputs,
         entries,
         notes: Vec::new(),
-        unpacked: None,
+        here: Here::default(),
     })
 }
 
@@ -206,7 +222,7 @@ impl LayerPlan {
         if !self.inputs.iter().any(|input| input.package) {
             return open_blobs(store, &self.inputs);
         }
-        match &self.unpacked {
+        match &self.here.unpacked {
             Some(unpacked) => Ok(open_packages(&self.inputs, unpacked)),
             None => Ok(open_packages(&self.inputs, &Unpacked::of(store, &self.inputs)?)),
         }

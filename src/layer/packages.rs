@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::deb::{self, Tables, Unpacked, table_path};
 use super::error::LayerError;
-use super::plan::{Coding, Input, LayerPlan};
+use super::plan::{Coding, Here, Input, LayerPlan};
 use super::sources::{Opened, Sources};
 use super::{Directories, EPOCH};
 use crate::digest::Digest;
@@ -50,8 +50,12 @@ pub fn packages_alone(
     leading: &BTreeMap<String, String>,
     above: &BTreeSet<String>,
 ) -> Result<LayerPlan, LayerError> {
-    let files = &BTreeMap::new();
-    plan(store, packages, &Tables { symlinks: leading, files, above }, &Directories::new())
+    let tables = Tables { symlinks: leading, files: &BTreeMap::new(), above };
+    let mut plan = plan(store, packages, &tables, &Directories::new())?;
+    // A note tells of a difference that only this recipe settles.
+    let is_of_packages = leading.is_empty() && plan.notes.is_empty();
+    plan.here.key = is_of_packages.then(|| packages_key(packages));
+    Ok(plan)
 }
 
 /// Plans what the recipe itself has: `symlinks` and `files`, path to target and path to content.
@@ -83,23 +87,8 @@ pub fn leading_links(
 
 /// A name for what decides the plan of packages that lie alone, with no link among them.
 pub fn packages_key(packages: &[PackageInput]) -> Digest {
-    key(&inputs(&sorted(packages)))
-}
-
-impl LayerPlan {
-    /// The name by [`packages_key`], if this is a plan of packages and of nothing else.
-    pub fn packages_key(&self) -> Option<Digest> {
-        let has_packages = !self.inputs.is_empty() && self.inputs.iter().all(|input| input.package);
-        let is_alone = self.entries.iter().all(|entry| entry.owner.is_some());
-        // A note tells of a difference that only this recipe allows.
-        (has_packages && is_alone && self.notes.is_empty()).then(|| key(&self.inputs))
-    }
-}
-
-fn key(inputs: &[Input]) -> Digest {
-    let line = |input: &Input| format!("{}\n{}\n{}\n", input.origin, input.file, input.digest);
-    let lines: String = inputs.iter().map(line).collect();
-    Digest::of(format!("{EPOCH}\n{lines}").as_bytes())
+    let packages = sorted(packages);
+    Digest::of(format!("packages of epoch {EPOCH}\n{packages:?}").as_bytes())
 }
 
 fn plan(
@@ -119,8 +108,8 @@ fn plan(
         0 => "links and files".to_owned(),
         count => format!("Debian packages ({count})"),
     };
-    let (coding, unpacked) = (Coding::Compressed, Some(unpacked));
-    Ok(LayerPlan { origin, coding, inputs, entries, notes, unpacked })
+    let here = Here { unpacked: Some(unpacked), ..Here::default() };
+    Ok(LayerPlan { origin, coding: Coding::Compressed, inputs, entries, notes, here })
 }
 
 fn sorted(packages: &[PackageInput]) -> Vec<&PackageInput> {

@@ -1,6 +1,6 @@
 //! What a layer is made of, entry by entry.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::deb::Unpacked;
 use super::{Directories, LayerError, tar};
@@ -18,8 +18,18 @@ pub struct LayerPlan {
     pub(super) inputs: Vec<Input>,
     pub(super) entries: Vec<Entry>,
     pub(super) notes: Vec<String>,
-    /// Packages that this process has unpacked already; never kept.
+    pub(super) here: Here,
+}
+
+/// What this process knows of a plan beside the plan itself; never kept.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Here {
+    /// Packages that are unpacked already.
     pub(super) unpacked: Option<Arc<Unpacked>>,
+    /// See [`LayerPlan::key`].
+    pub(super) key: Option<Digest>,
+    /// The form in which it is kept, once somebody asked for it.
+    pub(super) bytes: OnceLock<Vec<u8>>,
 }
 
 /// How the tar stream becomes gzip.
@@ -143,6 +153,29 @@ impl LayerPlan {
     /// The blobs that its bytes are made from.
     pub fn inputs(&self) -> Vec<Digest> {
         self.inputs.iter().map(|input| input.digest).collect()
+    }
+
+    /// A name for all that decides this plan, if it is worth remembering: who has the plan under it
+    /// need not read the inputs again (see [`packages_key`](super::packages_key) and
+    /// [`wheels_key`](super::wheels_key)).
+    pub fn key(&self) -> Option<Digest> {
+        self.here.key
+    }
+
+    /// Whether a plan that was made above `ground` would be made above `below` as well, which has
+    /// other layers beside: no link of theirs leads its paths elsewhere, and it hides no folder.
+    pub fn fits(&self, ground: &Directories, below: &Directories) -> bool {
+        let is_led = |link: &str| {
+            let is_below =
+                |path: &str| path.strip_prefix(link).is_some_and(|rest| rest.starts_with('/'));
+            self.entries.iter().any(|entry| match entry.body {
+                Body::Directory => entry.path == link || is_below(&entry.path),
+                _ => is_below(&entry.path),
+            })
+        };
+        let mut files = self.entries.iter().filter(|entry| entry.body != Body::Directory);
+        !below.links_beside(ground).any(is_led)
+            && !files.any(|entry| below.has_directory(&entry.path))
     }
 
     /// What a reader of the layer should know: rows of a wheel's RECORD that do not match its files.

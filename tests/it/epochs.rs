@@ -97,19 +97,26 @@ fn a_lock_of_the_second_epoch_gives_the_image_that_it_always_gives() {
 #[test]
 fn every_epoch_puts_the_same_files_into_an_image() {
     let world = World::new();
-    let mut lock = world.lock(NET);
+    let plain = world.lock(NET);
+    let mut lock = plain.clone();
     lock.wheels.push(large_wheel(&world.store, "large"));
+    // A link of the recipe that leads a part of a wheel elsewhere.
+    let site = "/usr/local/lib/python3.9/dist-packages";
+    lock.symlinks.insert(format!("{site}/numbers"), "/opt/numbers".to_owned());
     // A link that leads packages elsewhere, one in a folder of theirs, and files that hide theirs.
     lock.symlinks.insert("/bin".to_owned(), "usr/bin".to_owned());
     lock.files.insert("/bin/dash".to_owned(), "the recipe's shell".to_owned());
-    lock.files.insert("/usr/local/lib/python3.9/dist-packages/x.pth".to_owned(), "x".to_owned());
+    lock.files.insert(format!("{site}/x.pth"), "x".to_owned());
     let roots: Vec<_> = (1..=EPOCH)
         .map(|epoch| {
+            // What is remembered of an image without those links must not show.
+            world.build(&Lock { epoch, ..plain.clone() }).unwrap();
             let built = world.build(&Lock { epoch, ..lock.clone() }).unwrap();
             root(&world, &built.image)
         })
         .collect();
     assert!(roots[0].contains_key("usr/bin/dash") && !roots[0].contains_key("bin/dash"));
+    assert!(roots[0].contains_key("opt/numbers/data.bin"));
     roots.windows(2).for_each(|two| assert_eq!(two[0], two[1]));
 }
 

@@ -57,6 +57,7 @@ fn checking_a_lock_names_its_holes_and_fails_only_for_another_recipe() {
     assert_eq!(output.status.code(), Some(0));
     insta::assert_snapshot!(String::from_utf8(output.stdout).unwrap(), @r"
     tracker-debian: the lock matches its recipe
+      format epoch 1, the newest is 2: `repro lock tracker-debian --update epoch` moves it
     tracker-debian: 1 input is not pinned
       unpinned  distribution `six`: the index could not be asked
     ");
