@@ -5,6 +5,11 @@
 //! I/O, 2 wrong input, 3 content is not what was pinned, 4 network, engine or GPUs
 //! not there, 5 the benchmark ran and failed, 130 stopped by Ctrl-C.
 //!
+//! - `groups`, `completions`, `man`: the command line told to people and to shells;
+//! - `output`, `progress`, `watch`: what is printed, in what colour and width, and how often;
+//! - `run`, `detach`, `runs`: a run, one that leaves its terminal, and runs of other processes;
+//! - `context`, `subject`, `reference`, `error`: what most commands need. The others are commands.
+//!
 //! Invariants: no other module prints; every error ends here and gets its exit
 //! code and its hint in `error`. Commands are thin: what they do is in the modules.
 

@@ -116,13 +116,14 @@ fn show(context: &Context, lock: &Lock, verdict: &Verdict) {
         });
     }
     output::print(&match verdict {
-        Verdict::Good(seal) => format!("GOOD {name}@{seal}\n"),
+        Verdict::Good(seal) => format!("{} {name}@{seal}\n", output::state("GOOD")),
         Verdict::Bad { sealed, rebuilt, difference } => {
             format!(
-                "BAD {name}\n  sealed   {sealed}\n  rebuilt  {rebuilt}\nfirst difference: {difference}\n"
+                "{} {name}\n  sealed   {sealed}\n  rebuilt  {rebuilt}\nfirst difference: {difference}\n",
+                output::state("BAD")
             )
         }
-        Verdict::Fail(reason) => format!("FAIL {name}\n{reason}\n"),
+        Verdict::Fail(reason) => format!("{} {name}\n{reason}\n", output::state("FAIL")),
     });
     wheel::note_kept(&wheel::not_repeatable(lock));
 }

@@ -45,7 +45,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliErro
     if context.json {
         output::json(&reports);
     } else {
-        reports.iter().for_each(|report| output::print(&format!("{report}\n")));
+        reports.iter().for_each(|it| output::print(&output::states(&format!("{it}\n"))));
         reports.iter().for_each(|report| next_step(&datasets, report, data));
         if data.is_none() && reports.iter().any(|report| report.verdict != Verdict::Ok) {
             output::note(&format!(
