@@ -90,17 +90,27 @@ fn notes(run: &Run) -> Vec<String> {
 fn notes_of(record: &RunRecord) -> Vec<String> {
     let name = record.label();
     let mut notes = Vec::new();
-    match &record.status {
-        Status::Ok => {}
-        Status::Failed(reason) => notes.push(format!("{name} failed: {reason}")),
-        Status::Skipped(reason) => notes.push(format!("{name} skipped: {reason}")),
-    }
-    notes.extend(record.expected_failure.iter().map(|why| format!("{name}: expected: {why}")));
+    notes.extend(outcome(record, &name));
     notes.extend(exchange_notes(record));
     if matches!(record.repeatable, Repeatable::Differs { .. }) {
         notes.push(format!("{name} {}", record.repeatable));
     }
     notes
+}
+
+/// How a case ended, if it was not simply well.
+fn outcome(record: &RunRecord, name: &str) -> Option<String> {
+    match (&record.status, &record.expected_failure) {
+        (Status::Ok, None) => None,
+        (Status::Ok, Some(why)) => {
+            Some(format!("{name} PASSED, ALTHOUGH IT IS EXPECTED TO FAIL: {why}"))
+        }
+        (Status::Failed(reason), None) => Some(format!("{name} failed: {reason}")),
+        (Status::Failed(reason), Some(why)) => {
+            Some(format!("{name} failed as expected: {why}\n{reason}"))
+        }
+        (Status::Skipped(reason), _) => Some(format!("{name} skipped: {reason}")),
+    }
 }
 
 /// What many cases of a run have in common stands once, with their names: one screen is all there is.

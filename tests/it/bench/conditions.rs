@@ -103,7 +103,7 @@ fn a_disturbed_case_is_marked_below_the_table() {
         ..ConditionsRecord::default()
     });
     let text = report(&summary.records);
-    let expected = "seg/fastscnn/sp/bs2/fp32 conditions: GPU 0 throttled (power cap) for 12 s of \
-                    80 s; others used 1.5 of 2 processors for 9.0 s of 80 s\n";
+    let expected = "seg/fastscnn/sp/bs2/fp32 throttled: GPU 0 throttled (power cap) for 12 s of 80 s\n\
+                    seg/fastscnn/sp/bs2/fp32 disturbed: others used 1.5 of 2 processors for 9.0 s of 80 s\n";
     assert!(text.contains(expected), "{text}");
 }

@@ -154,7 +154,6 @@ seg/fastscnn/sp/bs2/fp32         ok      2.0 images/s  4.000 images/s  7.500 ima
 seg/segformer_b0/sp/bs2/fp32     failed             -               -               -  -                   -         -  -           12.5 s  512 MiB  -
 seg/ocrnet_hrnetw48/sp/bs2/fp32  ok      2.0 images/s  4.000 images/s               -  no reference        2  ± 70.7 %  ▁█          12.5 s  512 MiB  -
 
-seg/fastscnn/sp/bs2/fp32 throughput not comparable with what is published: PROFILE
 seg/segformer_b0/sp/bs2/fp32 failed: the command returned 1
   last line  CUDA error
 seg/fastscnn/sp/bs2/fp32 not comparable with what is published: profile `smoke` is not the guide's own, `full`; the guide does not say on which machine it was measured; no tolerance of the published figure is known
