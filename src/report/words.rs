@@ -88,6 +88,13 @@ pub(super) fn significant(value: f64) -> String {
     format!("{value:.decimals$}")
 }
 
+/// The digits that a program printed, if they are few; else four significant ones.
+pub(super) fn short(number: Number) -> String {
+    const FEW: usize = 8;
+    let printed = number.repr();
+    if printed.len() <= FEW { printed } else { significant(number.as_f64()) }
+}
+
 /// The spread of a series as a part of its mean.
 pub(super) fn spread(series: &SeriesRecord) -> String {
     if series.running_mean {
@@ -200,6 +207,8 @@ mod tests {
             ["0", "1.000", "3.925", "0.01235", "-98.77", "123456", "1.000e-9", "2.500e20"];
         assert_eq!(written.map(significant), expected);
         assert_eq!(significant(f64::NAN), "NaN");
+        let short = [1.963, 1.406_166_666_666].map(|value| short(Number::Float(value)));
+        assert_eq!(short, ["1.963", "1.406"]);
         assert_eq!([change(0.0423), change(-0.003)], ["+4.2 %", "\u{2212}0.3 %"]);
     }
 }

@@ -249,7 +249,7 @@ fn panels(case: &Case, anchor: &str) -> (String, Option<String>) {
 }
 
 fn figure(figure: &Figure, clean: &Clean) -> FigureRow {
-    let value = figure.value.map(|value| with_unit(&value.repr(), &figure.unit));
+    let value = figure.value.map(|value| with_unit(&words::short(value), &figure.unit));
     let missing =
         || figure.reason.as_deref().map_or(NOTHING.to_owned(), |reason| clean.text(reason));
     FigureRow {
