@@ -25,9 +25,9 @@ use view::{Page, Tile};
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
 
-/// Bytes that cases with their plots may take. Ten thousand rows of the table take as much again:
+/// Bytes that cases with their plots may take. Ten thousand rows of the table take twice as much:
 /// the whole stays below what a mail may carry.
-const DETAILS: usize = 4_000_000;
+const DETAILS: usize = 3_000_000;
 
 /// What differs from page to page.
 struct Content {

@@ -9,26 +9,27 @@ use crate::report::plot::frame::text;
 use crate::report::words::{self, NOTHING};
 use crate::report::{columns, numbers, spark};
 
-const HEAD: &str = "<table><caption>Every case of every run on this page; ± is the spread of its steps, or over so many repetitions.</caption>\
-    <thead><tr><th scope=\"col\">case</th><th scope=\"col\">status</th><th scope=\"col\">throughput</th>\
-    <th scope=\"col\">FINAL_RESULT</th><th scope=\"col\">beside published</th><th scope=\"col\">over steps</th>\
-    <th scope=\"col\">to heed</th><th scope=\"col\">time</th></tr></thead>";
+/// The cells' names stand in the style sheet, too: a phone shows them in each row.
+const HEAD: &str = "<thead><tr><th scope=\"col\">case</th><th scope=\"col\">status</th>\
+    <th scope=\"col\">throughput</th><th scope=\"col\">FINAL_RESULT</th><th scope=\"col\">beside published</th>\
+    <th scope=\"col\">over steps</th><th scope=\"col\">to heed</th><th scope=\"col\">time</th></tr></thead>";
 
 /// So many points has the curve of a row.
 const POINTS: usize = 24;
 
-/// The whole table, the newest run first; cases that `anchor` knows are links to their plots.
+/// A table for each run, the newest first; cases that `anchor` knows are links to their plots.
+///
+/// A browser lays out only those tables that are seen.
 pub(super) fn table(report: &Report, anchor: impl Fn(usize, usize) -> Option<String>) -> String {
-    let mut html = HEAD.to_owned();
+    let mut html = String::new();
     for (number, run) in report.runs.iter().enumerate().rev() {
-        html.push_str("<tbody>");
         heading(&mut html, run);
         for (position, case) in run.cases.iter().enumerate() {
             row(&mut html, case, anchor(number, position).as_deref());
         }
-        html.push_str("</tbody>");
+        html.push_str("</tbody></table>");
     }
-    html + "</table>"
+    html
 }
 
 fn heading(html: &mut String, run: &Run) {
@@ -37,7 +38,7 @@ fn heading(html: &mut String, run: &Run) {
     let (start, run) = (text(&words::moment(&record.start)), text(&record.run));
     let _ = write!(
         html,
-        r#"<tr><th scope="rowgroup" colspan="8">{name}, profile {profile} <span>{start} · {run}</span></th></tr>"#
+        "<table><caption><b>{name}, profile {profile}</b> {start} · {run}</caption>{HEAD}<tbody>"
     );
 }
 
@@ -46,28 +47,24 @@ fn row(html: &mut String, case: &Case, anchor: Option<&str>) {
     let name = text(case.name()).replace('/', "/<wbr>");
     let name = anchor.map_or(name.clone(), |anchor| format!(r##"<a href="#{anchor}">{name}</a>"##));
     let _ = write!(html, r#"<tr><th scope="row">{name}</th>"#);
-    cell(html, "status", &badge(&Badge::of(&case.status())));
+    cell(html, &badge(&Badge::of(&case.status())));
     let spread = spread(case).map_or(String::new(), |spread| format!("<small>{spread}</small>"));
     let throughput = columns::figure(case, |record| record.throughput.as_ref(), words::readable);
-    cell(html, "throughput", &format!("{}{spread}", text(&throughput)));
+    cell(html, &format!("{}{spread}", text(&throughput)));
     let printed = columns::figure(case, |record| record.final_result.as_ref(), words::as_printed);
-    cell(html, "FINAL_RESULT", &text(&printed));
-    cell(html, "beside published", &verdict(case));
-    cell(html, "over steps", &sparkline(case.shown()));
+    cell(html, &text(&printed));
+    cell(html, &verdict(case));
+    cell(html, &sparkline(case.shown()));
     let flags: Vec<String> =
         case.flags().into_iter().map(|flag| badge(&Badge::flag(flag))).collect();
-    cell(
-        html,
-        "to heed",
-        if flags.is_empty() { NOTHING.to_owned() } else { flags.join(" ") }.as_str(),
-    );
+    cell(html, if flags.is_empty() { NOTHING.to_owned() } else { flags.join(" ") }.as_str());
     let time = case.shown().duration.map_or(NOTHING.to_owned(), words::duration);
-    cell(html, "time", &time);
+    cell(html, &time);
     html.push_str("</tr>");
 }
 
-fn cell(html: &mut String, name: &str, content: &str) {
-    let _ = write!(html, r#"<td data-name="{name}">{content}</td>"#);
+fn cell(html: &mut String, content: &str) {
+    let _ = write!(html, "<td>{content}</td>");
 }
 
 fn badge(badge: &Badge) -> String {
