@@ -63,6 +63,8 @@ pub enum Event<'a> {
         folder: &'a Path,
         /// Number of cases.
         cases: usize,
+        /// Records of an earlier attempt, of cases that are not run again.
+        finished: &'a BTreeMap<String, RunRecord>,
     },
     /// The machine rests for so many seconds before the next case, as the guide lets it.
     Pause {
@@ -166,7 +168,12 @@ pub fn run(
     let times = repeats::times(options.repeat, &records, &folder.path, &planned)?;
     let planned = repeats::repeated(&planned, times);
     let mut earlier = resume::earlier(&folder, records, setup, &planned)?;
-    events(Event::RunStarted { id: &folder.id, folder: &folder.path, cases: planned.len() });
+    events(Event::RunStarted {
+        id: &folder.id,
+        folder: &folder.path,
+        cases: planned.len(),
+        finished: &earlier.finished,
+    });
     let give_up = !options.keep_going;
     let how = schedule::Rules { jobs: options.jobs.max(1), give_up, stop };
     let finished = std::mem::take(&mut earlier.finished);

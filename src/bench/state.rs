@@ -53,7 +53,7 @@ pub struct RunState {
     pub cases: usize,
     /// Cases among them that are only skipped.
     pub left_out: usize,
-    /// Cases that have ended, those of an earlier attempt not counted.
+    /// Cases that have ended.
     pub ended: Ended,
     /// Cases that run now, in their order.
     pub running: Vec<RunningCase>,
@@ -76,6 +76,7 @@ pub struct Process {
 
 /// How many cases have ended.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Ended {
     /// Measured.
     pub ok: usize,
@@ -83,7 +84,9 @@ pub struct Ended {
     pub failed: usize,
     /// Skipped.
     pub skipped: usize,
-    /// Seconds that those took which were measured.
+    /// Measured by an earlier attempt, and not run again.
+    pub before: usize,
+    /// Seconds that those took which were measured now.
     pub seconds: f64,
 }
 
@@ -149,7 +152,7 @@ impl Phase {
 impl Ended {
     /// All of them.
     pub fn all(&self) -> usize {
-        self.ok + self.failed + self.skipped
+        self.ok + self.failed + self.skipped + self.before
     }
 }
 
@@ -313,7 +316,7 @@ mod tests {
 
     #[test]
     fn the_rest_is_not_told_before_anything_tells_it() {
-        let ended = json!({ "ok": 0, "failed": 0, "skipped": 0, "seconds": 0.0 });
+        let ended = json!({ "ok": 0, "failed": 0, "skipped": 0, "before": 0, "seconds": 0.0 });
         assert_eq!(remaining(&state(&ended, &json!([case("00:00", None)])), 50), None);
         let early = state(&ended, &json!([case("00:00", Some(0.001))]));
         assert_eq!(remaining(&early, 50), None, "the start-up says nothing of the steps");
@@ -321,7 +324,7 @@ mod tests {
 
     #[test]
     fn the_first_case_tells_by_its_own_count() {
-        let ended = json!({ "ok": 0, "failed": 0, "skipped": 0, "seconds": 0.0 });
+        let ended = json!({ "ok": 0, "failed": 0, "skipped": 0, "before": 0, "seconds": 0.0 });
         // 25 s of 100 s, and seven more of 100 s each: two of the ten are only skipped.
         let state = state(&ended, &json!([case("00:00", Some(0.25))]));
         assert_eq!(remaining(&state, 25), Some(75 + 700));
@@ -329,21 +332,28 @@ mod tests {
 
     #[test]
     fn later_cases_are_taken_to_be_as_long_as_those_before() {
-        let ended = json!({ "ok": 2, "failed": 0, "skipped": 2, "seconds": 100.0 });
+        let ended = json!({ "ok": 2, "failed": 0, "skipped": 2, "before": 0, "seconds": 100.0 });
         let state = state(&ended, &json!([case("00:50", None)]));
         assert_eq!(remaining(&state, 60), Some(40 + 5 * 50));
     }
 
     #[test]
+    fn what_an_earlier_attempt_measured_is_not_waited_for() {
+        let ended = json!({ "ok": 1, "failed": 0, "skipped": 2, "before": 4, "seconds": 50.0 });
+        let state = state(&ended, &json!([case("00:50", None)]));
+        assert_eq!(remaining(&state, 60), Some(40 + 2 * 50));
+    }
+
+    #[test]
     fn cases_side_by_side_share_what_waits() {
-        let ended = json!({ "ok": 2, "failed": 0, "skipped": 2, "seconds": 100.0 });
+        let ended = json!({ "ok": 2, "failed": 0, "skipped": 2, "before": 0, "seconds": 100.0 });
         let state = state(&ended, &json!([case("00:50", None), case("00:50", None)]));
         assert_eq!(remaining(&state, 60), Some(40 + 4 * 50 / 2));
     }
 
     #[test]
     fn a_run_that_died_was_known_to_go_on_until_it_last_wrote() {
-        let ended = json!({ "ok": 0, "failed": 0, "skipped": 0, "seconds": 0.0 });
+        let ended = json!({ "ok": 0, "failed": 0, "skipped": 0, "before": 0, "seconds": 0.0 });
         let (state, now) = (state(&ended, &json!([])), Timestamp::from_second(5000).unwrap());
         assert_eq!(state.elapsed(Phase::Died, now).as_secs(), 100);
         assert_eq!(state.elapsed(Phase::Running, now).as_secs(), 5000);

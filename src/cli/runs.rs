@@ -49,7 +49,7 @@ pub fn current(store: &Store) -> Result<RunState, CliError> {
     newest.cloned().ok_or(CliError::NoRun { word: LATEST.to_owned(), known: Vec::new() })
 }
 
-/// `2 of 6`, with what failed and was skipped.
+/// `2 of 6`, with what failed, was skipped or came from an earlier attempt.
 pub fn cases(state: &RunState) -> String {
     let ended = &state.ended;
     let part = |count: usize, what: &str| match count {
@@ -57,7 +57,8 @@ pub fn cases(state: &RunState) -> String {
         count => format!(", {count} {what}"),
     };
     let (failed, skipped) = (part(ended.failed, "failed"), part(ended.skipped, "skipped"));
-    format!("{} of {}{failed}{skipped}", ended.all(), state.cases)
+    let before = part(ended.before, "measured before");
+    format!("{} of {}{failed}{skipped}{before}", ended.all(), state.cases)
 }
 
 /// `record 40 (31 %), 7.51 images/s`; nothing before the first record.
@@ -109,7 +110,8 @@ pub fn describe(state: &RunState, phase: Phase, now: Timestamp) -> Value {
         "run": state.run, "state": phase, "folder": state.folder, "image": state.image,
         "profile": state.profile, "detached": state.process.detached,
         "cases": { "of": state.cases, "ended": state.ended.all(), "ok": state.ended.ok,
-            "failed": state.ended.failed, "skipped": state.ended.skipped },
+            "failed": state.ended.failed, "skipped": state.ended.skipped,
+            "before": state.ended.before },
         "running": state.running.iter().map(describe_case).collect::<Vec<_>>(),
         "started": state.started, "written": state.written,
         "elapsed_seconds": state.elapsed(phase, now).as_secs_f64(),

@@ -84,7 +84,7 @@ pub fn push(
     let documents = image::documents(store, &image.seal)?;
     let mut blobs: BTreeMap<Digest, Content> = BTreeMap::new();
     for layer in &image.layers {
-        blobs.insert(layer.digest, Content::Layer(layer.clone()));
+        blobs.insert(layer.digest, Content::Layer(Box::new(layer.clone())));
     }
     let config = Digest::of(&documents.config);
     blobs.insert(config, Content::Small("configuration", documents.config.into()));
@@ -155,7 +155,7 @@ pub fn prove_unsent(store: &Store, image: &Image, pushed: &Pushed) -> Result<(),
 enum Content {
     /// A small one, with its name for a reader.
     Small(&'static str, Bytes),
-    Layer(ImageLayer),
+    Layer(Box<ImageLayer>),
 }
 
 impl Content {

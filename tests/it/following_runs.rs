@@ -1,5 +1,6 @@
 //! `status`, `attach` and `stop`: runs of other processes, as a person meets them.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
@@ -43,7 +44,14 @@ impl Stage {
             detached: true,
         };
         let keeper = StateKeeper::new(store, announced);
-        keeper.tell(&Event::RunStarted { id: RUN, folder: &self.results, cases: 4 }).unwrap();
+        keeper
+            .tell(&Event::RunStarted {
+                id: RUN,
+                folder: &self.results,
+                cases: 4,
+                finished: &BTreeMap::new(),
+            })
+            .unwrap();
         if let Some(end) = end {
             keeper.end(end).unwrap();
         }

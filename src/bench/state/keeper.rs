@@ -10,7 +10,7 @@ use super::{
     Announced, End, Ended, FILE, Process, RunState, RunningCase, VERSION, boot, state_clock,
 };
 use crate::bench::BenchError;
-use crate::bench::record::Status;
+use crate::bench::record::{RunRecord, Status};
 use crate::bench::run::Event;
 use crate::store::Store;
 
@@ -42,8 +42,11 @@ impl<'a> StateKeeper<'a> {
     /// Notes what happens; only the start waits for the disk.
     pub fn tell(&self, event: &Event) -> Result<(), BenchError> {
         let mut kept = self.kept();
-        if let Event::RunStarted { id, folder, cases } = event {
-            let state = self.begin(id, folder, *cases)?;
+        if let Event::RunStarted { id, folder, cases, finished } = event {
+            let mut state = self.begin(id, folder, *cases)?;
+            let skipped = |record: &&RunRecord| matches!(record.status, Status::Skipped(_));
+            state.ended.skipped = finished.values().filter(skipped).count();
+            state.ended.before = finished.len() - state.ended.skipped;
             self.write_lastingly(&state)?;
             kept.state = Some(state);
         } else if let Some(state) = kept.state.as_mut() {

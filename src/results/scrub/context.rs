@@ -89,7 +89,7 @@ pub(super) fn is_address(text: &[u8], start: usize, end: usize) -> bool {
     let goes_on = match after(0) {
         // The end of a sentence is no further number.
         Some(b'.') => after(1).is_some_and(is_word),
-        Some(b'-' | b'+' | b'~') => after(1).is_some_and(|byte| is_word(byte)),
+        Some(b'-' | b'+' | b'~') => after(1).is_some_and(is_word),
         Some(byte) => is_word(byte),
         None => false,
     };

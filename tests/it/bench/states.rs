@@ -1,8 +1,9 @@
 //! Where a run is, as another process sees it.
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 
-use repro::bench::{Announced, End, Event, Phase, RunState, RunSummary, StateKeeper};
+use repro::bench::{Announced, End, Event, Options, Phase, RunState, RunSummary, StateKeeper};
 use repro::engine::Stop;
 use repro::store::Store;
 
@@ -71,12 +72,35 @@ fn a_run_that_has_ended_says_how_and_what_became_of_its_cases() {
 }
 
 #[test]
+fn what_an_earlier_attempt_measured_counts_as_ended() {
+    let bench = Bench::new();
+    let first =
+        run(&bench, &[Play::log(good_log()), Play::log(""), Play::log(good_log())], &mut |_| {});
+    let keeper = StateKeeper::new(&bench.store, announced(0));
+    let (setup, stop) = (bench.setup(), Stop::new());
+    let options = Options { resume: Some("latest".to_owned()), ..bench.options() };
+    let player = Player::new(&[Play::log(good_log())]);
+    let mut events = |event: Event| keeper.tell(&event).unwrap();
+    repro::bench::run(&player, &bench.store, &setup, &options, &stop, &mut events).unwrap();
+    keeper.end(end(0)).unwrap();
+    let ended = RunState::read(&bench.store, &first.id).unwrap().ended;
+    assert_eq!((ended.before, ended.ok, ended.failed, ended.all()), (2, 1, 0, 3));
+}
+
+#[test]
 fn a_run_whose_process_is_gone_has_died() {
     let bench = Bench::new().cases(&["*fastscnn*"]);
     let root = bench.store.root().to_owned();
     let (results, gone) = (bench.results.clone(), Store::open(&root).unwrap());
     let keeper = StateKeeper::new(&gone, announced(0));
-    keeper.tell(&Event::RunStarted { id: "a-run", folder: &results, cases: 1 }).unwrap();
+    keeper
+        .tell(&Event::RunStarted {
+            id: "a-run",
+            folder: &results,
+            cases: 1,
+            finished: &BTreeMap::new(),
+        })
+        .unwrap();
     let state = RunState::read(&bench.store, "a-run").unwrap();
     assert_eq!(state.phase(&bench.store), Phase::Running);
     drop(keeper);
@@ -89,7 +113,14 @@ fn a_run_whose_process_is_gone_has_died() {
 fn a_stopped_run_is_neither_finished_nor_failed() {
     let bench = Bench::new();
     let keeper = StateKeeper::new(&bench.store, announced(0));
-    keeper.tell(&Event::RunStarted { id: "b", folder: &bench.results, cases: 1 }).unwrap();
+    keeper
+        .tell(&Event::RunStarted {
+            id: "b",
+            folder: &bench.results,
+            cases: 1,
+            finished: &BTreeMap::new(),
+        })
+        .unwrap();
     keeper.end(end(130)).unwrap();
     let state = RunState::read(&bench.store, "b").unwrap();
     assert_eq!(state.phase(&bench.store), Phase::Stopped);
@@ -99,7 +130,14 @@ fn a_stopped_run_is_neither_finished_nor_failed() {
 fn a_state_of_a_later_version_is_refused_and_told_of_no_run() {
     let bench = Bench::new();
     let keeper = StateKeeper::new(&bench.store, announced(0));
-    keeper.tell(&Event::RunStarted { id: "c", folder: &bench.results, cases: 1 }).unwrap();
+    keeper
+        .tell(&Event::RunStarted {
+            id: "c",
+            folder: &bench.results,
+            cases: 1,
+            finished: &BTreeMap::new(),
+        })
+        .unwrap();
     let path = bench.store.runs().join("c/state.json");
     let text = std::fs::read_to_string(&path).unwrap();
     std::fs::write(&path, text.replace("\"version\": 1", "\"version\": 9")).unwrap();
