@@ -113,15 +113,15 @@ impl<'a> Stack<'a> {
         packages.sort_by(|left, right| left.name.cmp(&right.name));
         packages.dedup_by(|left, right| left.digest == right.digest);
         let has_tables = !(lock.symlinks.is_empty() && lock.files.is_empty());
-        match (lock.epoch, &lock.base) {
-            (_, Some(_)) if !has_tables => Ok(()),
-            (1, _) | (_, Some(_)) => {
-                let (links, files) = (&lock.symlinks, &lock.files);
-                self.add(layer::packages(self.store, &packages, links, files, &self.below)?);
-                Ok(())
-            }
-            _ => self.packages_below_tables(&packages),
+        if lock.base.is_some() && !has_tables {
+            return Ok(());
         }
+        if lock.epoch > 1 && lock.base.is_none() && !packages.is_empty() {
+            return self.packages_below_tables(&packages);
+        }
+        let (links, files) = (&lock.symlinks, &lock.files);
+        self.add(layer::packages(self.store, &packages, links, files, &self.below)?);
+        Ok(())
     }
 
     fn packages_below_tables(&mut self, packages: &[PackageInput]) -> Result<(), BuildError> {
