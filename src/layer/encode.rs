@@ -51,7 +51,7 @@ impl LayerPlan {
     /// As [`LayerPlan::from_bytes`].
     pub fn recalled(bytes: Vec<u8>) -> Result<Self, LayerError> {
         let plan = Self::from_bytes(&bytes)?;
-        let here = Here { bytes: OnceLock::from(bytes), ..Here::default() };
+        let here = Box::new(Here { bytes: OnceLock::from(bytes), ..Here::default() });
         Ok(Self { here, ..plan })
     }
 
@@ -233,7 +233,7 @@ impl<'a> Reader<'a> {
             inputs,
             entries,
             notes,
-            here: Here::default(),
+            here: Box::default(),
         })
     }
 

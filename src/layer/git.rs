@@ -1,7 +1,7 @@
 //! A git tree as a layer: what the commit recorded, at one folder of the image.
 
 use super::error::LayerError;
-use super::plan::{Coding, Here, Input, LayerPlan, Source};
+use super::plan::{Coding, Input, LayerPlan, Source};
 use super::tree::Tree;
 use super::{Directories, layer_path, open_blobs, whole};
 use crate::digest::Digest;
@@ -60,7 +60,7 @@ pub fn source_tree(
     let entries = layer.finish()?;
     let (origin, coding) = (tree.origin.clone(), Coding::Compressed);
     let notes = left_out(&archive, &tree.origin).into_iter().collect();
-    Ok(LayerPlan { origin, coding, inputs, entries, notes, here: Here::default() })
+    Ok(LayerPlan { origin, coding, inputs, entries, notes, here: Box::default() })
 }
 
 /// What a reader should know of a tree that is not there as a whole.

@@ -133,7 +133,7 @@ pub fn wheels(
         [only] => only.origin.clone(),
         many => format!("wheels ({})", many.len()),
     };
-    let here = Here { key: Some(key(&wheels, python, below)), ..Here::default() };
+    let here = Box::new(Here { key: Some(key(&wheels, python, below)), ..Here::default() });
     Ok(LayerPlan { origin, coding: Coding::Copied, inputs, entries, notes, here })
 }
 
@@ -212,7 +212,7 @@ fn single_files(
         inputs,
         entries,
         notes: Vec::new(),
-        here: Here::default(),
+        here: Box::default(),
     })
 }
 

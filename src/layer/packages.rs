@@ -108,7 +108,7 @@ fn plan(
         0 => "links and files".to_owned(),
         count => format!("Debian packages ({count})"),
     };
-    let here = Here { unpacked: Some(unpacked), ..Here::default() };
+    let here = Box::new(Here { unpacked: Some(unpacked), ..Here::default() });
     Ok(LayerPlan { origin, coding: Coding::Compressed, inputs, entries, notes, here })
 }
 

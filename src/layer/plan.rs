@@ -18,7 +18,7 @@ pub struct LayerPlan {
     pub(super) inputs: Vec<Input>,
     pub(super) entries: Vec<Entry>,
     pub(super) notes: Vec<String>,
-    pub(super) here: Here,
+    pub(super) here: Box<Here>,
 }
 
 /// What this process knows of a plan beside the plan itself; never kept.
