@@ -154,7 +154,7 @@ fn note(state: &mut RunState, event: &Event) {
     match event {
         Event::CaseStarted { index, case } => state.running.push(RunningCase {
             index: *index,
-            case: case.case.name.clone(),
+            case: case.label(),
             started: state_clock(),
             records: 0,
             part: None,
