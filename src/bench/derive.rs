@@ -9,6 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::BenchError;
 use super::arrivals;
 use super::blank;
+use super::comparison;
+use super::expected;
 use super::figures::Rules;
 use super::judge;
 use super::log::Findings;
@@ -68,6 +70,11 @@ pub fn derive(
             Status::Skipped(_) => None,
             _ => Some(from_log(&mut fresh, record, rules, case, evidence)?).flatten(),
         };
+        // What was expected of a log that somebody else made nobody asked.
+        if record.parsed.is_none() {
+            fresh.expected_failure = expected::reason(recipe, &fresh);
+        }
+        fresh.comparisons = comparison::compare(&fresh);
         Ok(Derived { record: fresh, guide_record })
     })
 }
@@ -82,6 +89,7 @@ fn from_recipe(record: &RunRecord, blank: RunRecord) -> RunRecord {
     fresh.progress = blank.progress;
     fresh.errata = blank.errata;
     fresh.published = blank.published;
+    fresh.reference_host = blank.reference_host;
     if record.parsed.is_none() {
         fresh.job.command = blank.job.command;
         fresh.job.workdir = blank.job.workdir;

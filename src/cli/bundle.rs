@@ -12,7 +12,7 @@ use serde_json::json;
 use super::context::Context;
 use super::error::CliError;
 use super::subject::{self, Subject};
-use super::{build, output};
+use super::{build, known, output};
 use crate::bench::{self, RunRecord};
 use crate::carry::{self, Contents};
 use crate::dataset::{self, Datasets};
@@ -21,7 +21,8 @@ use crate::store::Store;
 /// Write one file with everything that an image or a run needs
 #[derive(Debug, Args)]
 #[command(
-    after_help = "The file is a tar archive; the same contents give the same bytes. `repro import` reads it.\n\nExamples:\n  \
+    after_help = "The file is a tar archive; the same contents give the same bytes. `repro import` reads it. \
+    Logs go along as they are; what they tell of this machine (addresses, names, paths) is counted on standard error.\n\nExamples:\n  \
     repro bundle seg-debian -o seg.repro --with-data              recipe, lock, inputs, data sets\n  \
     repro bundle 20261122T040000Z-0b82c3a20000 -o run.repro  the image of a run, its records and logs\n  \
     repro bundle seg-debian -o - --with-program | ssh host 'cat > seg.repro'"
@@ -82,6 +83,7 @@ fn collect(context: &Context, store: &Store, arguments: &Arguments) -> Result<Co
     contents.add_image(store, &built.lock, &subject.recipe.system, &subject.recipe.text)?;
     if let Some(run) = &run {
         contents.add_run(&run.id, &run.folder)?;
+        known::flag_run(context, &run.folder);
     }
     let names: BTreeSet<String> = match &run {
         Some(run) => run

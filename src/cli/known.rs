@@ -1,9 +1,12 @@
 //! What is known of this machine and its user, so that it can be taken out of what leaves it.
 
 use std::fs;
+use std::path::Path;
 
 use super::context::Context;
-use crate::results::scrub::Known;
+use super::output;
+use crate::results::scrub::{Known, Scrubber, in_words};
+use crate::results::{self, export};
 
 /// Names of host and user, and the folders that this program works with.
 pub fn of_this_machine(context: &Context) -> Known {
@@ -36,6 +39,30 @@ pub fn of_this_machine(context: &Context) -> Known {
         }
     }
     known
+}
+
+/// What the files of a run tell of this machine and its user, on standard error.
+///
+/// A bundle carries logs byte for byte, so that whoever gets it can check the records against them.
+pub fn flag_run(context: &Context, folder: &Path) {
+    let records = results::load(&[folder.to_owned()]).records;
+    let mut scrubber = Scrubber::new(&export::with_jobs(&of_this_machine(context), &records));
+    let mut lines = Vec::new();
+    for stored in &records {
+        let log = stored.record.log.as_ref().map(|log| log.file.as_str());
+        for name in [Some("record.json"), log].into_iter().flatten() {
+            let Ok(bytes) = fs::read(stored.folder.join(name)) else { continue };
+            let (_, counts) = scrubber.scrub(&bytes);
+            if !counts.is_empty() {
+                lines.push(format!("{}/{name}: {}", stored.record.case, in_words(&counts)));
+            }
+        }
+    }
+    if !lines.is_empty() {
+        output::note("note: what the run's files tell of this machine goes along");
+        lines.iter().for_each(|line| output::note(&format!("  {line}")));
+        output::note("  `repro results export --guide DIR` writes logs without it");
+    }
 }
 
 /// Name and home of a user, where the machine keeps them in a file.

@@ -15,7 +15,7 @@ pub struct Difference {
 }
 
 /// The keys that follow from recipe, log and exit.
-const DERIVED: [&str; 17] = [
+const DERIVED: [&str; 19] = [
     "status",
     "final_result",
     "throughput",
@@ -28,6 +28,8 @@ const DERIVED: [&str; 17] = [
     "progress",
     "comparisons",
     "published",
+    "reference_host",
+    "expected_failure",
     "variables",
     "deviations",
     "guide_command",

@@ -121,6 +121,20 @@ fn digest(bytes: &[u8]) -> String {
 }
 
 #[test]
+fn a_verdict_that_does_not_follow_is_named() {
+    let bench = fastscnn();
+    let summary = ran(&bench, Play::log(good_log()));
+    assert_eq!(checked(&bench, summary.folder.clone()).wrong, []);
+    let path = summary.folder.join(CASE).join("record.json");
+    let mut record: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    assert_eq!(record["comparisons"][0]["verdict"]["state"], "not-comparable");
+    record["comparisons"][0]["verdict"] = json!({ "state": "within" });
+    fs::write(&path, serde_json::to_vec(&record).unwrap()).unwrap();
+    let wrong = checked(&bench, summary.folder).wrong;
+    assert!(wrong[0].what.starts_with("comparisons.0.verdict"), "{wrong:?}");
+}
+
+#[test]
 fn a_record_that_names_another_seal_than_its_run_is_found() {
     let wrong = found(|record| record["image"]["seal"] = json!(digest(b"another")));
     assert_eq!(wrong, ["image.seal"]);
