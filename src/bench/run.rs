@@ -269,6 +269,7 @@ impl Run<'_, '_, '_> {
         let index = turn.position + 1;
         let case = &self.on_cards(case, &turn, &folder);
         let mut record = blank::record(self.setup, case, engine, &self.folder.id, index, start);
+        let mut written = Ok(());
         let ready = match case.skipped() {
             Some(reason) => Err(reason.to_owned()),
             None => exchange::take_in(case, &self.folder.path, turn.needed.as_ref()),
@@ -287,7 +288,7 @@ impl Run<'_, '_, '_> {
                 self.fill_in(&mut record, case, ended);
                 let most = schedule.most_at_once(turn.position);
                 record.shared_host = (most > 1).then_some(most);
-                self.write_guide_record(&mut record, case, &folder)?;
+                written = self.write_guide_record(&mut record, case, &folder);
                 self.folder.give_all(&folder.join(exchange::FOLDER));
             }
         }
@@ -297,9 +298,12 @@ impl Run<'_, '_, '_> {
         let repeatable = &self.rules[&case.case.mode].benchmark.log.repeatable;
         record.repeatable = previous::compare(&record, repeatable, &[&self.options.results, &runs]);
         let bytes = record.to_bytes();
-        self.folder.write_file(&folder.join(FILE), &bytes)?;
+        let written = written.and(self.folder.write_file(&folder.join(FILE), &bytes));
         let kept = Path::new("runs").join(&self.folder.id).join(place).join(FILE);
-        self.store.write_file(&kept, &bytes)?;
+        // What was measured outlives results on a full disk: the store may lie on another one.
+        let copied = self.store.write_file(&kept, &bytes);
+        written?;
+        copied?;
         Ok(record)
     }
 
@@ -374,9 +378,8 @@ impl Run<'_, '_, '_> {
         let Some(file) = &case.record_file else { return Ok(()) };
         let rules = &self.rules[&case.case.mode];
         let json = judge::guide_record(record, rules, &case.case.variables, &case.log_file);
-        self.folder.write_file(&folder.join(file), json.as_bytes())?;
         record.guide_record = Some(file.clone());
-        Ok(())
+        self.folder.write_file(&folder.join(file), json.as_bytes())
     }
 
     /// The file beside the log that keeps when its pieces arrived, if a figure needs it.

@@ -260,6 +260,9 @@ fn carry_hint(error: &CarryError) -> Option<String> {
 
 fn bench_hint(error: &BenchError) -> Option<&'static str> {
     Some(match error {
+        BenchError::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
+            "make room and go on with `--resume`, or name another folder with `--out DIR`; what was measured is in the store (`repro results`)"
+        }
         BenchError::OtherInputs { .. } => "leave `--resume` out to start a new run",
         BenchError::HowOften { .. } => "name it: `--repeat N`",
         BenchError::NoCaseOfLog { .. } => "`--case` names the case of a log that has another name",

@@ -187,6 +187,6 @@ mod tests {
     fn the_last_digits_of_a_float_do_not_count_and_others_do() {
         let fresh = json!({ "throughput": { "value": 3.925417075564279 } });
         let with = |value: f64| derived(&fresh, &json!({ "throughput": { "value": value } })).len();
-        assert_eq!((with(3.92541707556428), with(3.925417), with(3.9254171)), (0, 1, 1));
+        assert_eq!((with(3.925_417_075_6), with(3.925_417), with(3.925_417_1)), (0, 1, 1));
     }
 }
