@@ -1,4 +1,5 @@
-//! The regular files of a zip, tar or gzip-compressed tar, one after the other.
+//! The regular files of a zip, tar or gzip-compressed tar, one after the other; a file that is
+//! packed in no way (weights, a list) is its own only content.
 //!
 //! Links, devices, encrypted entries, duplicate names and names that leave the
 //! folder are refused: no published data set of the guides has any.
@@ -39,7 +40,8 @@ impl Entry<'_> {
 
     /// The path of this entry below the data set's folder.
     pub fn target(&self, archive: &Archive) -> Result<String, DatasetError> {
-        let inner = match &archive.strip {
+        // A file that is its own only content stands in no folder of an archive.
+        let inner = match archive.strip.as_ref().filter(|_| is_archive(&archive.file)) {
             None => self.name,
             Some(strip) => self
                 .name
@@ -70,16 +72,26 @@ pub(super) fn is_archive(name: &str) -> bool {
     [".zip", ".tar", ".tar.gz", ".tgz"].iter().any(|end| name.ends_with(end))
 }
 
+/// Endings of what is packed in a way that is not read here.
+const OTHERWISE_PACKED: [&str; 8] = [".7z", ".rar", ".gz", ".bz2", ".tbz2", ".xz", ".txz", ".zst"];
+
+/// Whether the files that a file of this name holds can be told: those of an archive, or itself.
+pub(super) fn is_readable(name: &str) -> bool {
+    is_archive(name) || !OTHERWISE_PACKED.iter().any(|end| name.ends_with(end))
+}
+
 /// Calls `visit` with every regular file of the archive at `path`, in the archive's order.
 pub(super) fn each_file(path: &Path, visit: &mut Visit<'_>) -> Result<(), DatasetError> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let file = BufReader::new(File::open(path).map_err(at("open", path))?);
+    let mut file = BufReader::new(File::open(path).map_err(at("open", path))?);
     if name.ends_with(".zip") {
         each_in_zip(path, file, visit)
     } else if name.ends_with(".tar") {
         each_in_tar(path, file, visit)
     } else if is_archive(&name) {
         each_in_tar(path, MultiGzDecoder::new(file), visit)
+    } else if is_readable(&name) {
+        visit(Entry { archive: path, name: &name, reader: &mut file })
     } else {
         Err(broken(path, "its name ends in none of `.zip`, `.tar`, `.tar.gz` and `.tgz`"))
     }

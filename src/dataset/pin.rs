@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use toml_edit::{ArrayOfTables, DocumentMut, Item, Table, TableLike, value};
 
-use super::archive::is_archive;
+use super::archive::is_readable;
 use super::hash::hash_all;
 use super::read::FILE;
 use super::{
@@ -29,8 +29,8 @@ pub struct Pinned {
     pub datasets: String,
     /// The data set's table in it.
     pub entry: String,
-    /// The manifest's path in the project and its text; `None` if the file is no archive,
-    /// or another archive of the data set is not beside it.
+    /// The manifest's path in the project and its text; `None` if the file is packed in a way that
+    /// is not read here, or another file of the data set is not beside it.
     pub manifest: Option<(String, String)>,
 }
 
@@ -269,7 +269,7 @@ fn measure(place: &Place, file: &Path) -> Result<Option<Manifest>, DatasetError>
         }
     }
     let complete =
-        archives.iter().all(|(archive, path)| is_archive(&archive.file) && path.is_file());
+        archives.iter().all(|(archive, path)| is_readable(&archive.file) && path.is_file());
     if !complete {
         return Ok(None);
     }

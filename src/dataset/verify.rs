@@ -202,8 +202,10 @@ impl TreeView {
         let folder = set.folder(data);
         let mut listing = if folder.is_dir() { Some(Listing::of(&folder)?) } else { None };
         if let Some(listing) = &mut listing {
-            // Archives may lie in the folder that they are unpacked to.
-            listing.files.retain(|path, _| !set.archives.iter().any(|a| a.file == *path));
+            // Archives may lie in the folder that they are unpacked to; a single file belongs there.
+            let is_named = |path: &str| manifest.as_ref().is_some_and(|m| m.get(path).is_some());
+            let is_archive = |path: &str| set.archives.iter().any(|a| a.file == path);
+            listing.files.retain(|path, _| is_named(path) || !is_archive(path));
         }
         Ok(Some(Self { folder, listing, manifest, counts, lists }))
     }

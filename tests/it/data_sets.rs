@@ -284,6 +284,52 @@ fn the_files_of_a_data_set_in_two_archives_are_pinned_only_together() {
     assert!(manifest.contains(" 3 2\n") && manifest.ends_with(" 3 left/1\n"), "{manifest}");
 }
 
+/// A data set of two files that are no archives, pinned by the program itself; they lie in `folder`.
+fn weights(world: &World, folder: &Path) -> Datasets {
+    let text = "[tiny]\ntitle = \"t\"\n[[tiny.archive]]\nfile = \"net.conv.74\"\nunpinned = \"r\"\n[[tiny.archive]]\nfile = \"net.pth\"\nunpinned = \"r\"\nunpack = \"models\"\n";
+    fs::write(world.project().join("datasets.toml"), text).unwrap();
+    fs::create_dir_all(folder).unwrap();
+    let files = [folder.join("net.conv.74"), folder.join("net.pth")];
+    for (file, content) in files.iter().zip(["one", "other"]) {
+        fs::write(file, content).unwrap();
+    }
+    for file in &files {
+        let datasets = Datasets::load(&world.project()).unwrap();
+        let pinned = pin(&datasets, file, false, &world.store, &Silent).unwrap();
+        pinned.write(&world.project()).unwrap();
+    }
+    Datasets::load(&world.project()).unwrap()
+}
+
+#[test]
+fn single_files_are_pinned_verified_and_laid_out_as_the_content_of_an_archive_is() {
+    let world = World::new();
+    let archives = world.data().join("archives/tiny");
+    let datasets = weights(&world, &archives);
+    let report = world.verify(&datasets);
+    assert_eq!(report.verdict, Verdict::Ok, "{report}");
+    let folder = world.unpack(&datasets).unwrap();
+    assert_eq!(fs::read_to_string(folder.join("net.conv.74")).unwrap(), "one");
+    assert_eq!(fs::read_to_string(folder.join("models/net.pth")).unwrap(), "other");
+    fs::write(archives.join("net.pth"), "OTHER").unwrap();
+    let report = world.verify(&datasets);
+    assert_eq!(report.verdict, Verdict::Differs, "{report}");
+}
+
+#[test]
+fn single_files_that_a_person_put_into_the_folder_of_the_data_set_are_the_data_set() {
+    let world = World::new();
+    let datasets = weights(&world, &world.data().join("archives/tiny"));
+    let folder = world.data().join("tiny");
+    fs::create_dir_all(folder.join("models")).unwrap();
+    fs::write(folder.join("net.conv.74"), "one").unwrap();
+    fs::write(folder.join("models/net.pth"), "other").unwrap();
+    assert_eq!(world.unpack(&datasets).unwrap(), folder);
+    fs::write(folder.join("net.conv.74"), "ONE").unwrap();
+    let error = world.unpack(&datasets).unwrap_err().to_string();
+    assert!(error.contains("differs  net.conv.74"), "{error}");
+}
+
 #[test]
 fn an_archive_of_the_project_is_verified_and_unpacked_into_the_store() {
     let world = World::new();

@@ -313,6 +313,21 @@ fn a_known_md5_that_holds_lets_the_archive_be_pinned() {
 }
 
 #[test]
+fn a_single_file_is_fetched_pinned_and_laid_into_the_folder_of_its_data_set() {
+    let world = World::new();
+    let server = serving(b"abc".to_vec(), None);
+    let datasets = world.datasets(&entry("a.pth", &[server.url("/a.pth")], UNPINNED));
+    assert!(world.fetch(&datasets).folder.is_none());
+    let file = world.path("data/archives/set/a.pth");
+    let pinned = pin(&datasets, &file, false, &world.store, &Silent).unwrap();
+    pinned.write(&world.path("project")).unwrap();
+    let datasets = Datasets::load(&world.path("project")).unwrap();
+    let folder = world.fetch(&datasets).folder.unwrap();
+    assert_eq!(fs::read(folder.join("a.pth")).unwrap(), b"abc");
+    assert_eq!(server.asked().len(), 1);
+}
+
+#[test]
 fn an_archive_that_nothing_pins_is_measured_not_unpacked_and_never_ready_until_it_is_pinned() {
     let world = World::new();
     let bytes = zipped(&FILES);
