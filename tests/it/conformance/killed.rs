@@ -16,6 +16,12 @@ use super::world::{World, embedded};
 
 /// Tells the killed process's store to the test binary started again.
 const STORE_VARIABLE: &str = "REPRO_TEST_STORE";
+const SECONDS: u32 = 987_654;
+
+/// A job that says so and then sleeps for a time that only one test uses, by which its process is found.
+pub fn begin_and_sleep(seconds: u32) -> String {
+    format!("echo begun; sleep {seconds}")
+}
 
 pub fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
     let start = Instant::now();
@@ -33,11 +39,11 @@ fn a_job_runs_in_a_store_given_by_the_environment() {
     let temporary = tempfile::tempdir().unwrap();
     let folder = std::env::var_os(STORE_VARIABLE).map(PathBuf::from);
     let (folder, script) = match &folder {
-        Some(folder) => (folder.as_path(), "echo begun; sleep 987654"),
-        None => (temporary.path(), "echo begun"),
+        Some(folder) => (folder.as_path(), begin_and_sleep(SECONDS)),
+        None => (temporary.path(), "echo begun".to_owned()),
     };
     let world = World::at(folder, embedded());
-    let job = world.job(script);
+    let job = world.job(&script);
     let mut seen = 0;
     let mut take = |bytes: &[u8]| {
         seen += bytes.len();
@@ -61,11 +67,12 @@ fn nothing_is_left_when_repro_is_killed() {
     // Kept open to the end: the victim must die of the kill and of nothing else.
     let mut output = BufReader::new(victim.stdout.take().unwrap()).lines().map_while(Result::ok);
     assert!(output.any(|line| line.ends_with("begun")));
-    assert_eq!(sleepers().len(), 1, "the job sleeps");
+    // Said before the shell becomes two processes.
+    wait_until("the job sleeps", || sleepers(SECONDS).len() == 1);
     assert!(!cgroups(temporary.path()).is_empty() || !cgroups_are_usable());
     victim.kill().unwrap();
     victim.wait().unwrap();
-    wait_until("the job ends with its owner", || sleepers().is_empty());
+    wait_until("the job ends with its owner", || sleepers(SECONDS).is_empty());
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
     assert!(!mounts.contains(&temporary.path().display().to_string()), "{mounts}");
     // The next command.
@@ -75,11 +82,12 @@ fn nothing_is_left_when_repro_is_killed() {
     assert_eq!(fs::read_dir(store.root().join("tmp")).unwrap().count(), 0);
 }
 
-/// Processes of the machine that run the killed test's last command.
-pub fn sleepers() -> Vec<PathBuf> {
+/// Processes of the machine that sleep for so many seconds.
+pub fn sleepers(seconds: u32) -> Vec<PathBuf> {
+    let command = format!("sleep\0{seconds}\0");
     let processes = fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap().path());
     let sleeps =
-        |path: &PathBuf| fs::read(path.join("cmdline")).is_ok_and(|it| it == b"sleep\x00987654\0");
+        |path: &PathBuf| fs::read(path.join("cmdline")).is_ok_and(|it| it == command.as_bytes());
     processes.filter(sleeps).collect()
 }
 

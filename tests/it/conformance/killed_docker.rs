@@ -7,11 +7,12 @@ use std::process::{Command, Stdio};
 use repro::engine::docker::{Docker, Sent};
 use repro::engine::{Engine, Exit, Stop};
 
-use super::killed::{sleepers, wait_until};
+use super::killed::{begin_and_sleep, sleepers, wait_until};
 use super::world::{World, docker, find_docker, second_image};
 
 /// Tells the killed process's store to the test binary started again.
 const STORE_VARIABLE: &str = "REPRO_TEST_STORE";
+const SECONDS: u32 = 987_653;
 
 /// Runs a job in the store that the environment names; the test below kills it.
 #[test]
@@ -21,12 +22,12 @@ fn a_container_runs_in_a_store_given_by_the_environment() {
     let temporary = tempfile::tempdir().unwrap();
     let folder = std::env::var_os(STORE_VARIABLE).map(PathBuf::from);
     let (folder, script) = match &folder {
-        Some(folder) => (folder.as_path(), "echo begun; sleep 987654"),
-        None => (temporary.path(), "echo begun"),
+        Some(folder) => (folder.as_path(), begin_and_sleep(SECONDS)),
+        None => (temporary.path(), "echo begun".to_owned()),
     };
     let world = World::at(folder, docker());
     let mut take = |bytes: &[u8]| println!("{}", String::from_utf8_lossy(bytes));
-    let job = world.job(script);
+    let job = world.job(&script);
     let outcome = world.engine.run(&world.store, &world.image, &job, &mut take, &Stop::new());
     assert_eq!(outcome.unwrap().exit, Exit::Status(0));
 }
@@ -44,10 +45,10 @@ fn a_container_ends_with_repro_and_the_next_run_removes_it() {
         .unwrap();
     let mut output = BufReader::new(victim.stdout.take().unwrap()).lines().map_while(Result::ok);
     assert!(output.any(|line| line.ends_with("begun")));
-    assert_eq!(sleepers().len(), 1, "the job sleeps");
+    wait_until("the job sleeps", || sleepers(SECONDS).len() == 1);
     victim.kill().unwrap();
     victim.wait().unwrap();
-    wait_until("the job ends with its owner", || sleepers().is_empty());
+    wait_until("the job ends with its owner", || sleepers(SECONDS).is_empty());
     let world = World::at(temporary.path(), docker());
     let found = find_docker();
     let prefix = found.containers(&world.store).unwrap();
