@@ -3,6 +3,7 @@
 //! Small and rewritten as things happen, so that it says where a run is and never how a case ended:
 //! that is in the records. Whether the run still goes on is not in the file either. It follows from the
 //! file lock of the process's session in the store, which the kernel lets go of however the process ends.
+//! Machines that share a store may not see each other's locks: of a run on another one only the file speaks.
 //!
 //! Invariants: a file is whole, an old one or a new one. Between two cases it is not synced to the
 //! disk: a measurement must not wait for it, and after a power cut nobody asks how far it was.
@@ -70,6 +71,9 @@ pub struct Process {
     pub session: String,
     /// The kernel's name of this start of the machine: numbers of processes mean nothing in another.
     pub boot: String,
+    /// The machine's name; empty in a file of a program that did not write it.
+    #[serde(default)]
+    pub host: String,
     /// Whether it has left its terminal.
     pub detached: bool,
 }
@@ -134,10 +138,12 @@ pub enum Phase {
     Stopped,
     /// Its process is gone and could not say how it ended.
     Died,
+    /// It went on when another machine, which shares this store, last wrote; here nobody can tell more.
+    Elsewhere,
 }
 
 impl Phase {
-    /// `running`, `finished`, `failed`, `stopped`, `died`.
+    /// `running`, `finished`, `failed`, `stopped`, `died`, `elsewhere`.
     pub fn word(self) -> &'static str {
         match self {
             Self::Running => "running",
@@ -145,7 +151,15 @@ impl Phase {
             Self::Failed => "failed",
             Self::Stopped => "stopped",
             Self::Died => "died",
+            Self::Elsewhere => "elsewhere",
         }
+    }
+}
+
+impl Process {
+    /// Whether another machine started it. One that was started anew since has the same name.
+    fn is_elsewhere(&self) -> bool {
+        self.boot != boot() && !self.host.is_empty() && self.host != host()
     }
 }
 
@@ -193,6 +207,7 @@ impl RunState {
             Some(End { code: 0, .. }) => Phase::Finished,
             Some(_) => Phase::Failed,
             None if self.is_live(store) => Phase::Running,
+            None if self.process.is_elsewhere() => Phase::Elsewhere,
             None => Phase::Died,
         }
     }
@@ -222,6 +237,11 @@ impl RunState {
             Err(error) if gone(error) => Ok(false),
             sent => sent.map(|()| true).map_err(failed),
         }
+    }
+
+    /// How long nothing was heard of it.
+    pub fn silent(&self, now: Timestamp) -> Duration {
+        between(self.written, now)
     }
 
     /// How long it has been going on, or was known to.
@@ -280,6 +300,11 @@ fn read(path: &Path) -> Result<RunState, BenchError> {
 fn boot() -> String {
     let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     text.trim().to_owned()
+}
+
+/// The machine's name.
+fn host() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 /// The clock that states and their readers go by.

@@ -19,7 +19,7 @@ use crate::store::Store;
 #[derive(Debug, Args)]
 #[command(
     after_help = "Shows the cases that have ended, then what goes on. Ctrl-C leaves the run alone. The exit code \
-    and the table are those of the run.\n\n\
+    and the table are those of the run. A run on another machine that shares the store is followed as far as it writes there.\n\n\
     Examples:\n  \
     repro attach                   the run that goes on\n  \
     repro attach 20260102T0304     an unambiguous beginning of its ID\n  \
@@ -48,9 +48,16 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliErro
     match phase {
         Some(phase) => end(context, &follower.state, phase),
         None => {
+            let phase = follower.phase();
             let run = &follower.state.run;
+            let (goes_on, place) = match phase {
+                Phase::Elsewhere => {
+                    ("is left alone", format!(" (on {})", follower.state.process.host))
+                }
+                _ => ("goes on", String::new()),
+            };
             output::error(&format!(
-                "detached; the run goes on\n  follow  repro attach {run}\n  stop    repro stop {run}"
+                "detached; the run {goes_on}\n  follow  repro attach {run}\n  stop    repro stop {run}{place}"
             ));
             Ok(ExitCode::from(130))
         }
@@ -75,7 +82,7 @@ impl Follower<'_> {
         loop {
             let phase = self.phase();
             self.tell_ended();
-            if phase != Phase::Running {
+            if !matches!(phase, Phase::Running | Phase::Elsewhere) {
                 self.context.display.finish();
                 return Ok(Some(phase));
             }
@@ -83,7 +90,7 @@ impl Follower<'_> {
                 self.context.display.finish();
                 return Ok(None);
             }
-            let line = self.line();
+            let line = self.line(phase);
             if shown.is_empty() {
                 self.context.display.begin(&line, 0);
             }
@@ -126,12 +133,16 @@ impl Follower<'_> {
     }
 
     /// What goes on, and how long it will take.
-    fn line(&self) -> String {
+    fn line(&self, phase: Phase) -> String {
         let cases = self.state.running.iter().map(|case| runs::line(case, self.state.cases));
         let cases: Vec<String> = cases.collect();
         let doing =
             if cases.is_empty() { "between two cases".to_owned() } else { cases.join("; ") };
-        let left = self.state.remaining(bench::state_clock()).map(runs::duration);
+        let now = bench::state_clock();
+        if phase == Phase::Elsewhere {
+            return format!("{doing}, {}", runs::elsewhere(&self.state, now));
+        }
+        let left = self.state.remaining(now).map(runs::duration);
         format!("{doing}{}", left.map_or(String::new(), |left| format!(", about {left} left")))
     }
 }

@@ -16,6 +16,7 @@ use super::{build, known, output};
 use crate::bench::{self, RunRecord};
 use crate::carry::{self, Contents};
 use crate::dataset::{self, Datasets};
+use crate::results;
 use crate::store::Store;
 
 /// Write one file with everything that an image or a run needs
@@ -24,11 +25,11 @@ use crate::store::Store;
     after_help = "The file is a tar archive; the same contents give the same bytes. `repro import` reads it. \
     Logs go along as they are; what they tell of this machine (addresses, names, paths) is counted on standard error.\n\nExamples:\n  \
     repro bundle seg-debian -o seg.repro --with-data              recipe, lock, inputs, data sets\n  \
-    repro bundle 20261122T040000Z-0b82c3a20000 -o run.repro  the image of a run, its records and logs\n  \
+    repro bundle latest -o run.repro                              the image of the newest run, its records and logs\n  \
     repro bundle seg-debian -o - --with-program | ssh host 'cat > seg.repro'"
 )]
 pub struct Arguments {
-    /// The image, or the name or folder of a run
+    /// The image; or a run by its ID, a beginning of it with its day, its folder, or `latest`
     #[arg(value_name = "IMAGE|RUN")]
     what: String,
     /// The file to write; `-` for standard output
@@ -118,16 +119,26 @@ struct Run {
     records: Vec<RunRecord>,
 }
 
+/// The run of a word, if it is not an image's.
 fn find_run(context: &Context, store: &Store, text: &str) -> Result<Option<Run>, CliError> {
-    let results = context.settings.results_folder().join(text);
-    let places = [PathBuf::from(text), results, store.runs().join(text)];
-    for folder in places.into_iter().filter(|place| place.is_dir()) {
-        let records = bench::read_records(&folder)?;
-        if let Some(first) = records.first() {
-            return Ok(Some(Run { id: first.run.clone(), folder, records }));
-        }
+    let is_run = results::is_run_word(text);
+    let folder = match context.find_runs(store, &[text.to_owned()]) {
+        Ok(folders) => match <[PathBuf; 1]>::try_from(folders) {
+            Ok([folder]) => folder,
+            Err(several) => {
+                let candidates = several.iter().map(|it| it.display().to_string()).collect();
+                return Err(CliError::Ambiguous { reference: text.to_owned(), candidates });
+            }
+        },
+        Err(error) if is_run => return Err(error),
+        Err(_) => return Ok(None),
+    };
+    // An image's name may be the beginning of some folder's.
+    if !is_run && !folder.ends_with(text) && !Path::new(text).exists() {
+        return Ok(None);
     }
-    Ok(None)
+    let records = bench::read_records(&folder)?;
+    Ok(records.first().map(|it| it.run.clone()).map(|id| Run { id, folder, records }))
 }
 
 /// The image of a run, as it is kept under its seal.

@@ -111,6 +111,8 @@ pub enum CliError {
     NoRun { word: String, known: Vec<String> },
     #[error("run `{run}` does not go on: it {phase}")]
     NotRunning { run: String, phase: &'static str },
+    #[error("run `{run}` is one of `{host}`, and a process is stopped on its own machine")]
+    Elsewhere { run: String, host: String },
     #[error("run `{run}` died: its process is gone and could not say how it ended")]
     Died { run: String, resume: String },
     #[error("stopped")]

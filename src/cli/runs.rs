@@ -102,13 +102,18 @@ pub fn resume(state: &RunState) -> String {
     quoted.collect::<Vec<_>>().join(" ")
 }
 
+/// `on gpu07, last heard of 40 s ago`: all that can be told of a run on another machine.
+pub fn elsewhere(state: &RunState, now: Timestamp) -> String {
+    format!("on {}, last heard of {} ago", state.process.host, duration(state.silent(now)))
+}
+
 /// A run for machines.
 pub fn describe(state: &RunState, phase: Phase, now: Timestamp) -> Value {
     let goes_on = phase == Phase::Running;
     let remaining = state.remaining(now).filter(|_| goes_on);
     json!({
         "run": state.run, "state": phase, "folder": state.folder, "image": state.image,
-        "profile": state.profile, "detached": state.process.detached,
+        "profile": state.profile, "host": state.process.host, "detached": state.process.detached,
         "cases": { "of": state.cases, "ended": state.ended.all(), "ok": state.ended.ok,
             "failed": state.ended.failed, "skipped": state.ended.skipped,
             "before": state.ended.before },

@@ -107,8 +107,20 @@ fn table(states: &[(RunState, Phase)], now: Timestamp) {
         let cases = state.running.iter().filter(|_| *phase == Phase::Running);
         cases.for_each(|case| output::print(&format!("  {}\n", runs::line(case, state.cases))));
     }
-    for (state, _) in states.iter().filter(|(_, phase)| *phase == Phase::Died) {
-        output::note(&format!("hint: {} died; to go on run\n  {}", state.run, runs::resume(state)));
+    for (state, phase) in states {
+        match phase {
+            Phase::Died => output::note(&format!(
+                "hint: {} died; to go on run\n  {}",
+                state.run,
+                runs::resume(state)
+            )),
+            Phase::Elsewhere => output::note(&format!(
+                "note: {} runs {}; only there can it be told whether it goes on",
+                state.run,
+                runs::elsewhere(state, now)
+            )),
+            Phase::Running | Phase::Finished | Phase::Failed | Phase::Stopped => {}
+        }
     }
 }
 
@@ -130,6 +142,11 @@ fn details(state: &RunState, phase: Phase, now: Timestamp) {
         ("started", state.started.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()),
         ("elapsed", runs::duration(state.elapsed(phase, now))),
     ];
+    if phase == Phase::Elsewhere {
+        rows.push(("machine", runs::elsewhere(state, now)));
+        rows.extend(state.running.iter().map(|case| ("then", runs::line(case, state.cases))));
+        rows.push(("follow", format!("repro attach {}", state.run)));
+    }
     if phase == Phase::Running {
         rows.push(("left", left(state, phase, now)));
         rows.extend(state.running.iter().map(|case| ("now", runs::line(case, state.cases))));

@@ -8,6 +8,7 @@ use serde_json::json;
 use super::context::Context;
 use super::error::CliError;
 use super::{output, runs};
+use crate::bench::Phase;
 
 /// Stop a run as Ctrl-C does, wherever it was started
 #[derive(Debug, Args)]
@@ -28,8 +29,10 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliErro
     let store = context.store()?;
     let state = runs::find(&store, &arguments.run)?;
     if !state.stop(&store)? {
-        let phase = state.phase(&store).word();
-        return Err(CliError::NotRunning { run: state.run, phase });
+        return Err(match state.phase(&store) {
+            Phase::Elsewhere => CliError::Elsewhere { run: state.run, host: state.process.host },
+            phase => CliError::NotRunning { run: state.run, phase: phase.word() },
+        });
     }
     if context.json {
         output::json(&json!({ "run": state.run, "asked": true }));

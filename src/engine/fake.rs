@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::outputs::Collector;
-use super::{Engine, EngineError, Exit, Job, Kept, Outcome, Stop};
+use super::{Engine, EngineError, Exit, Job, Kept, Meter, Outcome, Stop};
 use crate::digest::Digest;
 use crate::image::Image;
 use crate::store::Store;
@@ -109,13 +109,14 @@ impl Engine for Fake {
         "fake"
     }
 
-    fn run(
+    fn run_metered(
         &self,
         _store: &Store,
         image: &Image,
         job: &Job,
         output: &mut dyn FnMut(&[u8]),
         stop: &Stop,
+        _meter: &Meter,
     ) -> Result<Outcome, EngineError> {
         let call = Call { seal: image.seal, job: job.clone() };
         self.calls.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(call);

@@ -142,19 +142,9 @@ pub trait Engine: Send + Sync {
     /// Runs `job` in `image` until it ends, times out or is asked to stop.
     ///
     /// Standard output and standard error come to `output` as one stream, in the order
-    /// they were written. A job that fails is an [`Outcome`], not an error.
-    fn run(
-        &self,
-        store: &Store,
-        image: &Image,
-        job: &Job,
-        output: &mut dyn FnMut(&[u8]),
-        stop: &Stop,
-    ) -> Result<Outcome, EngineError>;
-
-    /// The same; `meter` is told when the command starts and ends, and what it uses meanwhile.
-    ///
-    /// An engine that runs nothing on this machine tells it nothing.
+    /// they were written. A job that fails is an [`Outcome`], not an error. `meter` is told when
+    /// the command starts and ends, and what it uses meanwhile; an engine that runs nothing on
+    /// this machine tells it nothing.
     fn run_metered(
         &self,
         store: &Store,
@@ -162,8 +152,18 @@ pub trait Engine: Send + Sync {
         job: &Job,
         output: &mut dyn FnMut(&[u8]),
         stop: &Stop,
-        _meter: &Meter,
+        meter: &Meter,
+    ) -> Result<Outcome, EngineError>;
+
+    /// The same for whoever measures nothing meanwhile.
+    fn run(
+        &self,
+        store: &Store,
+        image: &Image,
+        job: &Job,
+        output: &mut dyn FnMut(&[u8]),
+        stop: &Stop,
     ) -> Result<Outcome, EngineError> {
-        self.run(store, image, job, output, stop)
+        self.run_metered(store, image, job, output, stop, &Meter::new())
     }
 }

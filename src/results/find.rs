@@ -34,6 +34,12 @@ pub fn find(folders: &[PathBuf], words: &[String]) -> Result<Vec<PathBuf>, Resul
     Ok(found)
 }
 
+/// Whether a word where images are named too can only mean a run: `latest`, or a name with its day.
+pub fn is_run_word(word: &str) -> bool {
+    let has_day = || word.bytes().take(8).all(|byte| byte.is_ascii_digit());
+    word == LATEST || (word.len() >= 8 && has_day())
+}
+
 /// Every folder below `folders` that can be a run's, by name.
 ///
 /// Nothing says yet that there is a record in it: a run may just have begun.

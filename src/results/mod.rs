@@ -15,7 +15,7 @@ mod load;
 
 pub use error::ResultsError;
 pub use filter::{Filter, Pattern, since, until};
-pub use find::{LATEST, find, runs};
+pub use find::{LATEST, find, is_run_word, runs};
 pub use folders::{folders, note_folder};
 pub use index::{FILE as INDEX, Index, MetricRow, Row};
 pub use load::{Loaded, Stored, Unreadable, load};

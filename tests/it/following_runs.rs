@@ -57,6 +57,15 @@ impl Stage {
         }
     }
 
+    /// The run as a machine of that name would have written it.
+    fn moves_to(&self, host: &str) {
+        let path = self.store().runs().join(RUN).join("state.json");
+        let mut state: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        state["process"]["host"] = host.into();
+        state["process"]["boot"] = "another-start".into();
+        fs::write(&path, state.to_string()).unwrap();
+    }
+
     fn json(&self, arguments: &[&str]) -> Value {
         serde_json::from_slice(&self.project.run(arguments).stdout).unwrap()
     }
@@ -116,6 +125,42 @@ fn a_run_that_died_is_told_with_the_command_that_goes_on() {
     let (text, code) = stage.project.error(&["stop", "latest"]);
     assert_eq!(code, 2);
     insta::assert_snapshot!(text, @"error: run `20260102T030405Z-9d1710effc1d` does not go on: it died");
+    assert_eq!(stage.json(&["status", "--json"])[0]["state"], "died");
+}
+
+#[test]
+fn a_run_of_another_machine_is_neither_dead_nor_alive_here() {
+    let stage = Stage::new();
+    stage.run(&stage.store(), None);
+    stage.moves_to("gpu07");
+    let status = &stage.json(&["status", "--json"])[0];
+    assert_eq!(
+        (&status["state"], &status["host"], &status["resume"]),
+        (&"elsewhere".into(), &"gpu07".into(), &Value::Null)
+    );
+    let output = stage.project.run(&["status"]);
+    let note = String::from_utf8(output.stderr).unwrap();
+    assert!(note.contains(&format!("{RUN} runs on gpu07, last heard of ")), "{note}");
+    let (text, code) = stage.project.error(&["stop", RUN]);
+    assert_eq!(code, 2);
+    insta::assert_snapshot!(text, @r"
+    error: run `20260102T030405Z-9d1710effc1d` is one of `gpu07`, and a process is stopped on its own machine
+    hint: run `repro stop 20260102T030405Z-9d1710effc1d` on `gpu07`
+    ");
+    // It is followed by what it writes, to its end.
+    let (mut child, lines, first) = stage.attached();
+    assert!(first.starts_with("between two cases, on gpu07, last heard of "), "{first}");
+    stage.run(&stage.store(), ended(5));
+    assert_eq!(child.wait().unwrap().code(), Some(5));
+    assert_eq!(rest(lines), "");
+}
+
+#[test]
+fn a_machine_that_was_started_anew_has_no_run_of_before() {
+    let stage = Stage::new();
+    stage.run(&stage.store(), None);
+    let own = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    stage.moves_to(&own);
     assert_eq!(stage.json(&["status", "--json"])[0]["state"], "died");
 }
 

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::{
-    Announced, End, Ended, FILE, Process, RunState, RunningCase, VERSION, boot, state_clock,
+    Announced, End, Ended, FILE, Process, RunState, RunningCase, VERSION, boot, host, state_clock,
 };
 use crate::bench::BenchError;
 use crate::bench::record::{RunRecord, Status};
@@ -102,6 +102,7 @@ impl<'a> StateKeeper<'a> {
             id: rustix::process::getpid().as_raw_nonzero().get(),
             session: self.store.session()?,
             boot: boot(),
+            host: host(),
             detached,
         };
         Ok(RunState {

@@ -47,7 +47,8 @@ impl CliError {
             | Self::Exists { .. }
             | Self::NotEmpty { .. }
             | Self::NoRun { .. }
-            | Self::NotRunning { .. } => INPUT,
+            | Self::NotRunning { .. }
+            | Self::Elsewhere { .. } => INPUT,
             Self::Store(error) => store_code(error),
             Self::Image(error) => image_code(error),
             Self::Build(error) => build_code(error),

@@ -68,6 +68,9 @@ impl CliError {
             Self::Died { resume, .. } => {
                 Some(format!("what had ended is kept; to go on with the rest run\n  {resume}"))
             }
+            Self::Elsewhere { run, host } => {
+                Some(format!("run `repro stop {run}` on `{host}`"))
+            }
             Self::Unknown { .. } => Some("`repro list` shows what there is".to_owned()),
             Self::Ambiguous { .. } => Some("give more of the name or of the digest".to_owned()),
             Self::Store(error) => store_hint(error),

@@ -25,17 +25,6 @@ impl Engine for Watchable {
         "watchable"
     }
 
-    fn run(
-        &self,
-        store: &Store,
-        image: &Image,
-        job: &Job,
-        output: &mut dyn FnMut(&[u8]),
-        stop: &Stop,
-    ) -> Result<Outcome, EngineError> {
-        self.run_metered(store, image, job, output, stop, &Meter::new())
-    }
-
     fn run_metered(
         &self,
         store: &Store,

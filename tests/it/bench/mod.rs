@@ -26,7 +26,7 @@ use repro::bench::{
 };
 use repro::dataset::Unpacked;
 use repro::digest::Digest;
-use repro::engine::{Engine, EngineError, Exit, Job, Outcome, Stop};
+use repro::engine::{Engine, EngineError, Exit, Job, Meter, Outcome, Stop};
 use repro::image::Image;
 use repro::recipe::Recipe;
 use repro::report::{Format, Report};
@@ -92,13 +92,14 @@ impl Engine for Player {
         "player"
     }
 
-    fn run(
+    fn run_metered(
         &self,
         _store: &Store,
         _image: &Image,
         job: &Job,
         output: &mut dyn FnMut(&[u8]),
         stop: &Stop,
+        _meter: &Meter,
     ) -> Result<Outcome, EngineError> {
         let play = self.plays.lock().unwrap().pop().expect("another case is run than was planned");
         self.jobs.lock().unwrap().push(job.clone());

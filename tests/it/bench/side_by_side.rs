@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use repro::bench::{Event, Options, RunSummary, Status, run};
 use repro::engine::fake::{Answer, Fake};
-use repro::engine::{Engine, EngineError, Gpus, Job, Outcome, Stop};
+use repro::engine::{Engine, EngineError, Gpus, Job, Meter, Outcome, Stop};
 use repro::image::Image;
 use repro::store::Store;
 
@@ -54,13 +54,14 @@ impl Engine for Meeting {
         "meeting"
     }
 
-    fn run(
+    fn run_metered(
         &self,
         store: &Store,
         image: &Image,
         job: &Job,
         output: &mut dyn FnMut(&[u8]),
         stop: &Stop,
+        _meter: &Meter,
     ) -> Result<Outcome, EngineError> {
         self.begin(job);
         while self.seen.lock().unwrap().0 < self.awaited && !stop.is_requested() {
