@@ -180,6 +180,14 @@ mod tests {
     }
 
     #[test]
+    fn a_word_that_begins_with_a_day_cannot_mean_an_image() {
+        let runs = ["latest", "20261122", "20261122T040000Z-0b82c3a20000"];
+        assert!(runs.into_iter().all(is_run_word));
+        let images = ["seg-debian", "3d-unet", "2026", "seg@sha256:0b82", ""];
+        assert!(!images.into_iter().any(is_run_word));
+    }
+
+    #[test]
     fn nothing_and_latest_are_the_newest_run_that_has_a_record() {
         let (_folder, places) = places();
         assert_eq!(find(&places, &[]).unwrap(), [places[1].join(NEW)]);
