@@ -179,6 +179,16 @@ pub enum BenchError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A record was written by a later program.
+    #[error("`{}` was written by a newer program\n  its version   {version}\n  known here    {known}", path.display())]
+    LaterRecord {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        version: u32,
+        /// The latest version that this program knows.
+        known: u32,
+    },
     /// What tells where a run is cannot be read.
     #[error("`{}` tells of no run: {reason}", path.display())]
     State {

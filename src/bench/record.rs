@@ -338,8 +338,11 @@ pub fn read_record(path: &Path) -> Result<RunRecord, BenchError> {
         read => {
             let Versioned { version } = serde_json::from_slice(&bytes).map_err(parse_error)?;
             if version > VERSION {
-                let known = format!("  this program knows  {VERSION}");
-                return Err(wrong(format!("it has version {version}\n{known}")));
+                return Err(BenchError::LaterRecord {
+                    path: path.to_owned(),
+                    version,
+                    known: VERSION,
+                });
             }
             read.map_err(parse_error)
         }
@@ -398,8 +401,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(FILE);
         fs::write(&path, r#"{"version": 2, "anything": []}"#).unwrap();
-        let message = read_record(&path).unwrap_err().to_string();
-        assert!(message.contains("it has version 2\n  this program knows  1"), "{message}");
+        let error = read_record(&path).unwrap_err();
+        assert!(matches!(error, BenchError::LaterRecord { version: 2, known: 1, .. }), "{error}");
         fs::write(&path, "\0\u{1}").unwrap();
         assert!(matches!(read_record(&path), Err(BenchError::Record { .. })));
     }

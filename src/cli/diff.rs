@@ -12,6 +12,7 @@ use super::context::Context;
 use super::error::CliError;
 use super::output;
 use super::reference::{self, Reference};
+use crate::bench::RunRecord;
 use crate::diff::{self, Cause, DiffError, LayerReport, Place, Report, Side};
 use crate::lock::Lock;
 use crate::results;
@@ -56,7 +57,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliErro
     let (before, after) = match (before?, after?) {
         (Sided::Image(before), Sided::Image(after)) => (before, after),
         (Sided::Runs(before), Sided::Runs(after)) => {
-            return Ok(diff_runs(context, &before, &after, arguments.alpha));
+            return diff_runs(context, &before, &after, arguments.alpha);
         }
         (Sided::Runs(_), Sided::Image(_)) => {
             return Err(only_one_run(&arguments.before, &arguments.after));
@@ -135,21 +136,29 @@ fn of_lock<'a>(store: &'a Store, text: &str, lock: Lock) -> Side<'a> {
     }
 }
 
-fn diff_runs(context: &Context, before: &[PathBuf], after: &[PathBuf], alpha: f64) -> ExitCode {
-    let [before, after] = [before, after].map(|folders| {
-        let loaded = results::load(folders);
-        for file in &loaded.unreadable {
-            output::note(&format!("not read: `{}`: {}", file.path.display(), file.reason));
-        }
-        loaded.records.into_iter().map(|stored| stored.record).collect::<Vec<_>>()
-    });
+fn diff_runs(
+    context: &Context,
+    before: &[PathBuf],
+    after: &[PathBuf],
+    alpha: f64,
+) -> Result<ExitCode, CliError> {
+    let (before, after) = (records(before)?, records(after)?);
     let report = diff::diff_runs(&before, &after, alpha);
     if context.json {
         output::json(&report);
     } else {
         runs::show(&report);
     }
-    if report.is_same() { ExitCode::SUCCESS } else { ExitCode::from(3) }
+    Ok(if report.is_same() { ExitCode::SUCCESS } else { ExitCode::from(3) })
+}
+
+/// What cannot be read is told; that nothing can is an error, for nothing would differ then.
+fn records(folders: &[PathBuf]) -> Result<Vec<RunRecord>, CliError> {
+    let loaded = results::load(folders).readable()?;
+    for file in &loaded.unreadable {
+        output::note(&format!("not read: {}", file.reason));
+    }
+    Ok(loaded.records.into_iter().map(|stored| stored.record).collect())
 }
 
 fn part(text: &str) -> Result<f64, String> {

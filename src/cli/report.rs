@@ -32,7 +32,7 @@ pub struct Arguments {
     /// Write one line for each run, case, repetition and metric
     #[arg(long, conflicts_with_all = ["html", "history"])]
     csv: bool,
-    /// Write one page with tables, plots and provenance; it needs no network
+    /// Write one page with tables, plots and provenance; it needs no network (`-`: to standard output)
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
     /// Show one case over runs, from the oldest to the newest
@@ -41,7 +41,7 @@ pub struct Arguments {
 }
 
 pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliError> {
-    let loaded = load(context, arguments)?;
+    let loaded = load(context, arguments)?.readable()?;
     warn(&loaded);
     let report = Report::of_stored(&loaded.records);
     match &arguments.history {
@@ -106,6 +106,10 @@ fn show(
 }
 
 fn write_page(context: &Context, path: &Path, html: &str) -> Result<(), CliError> {
+    if path.as_os_str() == "-" {
+        output::print(html);
+        return Ok(());
+    }
     write_in_one_step(path, html.as_bytes())?;
     if context.json {
         output::json(&json!({ "file": path }));
@@ -123,6 +127,6 @@ fn terminal() -> Format {
 /// One damaged record must not hide the others.
 fn warn(loaded: &Loaded) {
     for file in &loaded.unreadable {
-        output::note(&format!("not read: {}\n  because: {}", file.path.display(), file.reason));
+        output::note(&format!("not read: {}", file.reason));
     }
 }

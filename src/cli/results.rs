@@ -59,8 +59,9 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliErro
 
 /// What could not be read, on standard error: the rest is shown all the same.
 fn tell_unreadable(unreadable: &[Unreadable]) {
-    for Unreadable { path, reason } in unreadable {
-        output::note(&format!("not read: {}\n  because: {reason}", path.display()));
+    // The reason names the file.
+    for Unreadable { reason, .. } in unreadable {
+        output::note(&format!("not read: {reason}"));
     }
 }
 

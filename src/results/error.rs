@@ -37,6 +37,14 @@ pub enum ResultsError {
         /// The path.
         path: PathBuf,
     },
+    /// Runs have records, and none of them can be read.
+    #[error("none of the records can be read ({count} {}): {first}", if *count == 1 { "file" } else { "files" })]
+    NothingReadable {
+        /// How many there are.
+        count: usize,
+        /// What is wrong with the first.
+        first: String,
+    },
     /// A glob cannot be read.
     #[error("`{text}` is no pattern: {reason}")]
     Pattern {

@@ -5,6 +5,7 @@ use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::thread;
 
+use super::ResultsError;
 use crate::bench::{RunRecord, read_record};
 
 /// A record and where it lies.
@@ -32,6 +33,23 @@ pub struct Loaded {
     pub records: Vec<Stored>,
     /// What could not be read.
     pub unreadable: Vec<Unreadable>,
+}
+
+impl Loaded {
+    /// The same, if there is anything to look at.
+    ///
+    /// # Errors
+    ///
+    /// There are records, and none of them can be read.
+    pub fn readable(self) -> Result<Self, ResultsError> {
+        match self.unreadable.first() {
+            Some(first) if self.records.is_empty() => Err(ResultsError::NothingReadable {
+                count: self.unreadable.len(),
+                first: first.reason.clone(),
+            }),
+            _ => Ok(self),
+        }
+    }
 }
 
 /// Reads every record below the folders of runs, `results/RUN-ID`.

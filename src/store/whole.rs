@@ -15,12 +15,20 @@ use super::session::is_same;
 
 /// Replaces the file `path`; under sudo it goes to whoever owned it, or owns its folder.
 ///
+/// What a link points to is replaced, not the link. What is no file (a pipe, a device) is written
+/// into: to move a file to its place would destroy it.
+///
 /// # Errors
 ///
 /// Whatever the system refuses; the old file is as it was then.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    write(path, bytes, File::sync_all)?;
-    File::open(folder_of(path))?.sync_all()
+    let found = fs::metadata(path);
+    if found.as_ref().is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+        return File::options().write(true).open(path)?.write_all(bytes);
+    }
+    let path = if found.is_ok() { fs::canonicalize(path)? } else { path.to_owned() };
+    write(&path, bytes, File::sync_all)?;
+    File::open(folder_of(&path))?.sync_all()
 }
 
 /// The same without waiting for the disk: a reader sees the old or the new content, but a power
@@ -115,6 +123,33 @@ mod tests {
         let text = fs::read(&path).unwrap();
         assert!(text.len().is_multiple_of(1000) && text.iter().all(|byte| *byte == text[0]));
         assert_eq!(names(folder.path()), ["a.lock"]);
+    }
+
+    #[test]
+    fn a_link_stays_and_what_it_points_to_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let [file, link] = ["file", "link"].map(|name| folder.path().join(name));
+        fs::write(&file, "old").unwrap();
+        std::os::unix::fs::symlink("file", &link).unwrap();
+        write_whole(&link, b"new").unwrap();
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(fs::read(&file).unwrap(), b"new");
+    }
+
+    #[test]
+    fn a_pipe_is_written_into_and_stays_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pipe");
+        let node = rustix::fs::FileType::Fifo;
+        rustix::fs::mknodat(rustix::fs::CWD, &path, node, 0o600.into(), 0).unwrap();
+        let reader = std::thread::spawn({
+            let path = path.clone();
+            move || fs::read(path).unwrap()
+        });
+        write_whole(&path, b"whole").unwrap();
+        assert_eq!(reader.join().unwrap(), b"whole");
+        assert!(!fs::metadata(&path).unwrap().is_file());
+        assert_eq!(names(folder.path()), ["pipe"]);
     }
 
     #[test]

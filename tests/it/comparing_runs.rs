@@ -189,6 +189,23 @@ fn cases_that_failed_or_are_missing_are_named() {
     assert_eq!((throughput(&report).before.count, throughput(&report).after.count), (4, 4));
 }
 
+#[test]
+fn runs_without_a_common_case_are_compared_as_wholes() {
+    let (before, mut after) = (five("a", 1.0), five("b", 1.0));
+    for record in &mut after {
+        record.case = "jde/jde/sp/bs4/fp32".to_owned();
+        record.image.name = "jde".to_owned();
+        record.job.command = vec!["another".to_owned()];
+        record.host.kernel = Some("6.2.0".to_owned());
+    }
+    let report = diff_runs(&before, &after, 0.01);
+    assert!(!report.has_common_case && !report.is_same());
+    let image = format!("~ image: {} -> jde", before[0].image.name);
+    assert_eq!(lines(&report.inputs), [image], "commands are those of cases");
+    assert_eq!(lines(&report.host), ["~ kernel: 6.1.0 -> 6.2.0"]);
+    assert!(report.inputs[0].cases.is_empty());
+}
+
 /// Writes records as `run --repeat` does.
 fn write(results: &Path, records: &[RunRecord]) {
     for record in records {
@@ -228,6 +245,33 @@ fn the_program_tells_a_slower_run_and_ends_with_3() {
     ");
     let text = String::from_utf8(output.stderr).unwrap();
     assert!(text.contains("Student's t-test, one value for each repetition"), "{text}");
+}
+
+#[test]
+fn runs_of_which_nothing_can_be_read_are_no_equal_ones() {
+    let project = project();
+    for file in repro::bench::record_files(&project.folder.path().join("results").join(NEW)) {
+        fs::write(file, r#"{"version": 99}"#).unwrap();
+    }
+    for arguments in [&["diff", OLD, NEW] as &[&str], &["report", NEW], &["report", NEW, "--json"]]
+    {
+        let (text, code) = project.error(arguments);
+        assert_eq!(code, 2, "{arguments:?}");
+        let first = text.lines().next().unwrap();
+        assert!(first.starts_with("error: none of the records can be read (5 files): `"), "{text}");
+        assert!(text.contains("was written by a newer program\n"), "{text}");
+    }
+}
+
+#[test]
+fn a_page_can_be_written_to_standard_output() {
+    let project = project();
+    let page = project.run(&["report", OLD, "--html", "-"]);
+    assert!(String::from_utf8(page.stdout.clone()).unwrap().starts_with("<!doctype html>"));
+    // Through a link to the pipe that the test reads.
+    let named = project.run(&["report", OLD, "--html", "/dev/stdout"]);
+    assert!(named.stdout.starts_with(&page.stdout[..100]));
+    assert!(!project.folder.path().join("-").exists());
 }
 
 #[test]

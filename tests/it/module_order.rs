@@ -95,6 +95,15 @@ fn every_module_of_the_crate_is_in_the_order() {
 }
 
 #[test]
+fn the_table_of_modules_has_each_once_in_that_order() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/ARCHITECTURE.md");
+    let text = fs::read_to_string(path).unwrap();
+    let rows = text.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` |"));
+    let names: Vec<_> = rows.map(|(name, _)| name).filter(|name| ORDER.contains(name)).collect();
+    assert_eq!(names, ORDER);
+}
+
+#[test]
 fn the_scan_sees_grouped_and_plain_uses() {
     let text = "use crate::{store::Store, image};\nlet x = crate::cli::run();\n// crate::bench";
     assert_eq!(used_modules(text), ["store", "image", "cli"]);

@@ -124,7 +124,10 @@ fn what_cannot_be_read_is_named_and_spoils_nothing() {
         index.unreadable().unwrap().into_iter().map(|one| one.reason).collect();
     assert_eq!(reasons.len(), 2, "{reasons:?}");
     assert!(reasons[0].contains("EOF"), "{reasons:?}");
-    assert!(reasons[1].contains("it has version 2\n  this program knows  1"), "{reasons:?}");
+    assert!(
+        reasons[1].contains("was written by a newer program\n  its version   2\n  known here    1"),
+        "{reasons:?}"
+    );
     drop(index);
     world.checked_answers();
 }

@@ -17,6 +17,9 @@ pub fn show(report: &RunsReport) {
     for (sign, cases) in [('-', &report.only_before), ('+', &report.only_after)] {
         cases.iter().for_each(|case| output::print(&format!("{sign} case `{case}`\n")));
     }
+    if !report.has_common_case {
+        output::note("no case in common: only what holds for whole runs is compared");
+    }
     let count = report.speed.iter().filter(|metric| metric.metric == Metric::Throughput).count();
     facts("inputs", &report.inputs, count);
     facts("machine", &report.host, count);

@@ -202,6 +202,7 @@ fn results_code(error: &ResultsError) -> u8 {
         | ResultsError::Ambiguous { .. }
         | ResultsError::NoRuns { .. }
         | ResultsError::NoRecords { .. }
+        | ResultsError::NothingReadable { .. }
         | ResultsError::Pattern { .. }
         | ResultsError::Time { .. }
         | ResultsError::SamePlace { .. }

@@ -280,6 +280,9 @@ fn bench_hint(error: &BenchError) -> Option<&'static str> {
 fn results_hint(error: &ResultsError) -> Option<&'static str> {
     Some(match error {
         ResultsError::NoRun { .. } => "`repro results` lists the runs; a path works, too",
+        ResultsError::NothingReadable { .. } => {
+            "records of a newer program need that program; `repro results check RUN` names every damaged one"
+        }
         ResultsError::Ambiguous { .. } => "give more of the name",
         ResultsError::Exists { .. } => "choose another folder, or remove what is there",
         ResultsError::Index(_) => "`repro results rebuild` makes it again",

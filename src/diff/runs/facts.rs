@@ -7,10 +7,10 @@ use crate::bench::{RunRecord, Status, value_text};
 use crate::lock::Difference;
 
 /// Name to value; a name that is absent is a fact, too.
-type Facts = BTreeMap<String, String>;
+pub(super) type Facts = BTreeMap<String, String>;
 
-/// The records of one case on both sides.
-type Both<'a> = (&'a str, &'a [&'a RunRecord], &'a [&'a RunRecord]);
+/// The records of one case on both sides; without a name, all records of both.
+pub(super) type Both<'a> = (&'a str, &'a [&'a RunRecord], &'a [&'a RunRecord]);
 
 /// The facts that are not the same on both sides, each once with all its cases.
 pub(super) fn differences(both: &[Both<'_>], of: fn(&RunRecord) -> Facts) -> Vec<FactReport> {
@@ -24,7 +24,8 @@ pub(super) fn differences(both: &[Both<'_>], of: fn(&RunRecord) -> Facts) -> Vec
                 let text = |values: Option<&BTreeSet<String>>| values.map(all_of);
                 let (before, after) = (text(before), text(after));
                 let difference = Difference { what: name.clone(), before, after };
-                found.entry(difference).or_default().insert((*case).to_owned());
+                let cases = found.entry(difference).or_default();
+                cases.extend((!case.is_empty()).then(|| (*case).to_owned()));
             }
         }
     }
@@ -80,6 +81,14 @@ pub(super) fn of_inputs(record: &RunRecord) -> Facts {
     let env = job.env.iter();
     facts.extend(env.map(|(name, value)| (named("environment", name), value.clone())));
     facts.extend(of_variables(record));
+    facts
+}
+
+/// What of that went into every case of a run alike.
+pub(super) fn of_run(record: &RunRecord) -> Facts {
+    let mut facts = of_inputs(record);
+    let whole = ["image", "seal", "lock", "recipe", "profile", "engine"];
+    facts.retain(|name, _| whole.contains(&name.as_str()) || name.starts_with("software "));
     facts
 }
 

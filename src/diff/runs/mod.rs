@@ -50,6 +50,8 @@ pub struct RunsReport {
     pub only_before: BTreeSet<String>,
     /// Cases that only the second side has.
     pub only_after: BTreeSet<String>,
+    /// Whether the sides have a case in common. Without one, only what holds for a whole run is compared.
+    pub has_common_case: bool,
     /// What went in otherwise: image, lock, recipe, profile, data, command, variables, engine.
     pub inputs: Vec<FactReport>,
     /// What is otherwise about the machine and what it did meanwhile.
@@ -86,6 +88,16 @@ pub fn diff_runs(before: &[RunRecord], after: &[RunRecord], alpha: f64) -> RunsR
         .iter()
         .filter_map(|(case, before)| Some((*case, before.as_slice(), new.get(case)?.as_slice())))
         .collect();
+    let has_common_case = !both.is_empty();
+    let (before_all, after_all): (Vec<_>, Vec<_>) =
+        (before.iter().collect(), after.iter().collect());
+    // Of no case.
+    let whole = [("", before_all.as_slice(), after_all.as_slice())];
+    let (sides, of_inputs): (&[facts::Both<'_>], fn(&RunRecord) -> facts::Facts) =
+        match has_common_case {
+            true => (&both, facts::of_inputs),
+            false => (&whole, facts::of_run),
+        };
     let only = |one: &Cases<'_>, other: &Cases<'_>| {
         one.keys()
             .filter(|case| !other.contains_key(*case))
@@ -98,8 +110,9 @@ pub fn diff_runs(before: &[RunRecord], after: &[RunRecord], alpha: f64) -> RunsR
         after: names(after),
         only_before: only(&old, &new),
         only_after: only(&new, &old),
-        inputs: facts::differences(&both, facts::of_inputs),
-        host: facts::differences(&both, facts::of_host),
+        has_common_case,
+        inputs: facts::differences(sides, of_inputs),
+        host: facts::differences(sides, facts::of_host),
         status: facts::differences(&both, facts::of_status),
         unfinished: before.iter().chain(after).filter_map(unfinished).collect(),
         speed: speed::compare_all(&both, alpha),

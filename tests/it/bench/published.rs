@@ -153,13 +153,23 @@ fn segmentation_logs_give_the_published_figures_by_both_formulas() {
 #[test]
 fn the_recipe_of_the_project_gives_the_same_figures() {
     let images = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("images");
-    let recipe = Recipe::load(&images, "seg-debian").unwrap();
+    let mut recipe = Recipe::load(&images, "seg-debian").unwrap();
     let published = published();
+    // A log of eight images a GPU is none of the guide's cases, and is not taken for one.
+    let log = published.hrnet_gpu1.log(45);
+    let taken = parsed(&recipe, "full", "seg/fastscnn/sp/bs2/fp32", &log);
+    let reason = "check `batch-size`: the log's samples_per_gpu is not the batch size of the case";
+    assert_eq!(taken.record.status, Status::Failed(reason.to_owned()));
+    recipe.benchmark.matrix.batch_size = vec![8];
+    let log = published.hrnet_gpu8.log(45);
+    let taken = parsed(&recipe, "full", "seg/fastscnn/sp/bs8/fp32", &log);
+    let reason = "check `gpus`: the log's gpu_ids are not the GPUs of the case";
+    assert_eq!(taken.record.status, Status::Failed(reason.to_owned()));
     for (log, mode, guide, later) in [
         (&published.hrnet_gpu1, "sp", "1.936", "15.489"),
         (&published.hrnet_gpu8, "mp", "0.945", "60.462"),
     ] {
-        let case = format!("seg/fastscnn/{mode}/bs2/fp32");
+        let case = format!("seg/fastscnn/{mode}/bs8/fp32");
         let parsed = parsed(&recipe, "full", &case, &log.log(45));
         let record = &parsed.record;
         assert_eq!(record.status, Status::Ok);
