@@ -69,13 +69,17 @@ fn next_step(datasets: &Datasets, report: &SetReport, data: Option<&Path>) {
         return;
     }
     let place = data.map_or("the data folder".to_owned(), |data| format!("`{}`", data.display()));
+    // Archives of different sets may have one name, so each set has a folder.
+    let archives = data.map_or(format!("`archives/{}` of the data folder", set.name), |data| {
+        format!("`{}`", set.archive_folder(data).display())
+    });
     for archive in &set.archives {
         let source = match archive.urls.first() {
             Some(url) if set.login_required => format!(", with an account, from {url}"),
             Some(url) => format!(" from {url}"),
             None => String::new(),
         };
-        output::note(&format!("hint: bring `{}`{source} into {place}", archive.file));
+        output::note(&format!("hint: bring `{}`{source} into {archives}", archive.file));
     }
     if set.archives.iter().any(|archive| !archive.urls.is_empty()) {
         output::note(&format!("hint: `repro fetch-data {}` brings what can be had", set.name));

@@ -145,7 +145,7 @@ fn data_that_is_missing_comes_with_where_it_was_looked_for_and_where_to_get_it()
     let (text, code) = project.error(&["verify-data", "tiny"]);
     assert_eq!(code, 3);
     insta::assert_snapshot!(text, @r"
-    hint: bring `tiny.zip` from https://data.test/tiny.zip into the data folder
+    hint: bring `tiny.zip` from https://data.test/tiny.zip into `archives/tiny` of the data folder
     hint: `repro fetch-data tiny` brings what can be had
     hint: looked only in the project `[project]`; `--data DIR` or `$REPRO_DATA` names the folder that data sets lie in
     ");
