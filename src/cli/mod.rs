@@ -265,8 +265,30 @@ pub fn main() -> ExitCode {
     }
 }
 
+impl Command {
+    /// Whether it may start jobs or says what would start them.
+    fn uses_engine(&self) -> bool {
+        matches!(
+            self,
+            Self::Build(_)
+                | Self::Export(_)
+                | Self::Push(_)
+                | Self::Verify(_)
+                | Self::Run(_)
+                | Self::Exec(_)
+                | Self::Doctor(_)
+                | Self::Audit(_)
+                | Self::Rebuild(_)
+        )
+    }
+}
+
 fn dispatch(cli: Cli) -> Result<ExitCode, CliError> {
     let context = Context::open(&cli.global)?;
+    if cli.command.uses_engine() {
+        // What was written wrong is told before anything is looked at.
+        context.settings.engine()?;
+    }
     match cli.command {
         Command::List(arguments) => list::run(&context, &arguments),
         Command::Init(arguments) => init::run(&context, &arguments),

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::file::SettingsFile;
 use super::{Settings, SettingsError};
 use crate::digest::Digest;
 
@@ -74,20 +75,18 @@ struct Endpoint {
 /// The engine that was chosen, by the nearest who said anything.
 pub(super) fn choice(settings: &Settings) -> Result<EngineChoice, SettingsError> {
     let environment = settings.environment.variable("REPRO_ENGINE");
-    let option = settings.options.engine.as_deref().map(|value| ("--engine", value));
-    let variable = environment.map(|value| ("REPRO_ENGINE", value));
+    let option = settings.options.engine.as_deref().map(|value| ("--engine".to_owned(), value));
+    let variable = environment.map(|value| ("REPRO_ENGINE".to_owned(), value));
     let in_file = || {
-        settings.files.iter().find_map(|file| Some(("`engine`", file.content.engine.as_deref()?)))
+        let said = |file: &SettingsFile| format!("`engine` in `{}`", file.place().display());
+        let mut files = settings.files.iter();
+        files.find_map(|file| file.content.engine.as_deref().map(|value| (said(file), value)))
     };
     match option.or(variable).or_else(in_file) {
         None | Some((_, "auto")) => Ok(EngineChoice::Auto),
         Some((_, "docker")) => Ok(EngineChoice::Docker),
         Some((_, "embedded")) => Ok(EngineChoice::Embedded),
-        Some((setting, value)) => Err(SettingsError::Value {
-            setting: setting.to_owned(),
-            value: value.to_owned(),
-            expected: "`auto`, `docker` or `embedded`",
-        }),
+        Some((setting, value)) => Err(SettingsError::Engine { setting, value: value.to_owned() }),
     }
 }
 

@@ -66,6 +66,16 @@ pub enum SettingsError {
         /// What it may be.
         expected: &'static str,
     },
+    /// There is no such engine.
+    #[error(
+        "{setting} is `{value}`, which is no engine\n  expected  `auto`, `docker` or `embedded`"
+    )]
+    Engine {
+        /// The setting's name.
+        setting: String,
+        /// What it is set to.
+        value: String,
+    },
     /// Under sudo, nothing says whose store it is.
     #[error(
         "cannot tell whose store to use: sudo was called by user {uid}, who has no home folder in the user database\n  expected  REPRO_HOME to name the store's folder"

@@ -156,3 +156,34 @@ fn data_that_is_missing_comes_with_where_it_was_looked_for_and_where_to_get_it()
     hint: make it, or name another with `--data DIR` or `$REPRO_DATA`
     ");
 }
+
+#[test]
+fn an_engine_that_does_not_exist_is_refused_before_anything_else() {
+    let project = Project::new(TRACKER);
+    let commands = [
+        &["run", "--image", "tracker-debian"][..],
+        &["run", "--image", "tracker-debian", "--dry-run"],
+        &["build", "tracker-debian"],
+        &["verify", "tracker-debian"],
+        &["export", "tracker-debian", "--archive", "image.tar"],
+        &["push", "tracker-debian", "127.0.0.1:1/tracker"],
+        &["doctor"],
+        &["audit", "tracker"],
+        &["exec", "tracker-debian", "--engine", "podman", "--", "true"],
+    ];
+    for command in commands {
+        let engine = if command[0] == "exec" { &[][..] } else { &["--engine", "podman"] };
+        let (text, code) = project.error(&[command, engine].concat());
+        assert_eq!(code, 2, "{command:?}");
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(text, @r"
+            error: --engine is `podman`, which is no engine
+              expected  `auto`, `docker` or `embedded`
+            hint: podman's socket is reached by `--engine docker` with `DOCKER_HOST` naming it, such as `unix:///run/podman/podman.sock`
+            ");
+        }
+    }
+    assert!(!project.folder.path().join("store").exists(), "nothing was looked at");
+    let list = project.run(&["list", "--engine", "podman"]);
+    assert_eq!(list.status.code(), Some(0), "what starts no job needs no engine");
+}

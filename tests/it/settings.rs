@@ -330,3 +330,20 @@ fn mirrors_of_everything_are_named_nearest_first() {
     let named = Options { mirror: vec!["/one".into(), "/two".into()], ..Options::default() };
     assert_eq!(places(&world, named), ["file:///one/", "file:///two/"]);
 }
+
+#[test]
+fn an_engine_that_does_not_exist_is_named_with_the_setting_that_asks_for_it() {
+    let world = World::new().with_file("project/repro.toml", "engine = \"shell\"\n");
+    let refusal = |world: &World, options| {
+        world.load_with(options).unwrap().engine().unwrap_err().to_string()
+    };
+    let file = world.path("project/repro.toml").display().to_string();
+    let text = refusal(&world, Options::default());
+    assert!(text.starts_with(&format!("`engine` in `{file}` is `shell`")), "{text}");
+    let world = world.with("REPRO_ENGINE", "rkt");
+    let text = refusal(&world, Options::default());
+    assert!(text.starts_with("REPRO_ENGINE is `rkt`") && text.contains("`embedded`"), "{text}");
+    let option = Options { engine: Some("lxc".to_owned()), ..Options::default() };
+    let text = refusal(&world, option);
+    assert!(text.starts_with("--engine is `lxc`"), "{text}");
+}

@@ -28,6 +28,10 @@ impl CliError {
             Self::Settings(SettingsError::NoProject { .. }) => {
                 Some("go to the project's folder, or name it with `--project DIR`; `repro init NAME` makes one in an empty folder".to_owned())
             }
+            Self::Settings(SettingsError::Engine { value, .. }) if value == "podman" => Some(
+                "podman's socket is reached by `--engine docker` with `DOCKER_HOST` naming it, such as `unix:///run/podman/podman.sock`"
+                    .to_owned(),
+            ),
             Self::NoLock { name } => Some(format!("`repro lock {name}` writes it")),
             Self::LockIsOld { name, .. } => Some(format!(
                 "`repro lock {name}` resolves the recipe again; `--diff` shows what would change"
