@@ -20,7 +20,7 @@ use crate::store::Store;
 /// Bring an image to a registry; build it first where it is not built yet
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Layers are streamed while they are made, and what the registry has is not sent. \
+    after_help = "The registry is asked before anything is built. Layers are streamed while they are made, and what the registry has is not sent. \
     Its digest there is the seal. Lock and recipe are kept beside \
     it. Credentials are those of `docker login`.\n\nExamples:\n  \
     repro push seg-debian registry.test/team/seg          by its digest alone\n  \
@@ -39,6 +39,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliErro
     let (image, pushed) = match reference::resolve(context, &store, &arguments.image)? {
         Reference::Recipe(name) => build(context, &store, &name, &arguments.reference)?,
         Reference::Sealed { seal, .. } => {
+            registry::reach(&context.settings, &arguments.reference, &context.stop.flag())?;
             let image = Image::load(&store, &seal)?;
             let lock = reference::lock_of(&store, &seal)?;
             let pushed = push(context, &store, &image, &lock, &arguments.reference)?;
@@ -63,6 +64,7 @@ fn build(
 ) -> Result<(Image, Pushed), CliError> {
     let lock = super::build::current_lock(context, name)?;
     let recipe = context.recipe(name)?;
+    registry::reach(&context.settings, target, &context.stop.flag())?;
     let engine = context.engine()?;
     let builder = context.builder(store, &*engine, &context.images()?, Some(&recipe));
     let mut done = None;

@@ -14,7 +14,7 @@ use reqwest::blocking::{Client as HttpClient, RequestBuilder, Response};
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue, RANGE};
 use tokio::runtime::Runtime;
 
-use super::access;
+use super::{RegistryError, access};
 use crate::digest::Digest;
 use crate::fetch::{
     Answer, Ask, Attempts, Ending, FetchError, Refusal, Request, Stopped, Trouble, http_client,
@@ -94,6 +94,18 @@ impl NotDone {
         match self {
             Self::Stopped => Err(Stopped),
             Self::Refused { attempts, last } => Ok(Refusal::Trouble { attempts, last }),
+        }
+    }
+
+    /// As what came of writing `what` to a place.
+    pub(super) fn push_error(self, place: &RegistryPlace, what: &str) -> RegistryError {
+        match self {
+            Self::Stopped => RegistryError::Stopped,
+            Self::Refused { last, .. } => RegistryError::Push {
+                what: what.to_owned(),
+                target: format!("{}/{}", place.host(), place.repository),
+                last,
+            },
         }
     }
 }

@@ -366,13 +366,6 @@ impl Pusher<'_> {
     }
 
     fn failed(&self, what: &str, not_done: NotDone) -> RegistryError {
-        match not_done {
-            NotDone::Stopped => RegistryError::Stopped,
-            NotDone::Refused { last, .. } => RegistryError::Push {
-                what: format!("`{what}`"),
-                target: format!("{}/{}", self.place.host(), self.place.repository),
-                last,
-            },
-        }
+        not_done.push_error(&self.place, &format!("`{what}`"))
     }
 }

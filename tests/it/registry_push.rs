@@ -15,7 +15,10 @@ use repro::registry::{self, Attached, Pushed, RegistryError};
 use repro::settings::{Environment, Options, Settings};
 use repro::store::Store;
 
+use super::commands::Project;
 use super::layers::store;
+use super::loopback::{Reply, Server};
+use super::recipe_reading::TRACKER;
 use super::registry_serve::image;
 
 /// What a registry holds, and how it misbehaves.
@@ -308,4 +311,68 @@ fn an_image_is_pulled_by_its_digest_only() {
     let gone = registry.reference(&format!("team/tracker@{}", Digest::of(b"gone")));
     let error = registry::pull(&settings(), &store, &gone, &Quiet, &stop).unwrap_err();
     assert!(matches!(error, RegistryError::Gone { .. }));
+}
+
+/// Pushes an image whose inputs only `index` may have; error and exit code.
+fn push_of_nothing_built(project: &Project, index: &Server, host: &str) -> (String, i32) {
+    project.lock("tracker-debian", |_| ());
+    let (target, place) = (format!("{host}/team/tracker:1"), index.url("/"));
+    let places = ["--index-url", "--debian-mirror", "--debian-security-mirror"];
+    let places = places.iter().flat_map(|option| [*option, &place]);
+    let arguments: Vec<&str> = ["push", "tracker-debian", &target, "--engine", "embedded"]
+        .into_iter()
+        .chain(places)
+        .collect();
+    project.error(&arguments)
+}
+
+#[test]
+fn a_registry_that_does_not_answer_is_found_out_before_anything_is_fetched() {
+    let (project, index) = (Project::new(TRACKER), Server::new(|_| Reply::status(404)));
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let (text, code) = push_of_nothing_built(&project, &index, &nobody);
+    assert_eq!(code, 4, "{text}");
+    let said = format!("error: cannot push anything to `{nobody}/team/tracker`: ");
+    assert!(text.starts_with(&said) && text.contains("refused"), "{text}");
+    let hint = format!("hint: look whether a registry runs at `{nobody}`; plain HTTP");
+    assert!(text.contains(&hint), "{text}");
+    assert!(index.asked().is_empty(), "{:?}", index.asked());
+}
+
+#[test]
+fn a_registry_that_refuses_the_credentials_is_found_out_before_anything_is_fetched() {
+    let (project, index) = (Project::new(TRACKER), Server::new(|_| Reply::status(404)));
+    let registry = Server::new(|request| {
+        // `me:secret`.
+        match request.headers.get("authorization").map(String::as_str) == Some("Basic bWU6c2VjcmV0")
+        {
+            true => Reply::ok("{}"),
+            false => Reply::status(401).with("www-authenticate", "Basic realm=\"test\""),
+        }
+    });
+    let host = registry.address().to_string();
+    let log_in = |secret: &str| {
+        let text = format!(r#"{{"auths": {{"{host}": {{"auth": "{secret}"}}}}}}"#);
+        let folder = project.folder.path().join(".docker");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("config.json"), text).unwrap();
+    };
+    log_in("bWU6d3Jvbmc=");
+    let (text, code) = push_of_nothing_built(&project, &index, &host);
+    assert!(code == 4 && text.contains("401") && text.contains("docker login"), "{text}");
+    assert!(!text.contains("wrong") && index.asked().is_empty(), "{text}");
+    log_in("bWU6c2VjcmV0");
+    let (text, _) = push_of_nothing_built(&project, &index, &host);
+    assert!(text.contains("inputs could not be fetched") && !index.asked().is_empty(), "{text}");
+    assert!(registry.asked().iter().all(|request| request.target == "/v2/"), "one cheap request");
+}
+
+#[test]
+fn a_registry_that_refuses_for_good_is_asked_once() {
+    let registry = Server::new(|_| Reply::status(403));
+    let target = format!("{}/team/tracker", registry.address()).parse().unwrap();
+    let stop = AtomicBool::new(false);
+    let error = registry::reach(&settings(), &target, &stop).unwrap_err();
+    assert!(matches!(error, RegistryError::Push { .. }), "{error}");
+    assert_eq!(registry.count("/v2/"), 1);
 }

@@ -12,7 +12,7 @@ use crate::diff::DiffError;
 use crate::doctor::DoctorError;
 use crate::engine::EngineError;
 use crate::fetch::pin::PinError;
-use crate::fetch::{FetchError, InputError};
+use crate::fetch::{FetchError, InputError, Trouble};
 use crate::gc::GcError;
 use crate::image::ImageError;
 use crate::layer::LayerError;
@@ -303,6 +303,10 @@ fn registry_hint(error: &RegistryError) -> Option<String> {
             "`registry-mirrors` in `repro.toml` or REPRO_REGISTRY_MIRRORS names another place that has it; a variant of the recipe may do without it (`repro list`)"
                 .to_owned(),
         ),
+        RegistryError::Push { target, last: Trouble::Request { .. }, .. } => Some(format!(
+            "look whether a registry runs at `{}`; plain HTTP is spoken to this machine only, or to what `insecure-registries` in `repro.toml` or REPRO_INSECURE_REGISTRIES names",
+            target.split('/').next().unwrap_or(target)
+        )),
         RegistryError::DiffId { .. } | RegistryError::Layer { .. } => Some(
             "the image is damaged where it was published; nobody can build on it".to_owned(),
         ),
