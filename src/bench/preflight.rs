@@ -31,6 +31,8 @@ pub enum Kind {
     },
     /// Memory of the machine.
     Memory,
+    /// Inputs of the image that are not here while no network may be asked.
+    Offline,
     /// Room for what is to be downloaded.
     Disk,
     /// The lock of the image.

@@ -28,7 +28,8 @@ pub fn show(
         return Ok(ExitCode::SUCCESS);
     }
     output::print(&preflight.text());
-    if let Some(lock) = lock {
+    // Where nobody may be asked, what is missing is in the list.
+    if let Some(lock) = lock.filter(|_| !context.settings.offline()) {
         let size = output::size(preflight::to_download(store, lock));
         output::print(&format!("to download: {size}\n"));
     }

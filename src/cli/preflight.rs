@@ -1,5 +1,7 @@
 //! Everything that a run lacks, found before anything is downloaded, built or run.
 
+mod sources;
+
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -12,13 +14,13 @@ use super::reference::{self, Reference};
 use super::subject::{self, Subject};
 use super::{build, output};
 use crate::bench::{Kind, Lack, PlannedCase};
-use crate::dataset::{self, DatasetError, Datasets, Presence};
+use crate::dataset;
 use crate::doctor::{Check, State};
-use crate::fetch;
-use crate::lock::{Lock, Unpinned};
+use crate::lock::Lock;
 use crate::recipe::Recipe;
-use crate::registry;
 use crate::store::Store;
+
+pub use sources::to_download;
 
 /// An image that somebody wants to run, whether its lock can be used or not.
 #[derive(Clone)]
@@ -54,7 +56,7 @@ impl Draft {
         let lock = context.find_lock(name)?;
         let lacks = match &lock {
             None => vec![Lack::of_all(Kind::Lock, format!("the lock of `{name}`"), "none")],
-            Some(lock) => lacks_of_lock(lock, &recipe)?,
+            Some(lock) => sources::of_lock(lock, &recipe)?,
         };
         let complete = match lacks.is_empty() {
             true => Vec::new(),
@@ -76,20 +78,6 @@ impl Draft {
     pub fn project(&self, context: &Context) -> Result<PathBuf, CliError> {
         subject::project_of(&self.folder, context)
     }
-}
-
-fn lacks_of_lock(lock: &Lock, recipe: &Recipe) -> Result<Vec<Lack>, CliError> {
-    let old = lock.matches(recipe)?.into_iter().map(|difference| {
-        Lack::of_all(Kind::OldLock, "a lock of the recipe as it is now", difference.to_string())
-    });
-    let open = |input: &Unpinned| {
-        let there = match &input.gone {
-            Some(date) => format!("gone since {date}: {}", input.reason),
-            None => format!("unpinned: {}", input.reason),
-        };
-        Lack::of_all(Kind::Unpinned, input.input.clone(), there)
-    };
-    Ok(old.chain(lock.unpinned.iter().map(open)).collect())
 }
 
 /// What is missing, and for which of the cases.
@@ -116,8 +104,10 @@ impl Preflight {
         of_machine: Vec<Lack>,
     ) -> Result<Self, CliError> {
         let mut lacks = draft.lacks.clone();
-        lacks.extend(of_data(context, store, draft, profile)?);
-        lacks.extend(draft.lock.as_ref().and_then(|lock| of_disk(store, lock)));
+        lacks.extend(sources::of_data(context, store, draft, profile)?);
+        if let Some(lock) = &draft.lock {
+            lacks.extend(sources::of_store(context, store, lock)?);
+        }
         if let Err(error) = context.engine() {
             lacks.push(Lack::of_all(Kind::Engine, "an engine", error.to_string()));
         }
@@ -253,6 +243,7 @@ impl Preflight {
             | Kind::Gpus
             | Kind::Code
             | Kind::Memory
+            | Kind::Offline
             | Kind::Engine => 4,
             Kind::Disk => 1,
         };
@@ -282,6 +273,7 @@ impl Preflight {
                 format!("`--input {name}=FILE`, or choose the cases of mode `{mode}` too")
             }
             Kind::Memory => "another machine".to_owned(),
+            Kind::Offline => "`--mirror DIR` that has them, or go without `--offline`".to_owned(),
             Kind::Disk => "make room, or put the store elsewhere with `REPRO_HOME`".to_owned(),
             Kind::Lock => format!("`repro lock {image}` writes it{}", self.others()),
             Kind::OldLock => format!("`repro lock {image}` resolves the recipe again"),
@@ -325,6 +317,7 @@ fn area(kind: &Kind) -> &'static str {
         Kind::Code => "code",
         Kind::Input { .. } => "inputs",
         Kind::Memory => "shared memory",
+        Kind::Offline => "store",
         Kind::Disk => "disk",
         Kind::Lock | Kind::OldLock | Kind::Unpinned => "lock",
         Kind::Engine => "engine",
@@ -333,66 +326,4 @@ fn area(kind: &Kind) -> &'static str {
         | Kind::UnpinnedData { .. }
         | Kind::DataFolder => "data",
     }
-}
-
-fn of_data(
-    context: &Context,
-    store: &Store,
-    draft: &Draft,
-    profile: &str,
-) -> Result<Vec<Lack>, CliError> {
-    let mut lacks = Vec::new();
-    let data = match context.data_folder() {
-        Ok(data) => data,
-        Err(CliError::NoDataFolder { path }) => {
-            let needed = format!("the data folder `{}`", path.display());
-            lacks.push(Lack::of_all(Kind::DataFolder, needed, "not there"));
-            None
-        }
-        Err(error) => return Err(error),
-    };
-    let datasets = Datasets::load(&draft.project(context)?)?;
-    let rule = draft.recipe.profiles.get(profile);
-    for name in rule.iter().flat_map(|profile| profile.data.values()) {
-        let needed = format!("data set `{name}`");
-        let kind = Kind::Data { name: name.clone() };
-        match dataset::presence(&datasets, name, data, store) {
-            Ok(Presence::There) => {}
-            Ok(Presence::NotPinned) => {
-                let kind = Kind::UnpinnedData { name: name.clone() };
-                lacks.push(Lack::of_all(kind, needed, "nothing pins its files"));
-            }
-            Ok(Presence::Missing { archives }) => {
-                let there = match archives.as_slice() {
-                    [] => "not there".to_owned(),
-                    archives => format!("not there, nor {}", archives.join(", ")),
-                };
-                lacks.push(Lack::of_all(kind, needed, there));
-            }
-            Err(DatasetError::Unknown { .. }) => {
-                let there = format!("`{}` does not name it", dataset::FILE);
-                let kind = Kind::UnknownData { name: name.clone() };
-                lacks.push(Lack::of_all(kind, needed, there));
-            }
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(lacks)
-}
-
-/// What is still to be downloaded has to fit into the store.
-fn of_disk(store: &Store, lock: &Lock) -> Option<Lack> {
-    let missing = to_download(store, lock);
-    let free = fetch::free_space(store.root()).filter(|free| *free < missing)?;
-    let needed = format!("{} for downloads in the store", output::size(missing));
-    Some(Lack::of_all(Kind::Disk, needed, format!("{} are free", output::size(free))))
-}
-
-/// Bytes of the lock's inputs that the store does not have.
-pub fn to_download(store: &Store, lock: &Lock) -> u64 {
-    let mut wanted = fetch::wanted(lock);
-    wanted.extend(registry::documents(lock));
-    wanted.extend(registry::layers(lock));
-    let planned = fetch::plan(store, &wanted);
-    planned.iter().filter(|item| !item.present).map(|item| item.wanted.size).sum()
 }

@@ -313,15 +313,27 @@ impl fmt::Display for Tried {
     }
 }
 
-/// One failure as it is, several under a heading.
+/// So many inputs are named of which nothing can be said but that they are not here.
+const NAMED: usize = 5;
+
+/// One failure as it is, several under a heading; of many that nobody was asked for only the first.
 fn listed(failures: &[InputFailure], total: usize) -> String {
-    match failures {
-        [one] => one.to_string(),
-        many => {
-            let items = many.iter().map(|failure| format!("\n{failure}")).collect::<String>();
-            format!("{} of {total} inputs could not be fetched{items}", many.len())
-        }
+    if let [one] = failures {
+        return one.to_string();
     }
+    let is_offline = |failure: &&InputFailure| matches!(failure.reason, InputError::Offline);
+    let (offline, others): (Vec<_>, Vec<_>) = failures.iter().partition(is_offline);
+    let (named, counted) = offline.split_at(offline.len().min(NAMED));
+    let items = others.iter().chain(named).map(|failure| format!("\n{failure}"));
+    let more = match counted {
+        [] => String::new(),
+        counted => {
+            let bytes = counted.iter().map(|failure| failure.wanted.size).sum();
+            format!("\nand {} more ({}) that are not in the store", counted.len(), size_text(bytes))
+        }
+    };
+    let items: String = items.collect();
+    format!("{} of {total} inputs could not be fetched{items}{more}", failures.len())
 }
 
 /// An error with its causes in one line.

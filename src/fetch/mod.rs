@@ -32,4 +32,4 @@ pub use progress::{Progress, Quiet};
 pub(crate) use retry::{Attempts, Ending, Stopped, wait};
 pub use wanted::{Place, Planned, Wanted, base_layers_of_mirrors, plan, wanted, wanted_of_mirrors};
 pub(crate) use workers::{check_space, missing};
-pub use workers::{fetch, fetch_from_mirrors, free_space};
+pub use workers::{fetch, fetch_from_mirrors, free_space, out_of_reach};

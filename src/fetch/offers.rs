@@ -107,6 +107,15 @@ impl<'a> Offers<'a> {
         sources
     }
 
+    /// Whether a place of this machine has the input, where no network may be asked.
+    pub(super) fn is_near(&self, wanted: &Wanted) -> bool {
+        let has_it = |source: &Source| {
+            let url = self.offer(source, wanted).ok();
+            url.and_then(|url| url.to_file_path().ok()).is_some_and(|path| path.is_file())
+        };
+        self.sources(wanted).iter().any(has_it)
+    }
+
     /// In a mirror, the digest is the place (`carry::mirror` has the layout).
     fn mirror_places(&self, digest: &Digest) -> Vec<Source> {
         let place = |location: &Location| Source {

@@ -13,7 +13,7 @@ use super::download::{Downloader, NotBrought};
 use super::error::{FetchError, InputError, InputFailure, Refusal, Tried, Trouble};
 use super::git::{self, NoTree};
 use super::offers::{NoOffer, Offers, Source, Way};
-use super::progress::Progress;
+use super::progress::{Progress, Quiet};
 use super::wanted::{Place, Wanted, plan};
 use crate::lock::LockedGit;
 use crate::settings::{Settings, masked};
@@ -78,6 +78,31 @@ pub fn fetch_from_mirrors(
     };
     failures.retain(InputFailure::is_about_content);
     if failures.is_empty() { Ok(()) } else { Err(FetchError::Inputs { total, failures }) }
+}
+
+/// What of `wanted` neither the store nor any place of this machine has: what cannot be brought
+/// while the settings forbid to ask a network. Files are looked for, not read.
+///
+/// # Errors
+///
+/// Settings that cannot be used.
+pub fn out_of_reach(
+    settings: &Settings,
+    store: &Store,
+    wanted: &[Wanted],
+) -> Result<Vec<Wanted>, FetchError> {
+    let mut lacking = missing(store, wanted);
+    if lacking.is_empty() {
+        return Ok(lacking);
+    }
+    let (client, stop) = (Client::new(settings)?, AtomicBool::new(false));
+    let offers = Offers::new(settings, &lacking, &client, &stop)?;
+    let git = git::Fetcher::new(settings, store, &Quiet, &stop)?;
+    lacking.retain(|wanted| match &wanted.place {
+        Place::Git(source) => !offers.is_near(wanted) && !git.is_near(source),
+        _ => !offers.is_near(wanted),
+    });
+    Ok(lacking)
 }
 
 /// What the store lacks, each digest once, large files first so that none is left over at the end.

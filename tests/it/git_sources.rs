@@ -278,6 +278,23 @@ fn what_was_fetched_once_is_laid_out_again_without_a_network() {
 }
 
 #[test]
+fn a_commit_is_near_where_the_store_or_a_repository_of_this_machine_has_it() {
+    let (world, repositories) = (World::new(), Repositories::new());
+    let server = backend(&repositories, Speech::Second);
+    let git = world.lock(&[&server.url("/net.git")], repositories.main).unwrap();
+    let is_near = |world: &World| {
+        let wanted = fetch::wanted(&lock_of(vec![git.clone()]));
+        fetch::out_of_reach(&world.settings(true), &world.store, &wanted).unwrap().is_empty()
+    };
+    fs::remove_file(world.store.blob_path(&git.archive.digest)).unwrap();
+    assert!(is_near(&world), "the store has its objects");
+    let other = World::new();
+    assert!(!is_near(&other), "only a server has it");
+    other.instead_of(&repositories.base(), &server.url("/"));
+    assert!(is_near(&other), "a folder has it");
+}
+
+#[test]
 fn a_tree_or_an_archive_other_than_the_locked_one_is_refused_with_both() {
     let (world, repositories) = (World::new(), Repositories::new());
     world.instead_of(&repositories.base(), "https://hub.test/");

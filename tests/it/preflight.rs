@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use repro::lock::Unpinned;
+use repro::fetch;
+use repro::lock::{Lock, Unpinned};
 
 use crate::commands::Project;
 use crate::next_steps::two_variants;
@@ -136,4 +137,68 @@ fn what_is_chosen_or_given_and_is_not_there_is_answered_with_what_there_is() {
     assert!(code == 2 && text.contains("expected `NAME=FILE`"), "{text}");
     let (text, code) = project.error(&[&run[..], &["--jobs", "0"]].concat());
     assert!(code == 2 && text.contains("one at least"), "{text}");
+}
+
+/// A project of which only the inputs of its image are missing.
+fn without_inputs() -> Project {
+    let project = Project::new(&TRACKER.replace("\"/data/tiny\" = \"tiny\"\n", ""));
+    project.lock("tracker-debian", |_| ());
+    project
+}
+
+const OFFLINE: [&str; 8] =
+    ["run", "--image", "tracker-debian", "--profile", "smoke", "--engine", "embedded", "--offline"];
+
+#[test]
+fn without_a_network_what_the_store_lacks_is_one_line_and_nothing_is_run() {
+    let project = without_inputs();
+    let (text, code) = project.error(&OFFLINE);
+    assert_eq!(code, 4);
+    insta::assert_snapshot!(text, @r"
+        error: 1 of 1 case of `tracker-debian` cannot run here
+          needed             there                                          what to do
+          7 inputs (4.1 kB)  not in the store, and no network may be asked  `--mirror DIR` that has them, or go without `--offline`
+        ");
+    assert!(!project.folder.path().join("results").exists(), "nothing was run");
+    let output = project.run(&[&OFFLINE[..], &["--dry-run"]].concat());
+    let shown = String::from_utf8(output.stdout).unwrap();
+    assert!(shown.contains("7 inputs (4.1 kB)") && !shown.contains("to download"), "{shown}");
+}
+
+#[test]
+fn what_a_folder_of_this_machine_has_is_not_missing_without_a_network() {
+    let project = without_inputs();
+    let file = project.lock_file("tracker-debian");
+    let lock = Lock::parse(&fs::read_to_string(&file).unwrap(), &file).unwrap();
+    let wanted = fetch::wanted(&lock);
+    let (links, mirror) =
+        (project.folder.path().join("links"), project.folder.path().join("mirror"));
+    fs::create_dir_all(mirror.join("blobs/sha256")).unwrap();
+    fs::create_dir(&links).unwrap();
+    let missing = || {
+        let places = ["--find-links", "links", "--mirror", "mirror", "--dry-run", "--json"];
+        let output = project.run(&[&OFFLINE[..], &places].concat());
+        let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        answer["missing"].as_array().unwrap().clone()
+    };
+    let wheels = wanted.iter().filter(|wanted| wanted.name.ends_with(".whl"));
+    wheels.for_each(|wheel| fs::write(links.join(&wheel.name), "a wheel").unwrap());
+    let found = missing();
+    assert_eq!(found[0]["kind"], "offline");
+    assert_eq!(found[0]["needed"], "4 inputs (3.8 kB)");
+    for wanted in &wanted {
+        fs::write(mirror.join("blobs/sha256").join(wanted.digest.hex()), "an input").unwrap();
+    }
+    assert_eq!(missing(), [] as [serde_json::Value; 0]);
+}
+
+#[test]
+fn a_build_without_a_network_names_some_of_the_inputs_and_counts_the_rest() {
+    let project = without_inputs();
+    let (text, code) = project.error(&["build", "tracker-debian", "--offline"]);
+    assert_eq!(code, 4);
+    assert!(text.contains("7 of 7 inputs could not be fetched\n`addict-2.4.0-py3"), "{text}");
+    assert!(text.contains("\nand 2 more (1.3 kB) that are not in the store\nhint: "), "{text}");
+    assert_eq!(text.matches(" is not in the store and no network may be asked").count(), 5);
+    assert!(text.contains("`--mirror DIR`"), "{text}");
 }

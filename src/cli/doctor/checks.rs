@@ -12,8 +12,9 @@ use crate::engine::Gpus;
 use crate::fetch;
 
 /// The order of the lines.
-const ORDER: [&str; 16] = [
+const ORDER: [&str; 17] = [
     "lock",
+    "store",
     "GPUs",
     "code",
     "driver",
@@ -47,7 +48,7 @@ pub fn of_image(context: &Context, wanted: &Wanted, machine: &Machine) -> Vec<Ch
     let mut checks = wanted.preflight.checks();
     if !machine.is_this {
         // What lies on this machine says nothing of another one.
-        let is_here = ["data", "disk", "engine"];
+        let is_here = ["data", "disk", "engine", "store"];
         checks.retain(|check| !is_here.contains(&check.check.as_str()));
     }
     let mut there = vec![lock(wanted), gpus(wanted, machine)];

@@ -143,7 +143,7 @@ fn fetch_hint(error: &FetchError) -> Option<String> {
         FetchError::Inputs { failures, .. }
             if failures.iter().any(|failure| matches!(failure.reason, InputError::Offline)) =>
         {
-            Some("fetch once without `--offline` (`repro build NAME --fetch-only`), or name folders that have the files: `--find-links DIR` for Python, `--debian-mirror DIR` for Debian".to_owned())
+            Some("fetch once without `--offline` (`repro build NAME --fetch-only`), or name folders that have the files: `--mirror DIR` for all, `--find-links DIR` for Python, `--debian-mirror DIR` for Debian".to_owned())
         }
         _ => None,
     }

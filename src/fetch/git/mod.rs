@@ -149,6 +149,14 @@ impl<'a> Fetcher<'a> {
         Ok(())
     }
 
+    /// Whether a repository of this machine holds a locked commit, where no network may be asked.
+    pub(super) fn is_near(&self, git: &LockedGit) -> bool {
+        // A pattern that is none is told when the tree is fetched.
+        let Ok(selection) = Selection::new(&git.include, &git.exclude) else { return true };
+        let (name, urls, commit) = (&git.name, &git.urls, git.commit);
+        self.repository(Wish { name, urls, commit, selection: Some(&selection) }).is_ok()
+    }
+
     /// A repository that holds the commit with what is taken of its tree.
     fn repository(&self, wish: Wish<'_>) -> Result<Repository, NoTree> {
         let mirror = self.store.git_objects();
