@@ -72,7 +72,7 @@ pub struct Lack {
     pub needed: String,
     /// What is there instead.
     pub there: String,
-    /// The cases that cannot run without it; empty if none can.
+    /// The cases that need it, and but for a warning cannot run without it; empty if all do.
     pub cases: Vec<String>,
 }
 
@@ -80,6 +80,12 @@ impl Lack {
     /// Something that every case needs.
     pub fn of_all(kind: Kind, needed: impl Into<String>, there: impl Into<String>) -> Self {
         Self { kind, needed: needed.into(), there: there.into(), cases: Vec::new() }
+    }
+
+    /// Whether cases run without it all the same: the size of `/dev/shm` is a limit, and a job may
+    /// never fill what it may fill.
+    pub fn is_warning(&self) -> bool {
+        self.kind == Kind::Memory
     }
 }
 

@@ -1,5 +1,6 @@
 //! Everything that a run lacks, found before anything is downloaded, built or run.
 
+mod advice;
 mod sources;
 
 use std::collections::BTreeSet;
@@ -14,12 +15,12 @@ use super::reference::{self, Reference};
 use super::subject::{self, Subject};
 use super::{build, output};
 use crate::bench::{Kind, Lack, PlannedCase};
-use crate::dataset;
 use crate::doctor::{Check, State};
 use crate::lock::Lock;
 use crate::recipe::Recipe;
 use crate::store::Store;
 
+use advice::area;
 pub use sources::to_download;
 
 /// An image that somebody wants to run, whether its lock can be used or not.
@@ -136,8 +137,7 @@ impl Preflight {
         let check = |lack: &Lack| {
             let all = lack.cases.is_empty() || lack.cases.len() == self.cases;
             let state = match lack.kind {
-                // A job may never fill what it may fill.
-                Kind::Memory => State::Warn,
+                _ if lack.is_warning() => State::Warn,
                 // Cases that need different numbers are different lines.
                 Kind::Gpus if without.len() == self.cases => State::Bad,
                 _ if all => State::Bad,
@@ -152,7 +152,12 @@ impl Preflight {
 
     /// Whether nothing can run, or not all of it and `strict` asks for all.
     pub fn refuses(&self, strict: bool) -> bool {
-        self.runnable == 0 || (strict && !self.lacks.is_empty())
+        self.runnable == 0 || (strict && self.lacking().next().is_some())
+    }
+
+    /// What keeps cases from running.
+    fn lacking(&self) -> impl Iterator<Item = &Lack> {
+        self.lacks.iter().filter(|lack| !lack.is_warning())
     }
 
     /// How many cases are only skipped.
@@ -160,21 +165,34 @@ impl Preflight {
         self.skipped.len()
     }
 
-    /// The list for people; empty if nothing is missing.
+    /// The list for people, what is only warned of apart; empty if nothing is missing.
     pub fn text(&self) -> String {
-        if self.lacks.is_empty() {
-            return String::new();
+        let warnings = self.lacks.iter().filter(|lack| lack.is_warning());
+        let (lacking, warnings) = (self.table(self.lacking()), self.table(warnings));
+        let mut text = String::new();
+        if !lacking.is_empty() {
+            text.push_str(&format!("{}\n{lacking}", self.heading()));
         }
+        if !warnings.is_empty() {
+            text.push_str(&format!("to be warned of, no case is skipped for it\n{warnings}"));
+        }
+        text
+    }
+
+    /// A line for each of `lacks` below a header; nothing if there are none.
+    fn table<'a>(&self, lacks: impl Iterator<Item = &'a Lack>) -> String {
         let header = ["needed", "there", "what to do"].map(str::to_owned).to_vec();
         let row = |lack: &Lack| {
             let there = lack.there.replace('\n', " ");
             vec![format!("{}{}", lack.needed, self.extent(lack)), there, self.advice(lack)]
         };
-        let rows: Vec<_> = std::iter::once(header).chain(self.lacks.iter().map(row)).collect();
+        let rows: Vec<_> = std::iter::once(header).chain(lacks.map(row)).collect();
+        if rows.len() == 1 {
+            return String::new();
+        }
         let width = output::note_width().map(|width| width.saturating_sub(2));
         let table = output::columns_within(&rows, &[], width);
-        let lines: String = table.lines().map(|line| format!("  {line}\n")).collect();
-        format!("{}\n{lines}", self.heading())
+        table.lines().map(|line| format!("  {line}\n")).collect()
     }
 
     /// Says what is missing where the rest can run.
@@ -189,6 +207,7 @@ impl Preflight {
         let item = |lack: &Lack| {
             let mut item = json!(lack);
             item["to_do"] = json!(self.advice(lack));
+            item["is_warning"] = json!(lack.is_warning());
             item
         };
         self.lacks.iter().map(item).collect()
@@ -202,10 +221,10 @@ impl Preflight {
                 &json!({ "error": self.heading(), "missing": self.json(), "exit_code": code }),
             );
         }
-        let text = match self.lacks.is_empty() {
+        let text = match self.lacking().next() {
             // The profile leaves out what was chosen.
-            true => format!("{}\n  {}", self.heading(), self.skipped.join("\n  ")),
-            false => self.text(),
+            None => format!("{}\n  {}", self.heading(), self.skipped.join("\n  ")),
+            Some(_) => self.text(),
         };
         output::error(&format!("error: {}", text.trim_end()));
         ExitCode::from(code)
@@ -249,81 +268,63 @@ impl Preflight {
         };
         // A case that lacks nothing but a file is skipped; it decides only where nothing else does.
         let decides = |lack: &&Lack| lack.cases.is_empty() || lack.cases.len() == self.cases;
-        let blocking = self.lacks.iter().filter(decides).map(code);
+        let blocking = self.lacking().filter(decides).map(code);
         let rank = |code: &u8| [2, 4, 3, 1].iter().position(|known| known == code);
         let first = blocking.min_by_key(rank);
-        first.or_else(|| self.lacks.iter().map(code).min_by_key(rank)).unwrap_or(4)
-    }
-
-    fn advice(&self, lack: &Lack) -> String {
-        let image = &self.image;
-        match &lack.kind {
-            Kind::Driver if self.without_gpus.is_empty() => {
-                "install it and load its module".to_owned()
-            }
-            Kind::Driver => format!("load it{}", self.profiles_without_gpus()),
-            Kind::OldDriver => format!("update it{}", self.profiles_without_gpus()),
-            Kind::Code => format!(
-                "a card that the code is for, or a variant of newer wheels{}",
-                self.profiles_without_gpus()
-            ),
-            Kind::Gpus => "run it where they are, or choose other cases by `--case`".to_owned(),
-            Kind::Input { name, mode: None } => format!("`--input {name}=FILE`"),
-            Kind::Input { name, mode: Some(mode) } => {
-                format!("`--input {name}=FILE`, or choose the cases of mode `{mode}` too")
-            }
-            Kind::Memory => "another machine".to_owned(),
-            Kind::Offline => "`--mirror DIR` that has them, or go without `--offline`".to_owned(),
-            Kind::Disk => "make room, or put the store elsewhere with `REPRO_HOME`".to_owned(),
-            Kind::Lock => format!("`repro lock {image}` writes it{}", self.others()),
-            Kind::OldLock => format!("`repro lock {image}` resolves the recipe again"),
-            Kind::Unpinned if lack.there.starts_with("gone") => {
-                format!("nothing brings it back{}", self.others())
-            }
-            Kind::Unpinned => format!("`repro lock {image}` asks again{}", self.others()),
-            Kind::Data { name } => format!(
-                "`repro fetch-data {name}`; `repro verify-data {name}` says what belongs where"
-            ),
-            Kind::UnknownData { .. } => format!("describe it in `{}`", dataset::FILE),
-            Kind::UnpinnedData { .. } => {
-                "`repro pin-data FILE` pins an archive that you have".to_owned()
-            }
-            Kind::DataFolder => {
-                "make it, or name another with `--data DIR` or `$REPRO_DATA`".to_owned()
-            }
-            Kind::Engine => "`--engine embedded` needs no daemon".to_owned(),
-        }
-    }
-
-    fn profiles_without_gpus(&self) -> String {
-        match self.without_gpus.as_slice() {
-            [] => String::new(),
-            names => format!("; `--profile {}` needs no GPU", names.join("` or `--profile ")),
-        }
-    }
-
-    /// The variants that can be built now.
-    fn others(&self) -> String {
-        let command = |name: &String| format!("; `repro build {name}` builds now");
-        self.complete.iter().map(command).collect()
+        first.or_else(|| self.lacking().map(code).min_by_key(rank)).unwrap_or(4)
     }
 }
 
-/// What a missing thing belongs to.
-fn area(kind: &Kind) -> &'static str {
-    match kind {
-        Kind::Driver | Kind::OldDriver => "driver",
-        Kind::Gpus => "GPUs",
-        Kind::Code => "code",
-        Kind::Input { .. } => "inputs",
-        Kind::Memory => "shared memory",
-        Kind::Offline => "store",
-        Kind::Disk => "disk",
-        Kind::Lock | Kind::OldLock | Kind::Unpinned => "lock",
-        Kind::Engine => "engine",
-        Kind::Data { .. }
-        | Kind::UnknownData { .. }
-        | Kind::UnpinnedData { .. }
-        | Kind::DataFolder => "data",
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A preflight of one case that lacks these, of which the first is memory for `/dev/shm`.
+    fn preflight(more: Option<Lack>) -> Preflight {
+        let memory = Lack {
+            kind: Kind::Memory,
+            needed: "64.0 GiB of memory for `/dev/shm`".to_owned(),
+            there: "23.4 GiB in all".to_owned(),
+            cases: vec!["net/sp".to_owned()],
+        };
+        Preflight {
+            image: "tracker".to_owned(),
+            runnable: if more.is_some() { 0 } else { 1 },
+            lacks: [memory].into_iter().chain(more).collect(),
+            complete: Vec::new(),
+            without_gpus: Vec::new(),
+            cases: 1,
+            skipped: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_warning_refuses_nothing_and_is_told_as_one() {
+        let preflight = preflight(None);
+        assert!(!preflight.refuses(false) && !preflight.refuses(true));
+        insta::assert_snapshot!(preflight.text(), @r"
+        to be warned of, no case is skipped for it
+          needed                             there            what to do
+          64.0 GiB of memory for `/dev/shm`  23.4 GiB in all  nothing: a limit, only what is used counts
+        ");
+        assert_eq!(preflight.checks()[0].state, State::Warn);
+        assert_eq!(preflight.json()[0]["is_warning"], true);
+    }
+
+    #[test]
+    fn a_warning_stands_below_what_is_missing_and_decides_no_exit_code() {
+        let disk = Lack::of_all(Kind::Disk, "9.0 GB for downloads in the store", "1.0 GB are free");
+        let preflight = preflight(Some(disk));
+        assert!(preflight.refuses(false));
+        assert_eq!(preflight.code(), 1);
+        insta::assert_snapshot!(preflight.text(), @r"
+        1 of 1 case of `tracker` cannot run here
+          needed                             there            what to do
+          9.0 GB for downloads in the store  1.0 GB are free  make room, or put the store elsewhere with `REPRO_HOME`
+        to be warned of, no case is skipped for it
+          needed                             there            what to do
+          64.0 GiB of memory for `/dev/shm`  23.4 GiB in all  nothing: a limit, only what is used counts
+        ");
+        assert_eq!(preflight.json()[1]["is_warning"], false);
     }
 }

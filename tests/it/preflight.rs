@@ -119,6 +119,10 @@ fn memory_for_shared_batches_is_asked_for_only_where_cases_run_on_gpus() {
     };
     assert!(asks_for_memory("full"));
     assert!(!asks_for_memory("smoke"));
+    let (text, _) = project.error(&["run", "--image", "tracker-debian"]);
+    let (lacking, warnings) = text.split_once("to be warned of, no case").unwrap();
+    assert!(lacking.starts_with("error: 4 of 4 cases") && !lacking.contains("/dev/shm"), "{text}");
+    assert!(warnings.contains("a limit, only what is used counts"), "{text}");
 }
 
 #[test]
