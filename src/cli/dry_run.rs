@@ -7,7 +7,7 @@ use serde_json::json;
 use super::context::Context;
 use super::error::CliError;
 use super::output;
-use super::preflight::{self, Preflight};
+use super::preflight::{self, Preflight, Unplaced};
 use crate::bench::{InputSource, PlannedCase};
 use crate::engine::{Card, Gpus, Mount};
 use crate::lock::Lock;
@@ -22,7 +22,7 @@ pub fn show(
     preflight: &Preflight,
 ) -> Result<ExitCode, CliError> {
     if context.json {
-        let cases: Vec<_> = planned.iter().map(describe).collect();
+        let cases: Vec<_> = planned.iter().map(|case| describe(case, preflight)).collect();
         let missing = preflight.json();
         output::json(&json!({ "missing": missing, "cases": cases, "repeat": times }));
         return Ok(ExitCode::SUCCESS);
@@ -36,11 +36,11 @@ pub fn show(
     if times > 1 {
         output::print(&format!("the whole matrix runs {times} times, one after the other\n"));
     }
-    planned.iter().for_each(print_case);
+    planned.iter().for_each(|case| print_case(case, preflight));
     Ok(ExitCode::SUCCESS)
 }
 
-fn print_case(case: &PlannedCase) {
+fn print_case(case: &PlannedCase, preflight: &Preflight) {
     output::print(&format!("\n{}\n", case.case.name));
     if let Some(reason) = case.skipped() {
         output::print(&format!("  skipped  {reason}\n"));
@@ -61,7 +61,12 @@ fn print_case(case: &PlannedCase) {
         output::print(&format!("  env      {name}={value}\n"));
     }
     for Mount { source, target, .. } in &case.job.mounts {
-        output::print(&format!("  mount    {} at {target}, read-only\n", source.display()));
+        let source = match preflight.unplaced(target) {
+            Some(Unplaced { name, is_pinned: false }) => format!("data set `{name}` (not pinned)"),
+            Some(Unplaced { name, is_pinned: true }) => format!("data set `{name}` (not there)"),
+            None => source.display().to_string(),
+        };
+        output::print(&format!("  mount    {source} at {target}, read-only\n"));
     }
     for input in &case.inputs {
         let source = match &input.source {
@@ -82,13 +87,12 @@ fn card_text(card: &Card) -> String {
     format!("{} {}{uuid}", card.index, card.name)
 }
 
-fn describe(case: &PlannedCase) -> serde_json::Value {
-    let mounts: Vec<_> = case
-        .job
-        .mounts
-        .iter()
-        .map(|mount| json!({ "source": mount.source, "target": mount.target }))
-        .collect();
+fn describe(case: &PlannedCase, preflight: &Preflight) -> serde_json::Value {
+    let mount = |Mount { source, target, .. }: &Mount| match preflight.unplaced(target) {
+        Some(set) => json!({ "source": null, "data_set": set.name, "target": target }),
+        None => json!({ "source": source, "target": target }),
+    };
+    let mounts: Vec<_> = case.job.mounts.iter().map(mount).collect();
     json!({
         "case": case.case.name, "guide_command": case.guide_command, "command": case.job.command, "env": case.job.env,
         "workdir": case.job.workdir, "mounts": mounts, "timeout": case.job.timeout.as_secs(),

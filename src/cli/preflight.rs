@@ -3,7 +3,7 @@
 mod advice;
 mod sources;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -21,7 +21,7 @@ use crate::recipe::Recipe;
 use crate::store::Store;
 
 use advice::area;
-pub use sources::to_download;
+pub use sources::{Unplaced, to_download};
 
 /// An image that somebody wants to run, whether its lock can be used or not.
 #[derive(Clone)]
@@ -86,6 +86,7 @@ pub struct Preflight {
     image: String,
     lacks: Vec<Lack>,
     complete: Vec<String>,
+    unplaced: BTreeMap<String, Unplaced>,
     /// Profiles that need no GPUs.
     without_gpus: Vec<String>,
     cases: usize,
@@ -123,6 +124,7 @@ impl Preflight {
             image: draft.recipe.name.clone(),
             lacks,
             complete: draft.complete.clone(),
+            unplaced: sources::unplaced(context, store, draft, profile)?,
             without_gpus: profiles.map(|(name, _)| name.clone()).collect(),
             cases: planned.len(),
             runnable: if blocked { 0 } else { runnable },
@@ -158,6 +160,11 @@ impl Preflight {
     /// What keeps cases from running.
     fn lacking(&self) -> impl Iterator<Item = &Lack> {
         self.lacks.iter().filter(|lack| !lack.is_warning())
+    }
+
+    /// The data set that would be mounted at `target`, if it has no place on this machine yet.
+    pub fn unplaced(&self, target: &str) -> Option<&Unplaced> {
+        self.unplaced.get(target)
     }
 
     /// How many cases are only skipped.
@@ -292,6 +299,7 @@ mod tests {
             runnable: if more.is_some() { 0 } else { 1 },
             lacks: [memory].into_iter().chain(more).collect(),
             complete: Vec::new(),
+            unplaced: BTreeMap::new(),
             without_gpus: Vec::new(),
             cases: 1,
             skipped: Vec::new(),

@@ -41,7 +41,8 @@ impl Unpacked {
     }
 }
 
-/// Where data set `name` would lie; nothing is looked at. What is not pinned has a digest of zeros.
+/// Where data set `name` would lie; nothing is looked at. What is not pinned has a digest of zeros
+/// and, without a data folder, an empty path: a place in the store follows from what pins it.
 pub fn expected(
     datasets: &Datasets,
     name: &str,
@@ -50,8 +51,9 @@ pub fn expected(
 ) -> Result<Unpacked, DatasetError> {
     let set = datasets.get(name)?;
     let one = |set: &Dataset| {
+        let in_store = || set.binding().map_or(PathBuf::new(), |digest| store.data_path(&digest));
         let digest = set.binding().unwrap_or(Digest::from_bytes([0; 32]));
-        (data.map_or(store.data_path(&digest), |data| set.folder(data)), digest)
+        (data.map_or_else(in_store, |data| set.folder(data)), digest)
     };
     if !set.is_union() {
         let (folder, digest) = one(set);

@@ -206,3 +206,38 @@ fn a_build_without_a_network_names_some_of_the_inputs_and_counts_the_rest() {
     assert_eq!(text.matches(" is not in the store and no network may be asked").count(), 5);
     assert!(text.contains("`--mirror DIR`"), "{text}");
 }
+
+#[test]
+fn a_data_set_without_a_place_is_named_where_a_dry_run_would_show_its_folder() {
+    let data = "\"/data/tiny\" = \"tiny\"\n\"/data/new\" = \"new\"\n\"/data/both\" = \"both\"\n";
+    let project = Project::new(&TRACKER.replace("\"/data/tiny\" = \"tiny\"\n", data));
+    project.lock("tracker-debian", |_| ());
+    let digest = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    let text = format!(
+        "[tiny]\ntitle = \"Tiny\"\n[[tiny.archive]]\nfile = \"tiny.zip\"\nsize = 3\n\
+         sha256 = \"{digest}\"\n[tiny.tree]\nmanifest = \"tiny.tree\"\nsha256 = \"{digest}\"\n\
+         [new]\ntitle = \"New\"\n[[new.archive]]\nfile = \"new.zip\"\nunpinned = \"nobody told\"\n\
+         [both]\ntitle = \"Both\"\n[both.of]\na = \"tiny\"\nb = \"new\"\n"
+    );
+    fs::write(project.folder.path().join("datasets.toml"), text).unwrap();
+    let run = ["run", "--image", "tracker-debian", "--profile", "smoke", "--dry-run"];
+    let shown = |more: &[&str]| {
+        let output = project.run(&[&run[..], more].concat());
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let text = shown(&[]);
+    assert!(text.contains("  mount    data set `new` (not pinned) at /data/new, read"), "{text}");
+    assert!(
+        text.contains("  mount    data set `new` (not pinned) at /data/both/b, read"),
+        "{text}"
+    );
+    assert!(!text.contains("0000"), "{text}");
+    assert_eq!(text.matches(&format!("store/data/{}", &digest[..8])).count(), 2, "{text}");
+    let answer: serde_json::Value = serde_json::from_str(&shown(&["--json"])).unwrap();
+    let mounts = answer["cases"][0]["mounts"].as_array().unwrap();
+    let new = mounts.iter().find(|mount| mount["target"] == "/data/new").unwrap();
+    assert_eq!((&new["source"], new["data_set"].as_str()), (&serde_json::Value::Null, Some("new")));
+    // A data folder has a place for each.
+    fs::create_dir(project.folder.path().join("data")).unwrap();
+    assert!(shown(&["--data", "data"]).contains("data/new at /data/new, read-only"));
+}

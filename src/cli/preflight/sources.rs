@@ -1,5 +1,7 @@
 //! What lock, data folder and store lack for a run.
 
+use std::collections::BTreeMap;
+
 use super::Draft;
 use crate::bench::{Kind, Lack};
 use crate::cli::context::Context;
@@ -71,6 +73,42 @@ pub(super) fn of_data(
         }
     }
     Ok(lacks)
+}
+
+/// A data set that has no place on this machine before it is brought.
+pub struct Unplaced {
+    pub name: String,
+    /// Whether its archives are pinned; its files follow from them once they are here.
+    pub is_pinned: bool,
+}
+
+/// The profile's data sets that have no place yet, by where they would be mounted.
+pub(super) fn unplaced(
+    context: &Context,
+    store: &Store,
+    draft: &Draft,
+    profile: &str,
+) -> Result<BTreeMap<String, Unplaced>, CliError> {
+    let datasets = Datasets::load(&draft.project(context)?)?;
+    let data = context.settings.data_folder();
+    let mut unplaced = BTreeMap::new();
+    let rule = draft.recipe.profiles.get(profile);
+    for (target, name) in rule.iter().flat_map(|profile| &profile.data) {
+        let Ok(expected) = dataset::expected(&datasets, name, data, store) else {
+            let (name, is_pinned) = (name.clone(), false);
+            unplaced.insert(target.clone(), Unplaced { name, is_pinned });
+            continue;
+        };
+        let parts = &datasets.get(name)?.of;
+        for ((target, folder), place) in expected.below(target).zip(expected.folders.keys()) {
+            let set = datasets.get(parts.get(place).unwrap_or(name))?;
+            if folder.as_os_str().is_empty() {
+                let (name, is_pinned) = (set.name.clone(), set.is_pinned());
+                unplaced.insert(target, Unplaced { name, is_pinned });
+            }
+        }
+    }
+    Ok(unplaced)
 }
 
 /// Inputs that nobody can bring, or for which there is no room.
