@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Archive, DatasetError, Datasets};
+use super::{Archive, Dataset, DatasetError, Datasets, derived};
 use crate::store::Store;
 
 /// What a look at the folders tells of a data set.
@@ -27,9 +27,16 @@ pub fn presence(
     store: &Store,
 ) -> Result<Presence, DatasetError> {
     let set = datasets.get(name)?;
-    let Some(binding) = set.binding() else { return Ok(Presence::NotPinned) };
+    if set.is_union() {
+        return of_parts(datasets, set, data, store);
+    }
+    let measured = || Ok::<_, DatasetError>(derived::recall(store, set)?.map(|it| it.digest()));
+    let manifest = set.binding().map_or_else(measured, |digest| Ok(Some(digest)))?;
+    if manifest.is_none() && !set.is_pinned() {
+        return Ok(Presence::NotPinned);
+    }
     let unpacked = data.is_some_and(|data| set.folder(data).is_dir());
-    if unpacked || store.data_path(&binding).is_dir() {
+    if unpacked || manifest.is_some_and(|manifest| store.data_path(&manifest).is_dir()) {
         return Ok(Presence::There);
     }
     let is_missing = |archive: &&Archive| !datasets.archive_path(set, archive, data).is_file();
@@ -39,4 +46,25 @@ pub fn presence(
         true => Ok(Presence::There),
         false => Ok(Presence::Missing { archives }),
     }
+}
+
+/// A union could be used if all that it is made of could.
+fn of_parts(
+    datasets: &Datasets,
+    union: &Dataset,
+    data: Option<&Path>,
+    store: &Store,
+) -> Result<Presence, DatasetError> {
+    let mut whole = Presence::There;
+    for part in union.of.values() {
+        match (presence(datasets, part, data, store)?, &mut whole) {
+            (Presence::There, _) => {}
+            (Presence::NotPinned, _) => return Ok(Presence::NotPinned),
+            (Presence::Missing { archives: more }, Presence::Missing { archives }) => {
+                archives.extend(more);
+            }
+            (missing, whole) => *whole = missing,
+        }
+    }
+    Ok(whole)
 }

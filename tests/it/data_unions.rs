@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use repro::dataset::{
-    DatasetError, Datasets, SetReport, Silent, Verdict, ensure_unpacked, expected, pin, verify,
+    DatasetError, Datasets, Presence, SetReport, Silent, Verdict, ensure_unpacked, expected, pin,
+    presence, verify,
 };
 use repro::digest::Digest;
 
@@ -63,6 +64,44 @@ fn a_union_is_mounted_as_its_parts_and_bound_by_all_of_them() {
     assert_eq!(expected(&datasets, "all", None, &world.store).unwrap().digest, unpacked.digest);
     let one = ensure_unpacked(&datasets, "one", Some(&data), &world.store, &Silent).unwrap();
     assert_ne!(one.digest, unpacked.digest);
+}
+
+#[test]
+fn a_union_is_there_if_all_of_its_parts_are() {
+    let world = World::new();
+    let datasets = union(&world);
+    let found = || presence(&datasets, "all", Some(&world.data()), &world.store).unwrap();
+    assert_eq!(found(), Presence::There);
+    std::fs::remove_file(world.path("project/images/one.zip")).unwrap();
+    std::fs::remove_file(world.path("project/images/two.zip")).unwrap();
+    let archives = vec!["one.zip".to_owned(), "two.zip".to_owned()];
+    assert_eq!(found(), Presence::Missing { archives });
+    let text = String::from_utf8(world.read("project/datasets.toml")).unwrap();
+    let datasets = world.datasets(&format!(
+        "{text}\n[new]\ntitle = \"n\"\n[[new.archive]]\nfile = \"n.zip\"\nunpinned = \"r\"\n\
+         [all]\ntitle = \"both\"\n[all.of]\nA = \"one\"\nB = \"new\"\n"
+    ));
+    let found = presence(&datasets, "all", Some(&world.data()), &world.store).unwrap();
+    assert_eq!(found, Presence::NotPinned);
+}
+
+#[test]
+fn pinned_archives_are_enough_without_a_manifest() {
+    let world = World::new();
+    let archive = zipped(&[("img/a.png", b"1")]);
+    let datasets = world.datasets(&format!(
+        "[one]\ntitle = \"One\"\n[[one.archive]]\nfile = \"one.zip\"\nsha256 = \"{}\"\nsize = {}\n",
+        Digest::of(&archive).hex(),
+        archive.len()
+    ));
+    let data = world.data();
+    let found = || presence(&datasets, "one", Some(&data), &world.store).unwrap();
+    assert_eq!(found(), Presence::Missing { archives: vec!["one.zip".to_owned()] });
+    world.write("data/archives/one/one.zip", &archive);
+    assert_eq!(found(), Presence::There);
+    ensure_unpacked(&datasets, "one", Some(&data), &world.store, &Silent).unwrap();
+    std::fs::remove_file(world.path("data/archives/one/one.zip")).unwrap();
+    assert_eq!(found(), Presence::There, "it was unpacked into the store");
 }
 
 #[test]
