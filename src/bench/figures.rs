@@ -58,7 +58,7 @@ pub struct Rules {
     pub(super) keys: Vec<KeyRule>,
     pub(super) benchmark: Benchmark,
     pub(super) check_formulas: Vec<Formula>,
-    formulas: Vec<Formula>,
+    pub(super) formulas: Vec<Formula>,
     /// Metrics that come from the arrival of lines.
     by_arrival: BTreeSet<String>,
 }
@@ -93,33 +93,6 @@ impl Rules {
     /// Finds everything the rules look for in a whole log.
     pub fn read(&self, log: &[u8]) -> Findings {
         self.patterns.read(log)
-    }
-
-    /// Names in formulas that no case with these `variables` could know, as fragments.
-    pub fn unknown_names(&self, variables: &Variables) -> Vec<String> {
-        let log = &self.benchmark.log;
-        let mut known: BTreeSet<String> = variables.keys().cloned().collect();
-        known.extend(log.once.keys().chain(log.step.keys()).chain(log.arrival.keys()).cloned());
-        let mut problems = Vec::new();
-        for (metric, formula) in self.benchmark.metrics.iter().zip(&self.formulas) {
-            for name in formula.names().into_iter().filter(|name| !known.contains(*name)) {
-                let known = known.iter().cloned().collect();
-                let error = FormulaError::UnknownName { name: name.to_owned(), known };
-                problems.push(in_formula(metric, &error));
-            }
-            known.insert(metric.name.clone());
-        }
-        let known: Vec<String> = known.into_iter().collect();
-        for (rule, formula) in self.benchmark.checks.iter().zip(&self.check_formulas) {
-            for name in formula.names().into_iter().filter(|name| !known.iter().any(|k| k == name))
-            {
-                let error =
-                    FormulaError::UnknownName { name: name.to_owned(), known: known.clone() };
-                problems.push(checks::in_check(rule, &error));
-            }
-        }
-        problems.extend(self.keys.iter().flat_map(|key| key.unknown_names(&known)));
-        problems
     }
 
     /// Every figure, in the recipe's order.
@@ -264,7 +237,7 @@ fn series(name: &str, texts: &[String], skip: usize) -> Binding {
     Binding::Series(numbers)
 }
 
-fn in_formula(metric: &Metric, error: &FormulaError) -> String {
+pub(super) fn in_formula(metric: &Metric, error: &FormulaError) -> String {
     format!("formula of `{}`: {error}\n  formula  {}", metric.name, metric.formula)
 }
 

@@ -8,7 +8,7 @@
 //! A new benchmark needs a recipe, never code here.
 //!
 //! - `case`, `variables`, `template`: from matrix and profile to commands;
-//! - `log`, `arrivals`, `total`, `formula`, `number`, `clock`, `figures`, `checks`: from a log to figures;
+//! - `log`, `arrivals`, `total`, `formula`, `names`, `number`, `clock`, `figures`, `checks`: from a log to figures;
 //! - `judge`, `verdict`, `record`, `series`, `guide`, `previous`: what is written, and whether a run repeats another;
 //! - `comparison`, `reference`, `expected`: what was measured beside what the guide published, and where;
 //! - `plan`, `run`, `repeats`, `resume`, `kept_log`: what would be run, running it, several times, going on;
@@ -48,6 +48,7 @@ mod layout;
 mod log;
 mod machine;
 mod matrix;
+mod names;
 mod nearest;
 mod number;
 mod parse;
@@ -85,6 +86,7 @@ pub use layout::{Layout, layout};
 pub use log::{Findings, LogPatterns, LogReader};
 pub use machine::MachineSettings;
 pub use matrix::{MatrixCase, matrix};
+pub use names::mistakes;
 pub use number::Number;
 pub use parse::{ParseRequest, Parsed, ParsedLog, keep, parse};
 pub use plan::{PlannedCase, ProfileFile, Setup, check, plan};

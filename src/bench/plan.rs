@@ -106,7 +106,8 @@ pub fn plan(setup: &Setup) -> Result<Vec<PlannedCase>, BenchError> {
     let mounts = mounts(setup, profile)?;
     let (mut planned, mut problems) = (Vec::new(), Vec::new());
     for case in cases {
-        let mut case_problems = rules[&case.mode].unknown_names(&case.variables);
+        let unknown = rules[&case.mode].unknown_names(&case).into_iter();
+        let mut case_problems: Vec<_> = unknown.map(|mistake| mistake.message).collect();
         match planned_case(setup, profile, case, &mounts) {
             Ok(case) => planned.push(case),
             Err(more) => case_problems.extend(more),

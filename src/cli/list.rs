@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::cases;
 use super::context::Context;
 use super::error::CliError;
-use super::output;
+use super::{output, recipes};
 use crate::bench::{self, Case};
 use crate::image;
 use crate::recipe::Recipe;
@@ -29,12 +29,7 @@ pub struct Arguments {
 }
 
 pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliError> {
-    let recipes = if arguments.images.is_empty() {
-        Recipe::load_all(&context.images()?)?
-    } else {
-        let recipes = arguments.images.iter().map(|name| context.recipe(name));
-        recipes.collect::<Result<_, _>>()?
-    };
+    let recipes = recipes::load(context, &arguments.images)?;
     if arguments.cases {
         cases::show(&recipes, context.json)?;
         return Ok(ExitCode::SUCCESS);

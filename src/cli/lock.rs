@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::context::Context;
 use super::error::CliError;
-use super::output;
+use super::{output, recipes};
 use crate::fetch::pin::{self, Base, Pinned, Request};
 use crate::layer::EPOCH;
 use crate::lock::{Lock, LockedBase, Unpinned};
@@ -42,7 +42,7 @@ pub struct Arguments {
 }
 
 pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliError> {
-    let recipes = recipes(context, &arguments.images)?;
+    let recipes = recipes::load(context, &arguments.images)?;
     if arguments.check {
         return check(context, &recipes);
     }
@@ -125,13 +125,6 @@ fn base(
 
 fn pinned(base: Option<&LockedBase>) -> Base {
     base.map_or(Base::None, |base| Base::Pinned(Box::new(base.clone())))
-}
-
-fn recipes(context: &Context, names: &[String]) -> Result<Vec<Recipe>, CliError> {
-    if names.is_empty() {
-        return Ok(Recipe::load_all(&context.images()?)?);
-    }
-    names.iter().map(|name| context.recipe(name)).collect()
 }
 
 fn check(context: &Context, recipes: &[Recipe]) -> Result<ExitCode, CliError> {

@@ -48,6 +48,7 @@ mod progress;
 mod pull;
 mod push;
 mod rebuild;
+mod recipes;
 mod reference;
 mod report;
 mod results;

@@ -8,7 +8,7 @@ use std::path::Path;
 use super::{ARCHIVES, Archive, Dataset, DatasetError, Datasets, ListRule, TreeRule, at};
 use crate::recipe::document::{Document, Fault, problems};
 use crate::recipe::names::{self, FILE_NAME, PLAIN_NAME, RELATIVE_PATH};
-use crate::recipe::nearest;
+use crate::recipe::{Mistake, Recipe, nearest};
 
 /// The file's name in a project.
 pub const FILE: &str = "datasets.toml";
@@ -66,6 +66,27 @@ impl Datasets {
                 known: self.sets.keys().cloned().collect(),
             }
         })
+    }
+
+    /// The data sets that profiles of `recipe` mount and this file does not describe.
+    pub fn undescribed(&self, recipe: &Recipe) -> Vec<Mistake> {
+        let known: Vec<_> = self.sets.keys().map(String::as_str).collect();
+        let mut mistakes = Vec::new();
+        for (profile, rule) in &recipe.profiles {
+            for (target, name) in
+                rule.data.iter().filter(|(_, name)| !known.contains(&name.as_str()))
+            {
+                let near = match nearest(name, &known) {
+                    Some(near) => format!("the nearest is `{near}`"),
+                    None => format!("describe it there as `[{name}]`"),
+                };
+                let message = format!(
+                    "profile `{profile}` mounts data set `{name}`, which `{FILE}` does not describe; {near}"
+                );
+                mistakes.push(Mistake::at(&["profile", profile, "data", target], message));
+            }
+        }
+        mistakes
     }
 
     /// The data sets of these names; all of them if none is named.

@@ -23,6 +23,7 @@ pub(super) fn recipe(recipe: &Recipe, document: &Document<'_>, faults: &mut Vec<
     check.image(&recipe.image);
     check.benchmark(&recipe.benchmark);
     check.unavailable(recipe);
+    check.errata(&recipe.errata);
     check.published(recipe);
     for (name, profile) in &recipe.profiles {
         check.profile(name, profile, &recipe.benchmark);

@@ -28,6 +28,7 @@ use toml::de::{DeTable, DeValue};
 use super::audit;
 use super::check;
 use super::document::{Document, Fault, merge};
+use super::mistake::Mistake;
 use super::names;
 use super::types::{BaseRecipe, Erratum, ImageRecipe, ImageTable, Recipe};
 
@@ -76,17 +77,8 @@ const KEYS: [&str; 22] = [
 
 /// Every image of one recipe file; on failure everything that is wrong in it.
 pub(super) fn images(folder: &Path, system: &str, text: &str) -> Result<Vec<Recipe>, Vec<Fault>> {
-    let mut document = Document::parse(text)?;
     let mut faults = Vec::new();
-    document.only(&KEYS, &mut faults);
-    let variants = take_variants(&mut document, &mut faults);
-    let mut documents = Vec::new();
-    if has_base(&document) {
-        documents.push((system.to_owned(), document.clone()));
-    }
-    for (variant, table) in &variants {
-        documents.push((format!("{system}-{variant}"), lay_over(&document, table)));
-    }
+    let documents = documents(system, text, &mut faults)?;
     if documents.is_empty() {
         let message = "the recipe makes no image: there is no `[base]`, no `[debian]` and no `[variant.NAME]`";
         faults.push(Fault { offset: 0, message: message.to_owned() });
@@ -97,6 +89,37 @@ pub(super) fn images(folder: &Path, system: &str, text: &str) -> Result<Vec<Reci
         .filter_map(|(name, document)| context.assemble(name, document, &mut faults))
         .collect();
     if faults.is_empty() { Ok(recipes) } else { Err(faults) }
+}
+
+/// The recipe of each image of a file by the image's name, its variant laid over it.
+fn documents<'t>(
+    system: &str,
+    text: &'t str,
+    faults: &mut Vec<Fault>,
+) -> Result<Vec<(String, Document<'t>)>, Vec<Fault>> {
+    let mut document = Document::parse(text)?;
+    document.only(&KEYS, faults);
+    let variants = take_variants(&mut document, faults);
+    let mut documents = Vec::new();
+    if has_base(&document) {
+        documents.push((system.to_owned(), document.clone()));
+    }
+    for (variant, table) in &variants {
+        documents.push((format!("{system}-{variant}"), lay_over(&document, table)));
+    }
+    Ok(documents)
+}
+
+/// What later modules found wrong in `recipe`, each at the byte that it is about.
+pub(super) fn faults(recipe: &Recipe, mistakes: &[Mistake]) -> Vec<Fault> {
+    let documents = documents(&recipe.system, &recipe.text, &mut Vec::new()).unwrap_or_default();
+    let own = documents.iter().find(|(name, _)| *name == recipe.name);
+    let fault = |mistake: &Mistake| {
+        let path: Vec<_> = mistake.path.iter().map(String::as_str).collect();
+        let offset = own.map_or(0, |(_, document)| document.locate(&path));
+        Fault { offset, message: mistake.message.clone() }
+    };
+    mistakes.iter().map(fault).collect()
 }
 
 /// The names of the images that a file makes, read as far as it can be read.

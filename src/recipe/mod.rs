@@ -22,6 +22,7 @@ pub(crate) mod document;
 mod exchange;
 mod example;
 mod layout;
+mod mistake;
 pub(crate) mod names;
 mod published;
 mod reading;
@@ -40,6 +41,7 @@ pub use benchmark::*;
 pub use document::{Problem, nearest};
 pub use example::CHOICE;
 pub use exchange::{InputRule, OutputRule};
+pub use mistake::{Mistake, refuse};
 pub use published::{ExpectedFailure, Published, ReferenceHost};
 pub use reading::{CheckRule, ResultRule, SkipRule, TotalRule, Unavailable};
 pub use tolerance::Tolerance;
@@ -98,7 +100,10 @@ pub(crate) fn listed(problems: &[Problem]) -> String {
         1 => "1 problem".to_owned(),
         count => format!("{count} problems"),
     };
-    let lines: String = problems.iter().map(|problem| format!("\n  {problem}")).collect();
+    let lines: String = problems
+        .iter()
+        .map(|problem| format!("\n  {}", problem.to_string().replace('\n', "\n  ")))
+        .collect();
     format!("found {count} in what was written{lines}")
 }
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use super::recipe_reading::{TRACKER, folder as recipe_folder};
+use super::recipe_reading::{DATA_SETS, TRACKER, folder as recipe_folder};
 
 /// A project with one recipe and no lock.
 pub struct Project {
@@ -17,6 +17,7 @@ impl Project {
         fs::create_dir(folder.path().join("lockfiles")).unwrap();
         let images = recipe_folder(recipe);
         copy(images.path(), &folder.path().join("images"));
+        fs::write(folder.path().join("datasets.toml"), DATA_SETS).unwrap();
         Self { folder }
     }
 
@@ -98,6 +99,40 @@ fn a_wrong_key_of_a_recipe_is_named_with_line_and_nearest_key() {
     assert_eq!(code, 2);
     assert!(text.contains("images/tracker.toml:"), "{text}");
     assert!(text.contains("`shm-sise`") && text.contains("`shm-size`"), "{text}");
+}
+
+#[test]
+fn a_name_that_no_formula_can_know_is_refused_with_its_line_by_whatever_reads_the_recipe() {
+    let project = Project::new(&TRACKER.replace("\"1 / mean(time)\"", "\"1 / mean(tme)\""));
+    for command in [&["list"][..], &["lock", "--check"], &["lock", "tracker-debian", "--check"]] {
+        let (text, code) = project.error(command);
+        assert_eq!(code, 2, "{text}");
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(text, @r"
+            error: found 1 problem in what was written
+              [project]/images/tracker.toml:67:1: formula of `final_result`: unknown name `tme`, did you mean `time`?
+                known    batch_size, gpu_ids, gpu_num, iterations, loss, mode, model, precision, system, time
+                formula  1 / mean(tme)
+                case     tracker/fast/sp/bs2/fp32
+            ");
+        }
+    }
+}
+
+#[test]
+fn a_data_set_that_nobody_describes_is_refused_with_the_nearest_one() {
+    let project =
+        Project::new(&TRACKER.replace("\"/data/tiny\" = \"tiny\"", "\"/data/tiny\" = \"tyny\""));
+    let (text, code) = project.error(&["lock", "tracker-debian", "--check"]);
+    assert_eq!(code, 2, "{text}");
+    insta::assert_snapshot!(text, @r"
+    error: found 1 problem in what was written
+      [project]/images/tracker.toml:104:1: profile `smoke` mounts data set `tyny`, which `datasets.toml` does not describe; the nearest is `tiny`
+    ");
+    fs::remove_file(project.folder.path().join("datasets.toml")).unwrap();
+    let (text, code) = project.error(&["list"]);
+    assert_eq!(code, 2);
+    assert!(text.contains("describe it there as `[tyny]`"), "{text}");
 }
 
 #[test]

@@ -73,6 +73,7 @@ fn a_dry_run_says_how_often_the_matrix_would_run() {
 #[test]
 fn machines_get_the_list_as_json_with_what_to_do() {
     let project = Project::new(TRACKER);
+    fs::remove_file(project.folder.path().join("datasets.toml")).unwrap();
     let arguments = ["run", "--image", "tracker-debian", "--profile", "smoke", "--json"];
     let output = project.run(&arguments);
     assert_eq!(output.status.code(), Some(2));

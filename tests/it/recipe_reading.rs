@@ -8,6 +8,9 @@ use repro::recipe::{Recipe, RecipeError, Value};
 /// A complete recipe with one variant.
 pub const TRACKER: &str = include_str!("fixtures/tracker.toml");
 
+/// A `datasets.toml` with what [`TRACKER`] mounts.
+pub const DATA_SETS: &str = "[tiny]\ntitle = \"Tiny\"\n\n[[tiny.archive]]\nfile = \"tiny.zip\"\nunpinned = \"there is none\"\n";
+
 /// A folder with the recipe `text` and the files it names.
 pub fn folder(text: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();

@@ -128,6 +128,27 @@ fn an_erratum_may_quote_the_guide() {
 }
 
 #[test]
+fn what_is_written_down_twice_is_refused_where_it_stands_again() {
+    let found = problems("id = \"operators\"", "id = \"formula\"");
+    let again = text().replacen("id = \"operators\"", "id = \"formula\"", 1);
+    let line = again[..again.rfind("id = \"formula\"").unwrap()].lines().count() + 1;
+    let expected = format!(
+        "tracker.toml:{line}:1: `erratum.1.id` is `formula`: another erratum has this `id`"
+    );
+    assert!(found.contains(&expected), "{found}");
+    let figure = "[[published]]\ncase = \"tracker/fast/sp/bs2/fp32\"\nmetric = \"throughput\"\n\
+                  value = 7.5\nunit = \"images/s\"\nconditions = \"one V100\"\n";
+    let found = problems(
+        "[variant.debian]\n",
+        &format!("{figure}tolerance = 0.1\nbasis = \"x\"\n[variant.debian]\n"),
+    );
+    let expected = "`published.1` is `throughput`: the same figure is published under the same conditions above";
+    assert!(found.contains(expected), "{found}");
+    let other = figure.replace("one V100", "one A100");
+    load(&text().replacen("[variant.debian]\n", &format!("{other}[variant.debian]\n"), 1)).unwrap();
+}
+
+#[test]
 fn wrong_rules_are_named_with_their_line() {
     let cases = [
         (

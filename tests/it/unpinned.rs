@@ -12,7 +12,7 @@ use repro::lock::Lock;
 
 use crate::git_sources::repositories::Repositories;
 use crate::loopback::{Reply, Server};
-use crate::recipe_reading::{TRACKER, folder};
+use crate::recipe_reading::{DATA_SETS, TRACKER, folder};
 use crate::registry_client::registry_with;
 
 /// A project whose image lies on a registry's and compiles a git source, and both upstreams.
@@ -38,6 +38,7 @@ impl World {
         fs::create_dir_all(world.path("project/lockfiles")).unwrap();
         let double = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/fixtures/doubles/uv");
         symlink(double, world.path("bin/uv")).unwrap();
+        world.write("project/datasets.toml", DATA_SETS);
         world.write("image.toml", &wheels(&["addict", "numpy"]));
         world.write("build.toml", &wheels(&["setuptools"]));
         world.has_repositories(true);

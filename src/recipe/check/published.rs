@@ -1,15 +1,32 @@
-//! What published figures, the reference host and expected failures must keep.
+//! What errata, published figures, the reference host and expected failures must keep.
+
+use std::collections::BTreeSet;
 
 use super::super::names;
 use super::super::published::{ExpectedFailure, Published, ReferenceHost};
-use super::super::types::Recipe;
+use super::super::types::{Erratum, Recipe};
 use super::{Check, listed};
 
 impl Check<'_, '_> {
+    /// What the guide gets wrong: an `id` is how people and records speak of an erratum.
+    pub(super) fn errata(&mut self, errata: &[Erratum]) {
+        let mut seen = BTreeSet::new();
+        for (at, erratum) in errata.iter().enumerate() {
+            let path = ["erratum", &at.to_string(), "id"];
+            self.says_something(&path, &erratum.id);
+            let words =
+                "another erratum has this `id`; give one of them another, or make one of both";
+            self.rule(seen.insert(&erratum.id), &path, &erratum.id, words);
+        }
+    }
+
     /// What the guide measured, and on what.
     pub(super) fn published(&mut self, recipe: &Recipe) {
         for (at, figure) in recipe.published.iter().enumerate() {
             self.figure(&at.to_string(), figure);
+            let twice = recipe.published[..at].iter().any(|other| is_same(other, figure));
+            let words = "the same figure is published under the same conditions above";
+            self.rule(!twice, &["published", &at.to_string()], &figure.metric, words);
         }
         if let Some(host) = &recipe.reference_host {
             self.reference_host(host);
@@ -76,4 +93,10 @@ impl Check<'_, '_> {
     fn number(&mut self, path: &[&str], number: Option<u32>) {
         self.rule(number != Some(0), path, "0", "one at least");
     }
+}
+
+/// Whether two entries are one figure written down twice; how it is judged and why is no difference.
+fn is_same(one: &Published, other: &Published) -> bool {
+    let Published { tolerance, basis, .. } = other.clone();
+    *other == Published { tolerance, basis, ..one.clone() }
 }

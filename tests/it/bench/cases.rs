@@ -1,6 +1,8 @@
 //! Names, choice and commands of cases.
 
-use repro::bench::{BenchError, PlannedCase, ProfileFile, Setting, check, expand, plan, select};
+use repro::bench::{
+    BenchError, PlannedCase, ProfileFile, Setting, check, expand, mistakes, plan, select,
+};
 use repro::digest::Digest;
 
 use super::{Bench, Play, good_log, recipe, recipe_of};
@@ -187,6 +189,60 @@ fn mistakes_that_only_a_case_shows_are_found_without_running_it() {
         assert!(message.starts_with("the benchmark of `seg` cannot be run\n  "), "{message}");
         assert!(message.contains(expected), "{to}: {message}");
     }
+}
+
+/// Line and first line of the message of each mistake in the rules for figures.
+fn written_wrong(recipe: &repro::recipe::Recipe) -> Vec<(usize, String)> {
+    let problems = recipe.problems(&mistakes(recipe).unwrap()).into_iter();
+    let first = |message: &str| message.lines().next().unwrap_or_default().to_owned();
+    problems.map(|problem| (problem.line, first(&problem.message))).collect()
+}
+
+#[test]
+fn mistakes_in_formulas_are_found_in_the_recipe_with_their_lines() {
+    assert_eq!(written_wrong(&recipe("seg")), []);
+    let changes = [
+        (
+            "mean(time), 3)",
+            "mean(tiem), 3)",
+            "formula of `final_result`: unknown name `tiem`, did you mean `time`?",
+        ),
+        ("gpu_end - gpu_first", "gpu_end -", "formula of `gpus`: a number, a name or `(` expected"),
+        ("mean(time), 3)", "meen(time), 3)", "formula of `final_result`: unknown function `meen`"),
+        ("\"=gpus\"", "\"=gpu\"", "record key `gpu_num`: unknown name `gpu`"),
+        ("\"gpus == 1", "\"gpu == 1", "record key `run_mode`: unknown name `gpu`"),
+        ("\"gpus == 1", "\"gpus = 1", "record key `run_mode`: an operator or the end expected"),
+    ];
+    for (from, to, expected) in changes {
+        let recipe = changed(from, to);
+        let found = written_wrong(&recipe);
+        let line = recipe.text[..recipe.text.find(to).unwrap()].lines().count();
+        assert_eq!(found.len(), 1, "{to}: {found:?}");
+        assert_eq!(found[0].0, line, "{to}");
+        assert!(found[0].1.starts_with(expected), "{to}: {found:?}");
+    }
+}
+
+#[test]
+fn a_name_that_only_some_cases_lack_is_told_with_the_first_of_them() {
+    let mut recipe = recipe("seg");
+    let own = recipe.benchmark.model.entry("fastscnn".to_owned()).or_default();
+    own.insert("crop".to_owned(), repro::recipe::Value::Integer(2));
+    recipe.benchmark.metrics[1].formula = "crop / mean(time)".to_owned();
+    let found = mistakes(&recipe).unwrap();
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0].path, ["benchmark", "metric", "1", "formula"]);
+    assert!(found[0].message.starts_with("formula of `final_result`: unknown name `crop`"));
+    assert!(found[0].message.ends_with("\n  case     seg/segformer_b0/sp/bs2/fp32"), "{found:?}");
+}
+
+#[test]
+fn a_mode_with_rules_of_its_own_has_its_mistakes_there() {
+    let mut recipe = recipe("mindspore");
+    let metrics = recipe.benchmark.mode.get_mut("eval").unwrap().metrics.as_mut().unwrap();
+    metrics[0].formula = "sum(nothing)".to_owned();
+    let found = mistakes(&recipe).unwrap();
+    assert_eq!(found[0].path, ["benchmark", "mode", "eval", "metric", "0", "formula"]);
 }
 
 #[test]
