@@ -273,6 +273,11 @@ fn find(cases: &[Case], pattern: &str) -> Result<Vec<String>, BenchError> {
     }
 }
 
+/// Whether `pattern` is the name, a glob or a part of the case `name`.
+pub(super) fn is_named(name: &str, pattern: &str) -> bool {
+    fits(pattern, name) || has_parts(name, pattern)
+}
+
 /// Whether whole parts of `name`, one after the other, are `pattern`.
 fn has_parts(name: &str, pattern: &str) -> bool {
     let pattern = pattern.trim_matches('/');

@@ -37,6 +37,14 @@ pub enum BenchError {
         /// How many cases there are.
         count: usize,
     },
+    /// The guide has the case, and the recipe says why nobody here can run it.
+    #[error("`{case}` cannot be run: {reason}")]
+    Unavailable {
+        /// What was asked for.
+        case: String,
+        /// The recipe's reason.
+        reason: String,
+    },
     /// Several cases fit a name that is no glob.
     #[error("`{pattern}` is more than one case\n{}", list(matches))]
     AmbiguousCase {
@@ -145,11 +153,32 @@ pub enum BenchError {
         /// What differs, with both values.
         differences: Vec<String>,
     },
+    /// A log or a folder of logs that was named is not there.
+    #[error("there is no file or folder `{}`", path.display())]
+    NoPath {
+        /// What was named.
+        path: PathBuf,
+    },
     /// A file has not the name of a case's log.
     #[error("`{}` has the name of no case's log\n{}", path.display(), list(names))]
     NoCaseOfLog {
-        /// The file, or the folder that has none.
+        /// The file.
         path: PathBuf,
+        /// The names that logs have.
+        names: Vec<String>,
+    },
+    /// No file of some folders has the name of a case's log.
+    #[error(
+        "no file in {} has the name of a case's log\n  found     {}\n  expected  {}",
+        quoted(folders),
+        looked_at(files),
+        column(names)
+    )]
+    NoLogInFolder {
+        /// The folders.
+        folders: Vec<PathBuf>,
+        /// The files in them.
+        files: Vec<PathBuf>,
         /// The names that logs have.
         names: Vec<String>,
     },
@@ -232,6 +261,28 @@ fn list(items: &[String]) -> String {
         .map(|item| format!("  {}", item.replace('\n', "\n  ")))
         .collect::<Vec<_>>()
         .join("\n")
+}
+
+fn quoted(paths: &[PathBuf]) -> String {
+    paths.iter().map(|path| format!("`{}`", path.display())).collect::<Vec<_>>().join(", ")
+}
+
+/// Files that are named when none of them was what was looked for.
+const MOST_FILES: usize = 10;
+
+fn looked_at(files: &[PathBuf]) -> String {
+    let shown = files.iter().take(MOST_FILES).map(|path| path.display().to_string());
+    let more = files.len().saturating_sub(MOST_FILES);
+    let rest = (more > 0).then(|| format!("and {more} more"));
+    match files {
+        [] => "no file that could be one".to_owned(),
+        _ => column(&shown.chain(rest).collect::<Vec<_>>()),
+    }
+}
+
+/// Items below each other, behind a word of eight letters.
+fn column(items: &[String]) -> String {
+    items.join("\n            ")
 }
 
 fn gpus(known: &[String]) -> String {

@@ -8,7 +8,7 @@ use super::checks;
 use super::clock;
 use super::formula::{Binding, Formula, FormulaError, Scope};
 use super::guide::{self, KeyRule};
-use super::log::{Findings, LogPatterns};
+use super::log::{Findings, LogPatterns, no_line};
 use super::nearest;
 use super::number::Number;
 use super::template::is_name;
@@ -130,7 +130,8 @@ impl Rules {
             scope.insert(name.clone(), binding);
         }
         for (name, text) in &findings.once {
-            scope.insert(name.clone(), once(name, text.as_deref()));
+            let pattern = self.benchmark.log.once.get(name).map_or("", String::as_str);
+            scope.insert(name.clone(), once(name, text.as_deref(), pattern));
         }
         for (name, texts) in &findings.series {
             scope.insert(name.clone(), series(name, texts, skip(name)));
@@ -183,16 +184,25 @@ impl Rules {
         }
     }
 
-    /// How much the log had of the series that came out empty: ` (3 of `time` found, 4 skipped)`.
+    /// How much the log had of the series that came out empty: ` (`time`: 3 found, and 4 are skipped)`.
     fn counts(&self, formula: &Formula, findings: &Findings) -> String {
         let names = formula.names();
         let series = names.iter().filter_map(|name| Some((name, findings.series.get(*name)?)));
-        let counts: Vec<String> = series
-            .map(|(name, texts)| {
-                format!("`{name}`: {} found, {} skipped", texts.len(), self.skip(name))
-            })
-            .collect();
+        let counts: Vec<String> =
+            series.map(|(name, texts)| self.count(name, texts.len())).collect();
         if counts.is_empty() { String::new() } else { format!(" ({})", counts.join(", ")) }
+    }
+
+    fn count(&self, name: &str, found: usize) -> String {
+        let log = &self.benchmark.log;
+        let skipped = match self.skip(name) {
+            0 => String::new(),
+            1 => ", and 1 is skipped".to_owned(),
+            more => format!(", and {more} are skipped"),
+        };
+        let pattern = log.step.get(name).or(log.arrival.get(name)).filter(|_| found == 0);
+        let looked_for = pattern.map(|pattern| format!(": {}", no_line(pattern)));
+        format!("`{name}`: {found} found{skipped}{}", looked_for.unwrap_or_default())
     }
 }
 
@@ -215,9 +225,9 @@ pub fn number_of(text: &str) -> Option<Number> {
     Number::parse(text).or_else(|| clock::parse(text).map(Number::Float))
 }
 
-fn once(name: &str, text: Option<&str>) -> Binding {
+fn once(name: &str, text: Option<&str>, pattern: &str) -> Binding {
     let Some(text) = text else {
-        return Binding::Unusable(format!("the log has no `{name}`"));
+        return Binding::Unusable(format!("the log has no `{name}` ({})", no_line(pattern)));
     };
     let garbage = || Binding::Unusable(format!("`{name}` is `{text}` in the log, not a number"));
     number_of(text).map_or_else(garbage, Binding::Number)

@@ -24,6 +24,8 @@ const LONGEST_LINE: usize = 64 << 10;
 const LONGEST_VALUE: usize = 1 << 10;
 /// Characters of a line that a message quotes.
 const LONGEST_QUOTE: usize = 300;
+/// Characters of a pattern that a message quotes.
+const LONGEST_PATTERN: usize = 60;
 /// Values of one series that are kept.
 const MOST_VALUES: usize = 1_000_000;
 /// Lines a pattern may span.
@@ -154,6 +156,13 @@ impl LogPatterns {
         reader.push(log);
         reader.finish()
     }
+}
+
+/// That no line of a log was one that `pattern` looks for, for the end of a reason.
+pub(super) fn no_line(pattern: &str) -> String {
+    let short: String = pattern.chars().take(LONGEST_PATTERN).collect();
+    let rest = if short.len() < pattern.len() { "…" } else { "" };
+    format!("no line matches `{}{rest}`", short.replace('\n', "\\n"))
 }
 
 /// What could be compiled; the rest are problems with the names of their values.

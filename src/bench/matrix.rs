@@ -4,7 +4,7 @@ use super::BenchError;
 use super::case::{self, Case, FULL_PROFILE};
 use super::plan::{Filler, PlannedCase, plan_without_image};
 use super::variables::{self, AXES};
-use crate::recipe::{Mode, Profile, Published, Recipe, ReferenceHost};
+use crate::recipe::{Mode, Profile, Published, Recipe, ReferenceHost, Unavailable};
 
 /// One case of a guide.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,6 +50,18 @@ pub fn matrix(recipe: &Recipe) -> Result<Vec<MatrixCase>, BenchError> {
         unavailable: Some(case.reason.clone()),
     });
     Ok(available.chain(unavailable).collect())
+}
+
+/// A name that no case has may be one of those that the guide has and nobody here can run.
+pub(super) fn or_unavailable(recipe: &Recipe, error: BenchError) -> BenchError {
+    let BenchError::UnknownCase { pattern, .. } = &error else { return error };
+    let named = recipe.unavailable.iter().find(|case| case::is_named(&case.case, pattern));
+    match named {
+        Some(Unavailable { reason, .. }) => {
+            BenchError::Unavailable { case: pattern.clone(), reason: reason.clone() }
+        }
+        None => error,
+    }
 }
 
 /// The figures that the guide publishes for the case `name`.

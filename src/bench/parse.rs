@@ -38,6 +38,9 @@ struct Matched<'a> {
 fn match_logs<'a>(cases: &'a [PlannedCase], paths: &[PathBuf]) -> Result<Matched<'a>, BenchError> {
     let mut matched = Matched::default();
     for path in paths {
+        if !path.try_exists().map_err(at("read", path))? {
+            return Err(BenchError::NoPath { path: path.clone() });
+        }
         if path.is_dir() {
             match_folder(cases, path, &mut matched)?;
             continue;
@@ -54,19 +57,30 @@ fn match_logs<'a>(cases: &'a [PlannedCase], paths: &[PathBuf]) -> Result<Matched
     };
     matched.logs.sort_by_key(place);
     let twice = matched.logs.windows(2).find(|pair| place(&pair[0]) == place(&pair[1]));
-    match (twice, paths) {
-        (Some([one, other]), _) => {
-            let (case, one, other) = (one.0.case.name.clone(), one.1.clone(), other.1.clone());
-            Err(BenchError::TwoLogs { case, one, other })
-        }
-        (_, [first, ..]) if matched.logs.is_empty() => Err(no_case(cases, first)),
-        _ => Ok(matched),
+    if let Some([one, other]) = twice {
+        let (case, one, other) = (one.0.case.name.clone(), one.1.clone(), other.1.clone());
+        return Err(BenchError::TwoLogs { case, one, other });
     }
+    // A file that is no log has ended this already.
+    if matched.logs.is_empty() && !paths.is_empty() {
+        let (folders, files) = (paths.to_vec(), matched.others);
+        return Err(BenchError::NoLogInFolder { folders, files, names: log_names(cases) });
+    }
+    Ok(matched)
 }
 
 fn no_case(cases: &[PlannedCase], path: &Path) -> BenchError {
-    let names: BTreeSet<_> = cases.iter().map(|case| case.log_file.clone()).collect();
-    BenchError::NoCaseOfLog { path: path.to_owned(), names: names.into_iter().collect() }
+    BenchError::NoCaseOfLog { path: path.to_owned(), names: log_names(cases) }
+}
+
+/// What logs are called; the folder belongs to a name that several cases give to theirs.
+fn log_names(cases: &[PlannedCase]) -> Vec<String> {
+    let is_of_one = |name: &str| cases.iter().filter(|case| case.log_file == name).count() == 1;
+    let name = |case: &PlannedCase| match is_of_one(&case.log_file) {
+        true => case.log_file.clone(),
+        false => format!("{}/{}", case.case.name, case.log_file),
+    };
+    cases.iter().map(name).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 fn match_folder<'a>(

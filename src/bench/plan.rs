@@ -102,7 +102,8 @@ pub fn plan(setup: &Setup) -> Result<Vec<PlannedCase>, BenchError> {
     let recipe = setup.recipe;
     let profile = find_profile(recipe, setup.profile)?;
     let rules = rules(recipe)?;
-    let cases = select(&expand(recipe, setup.profile, setup.settings)?, setup.cases)?;
+    let cases = select(&expand(recipe, setup.profile, setup.settings)?, setup.cases)
+        .map_err(|error| matrix::or_unavailable(recipe, error))?;
     let mounts = mounts(setup, profile)?;
     let (mut planned, mut problems) = (Vec::new(), Vec::new());
     for case in cases {

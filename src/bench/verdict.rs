@@ -3,7 +3,7 @@
 use super::checks::Check;
 use super::figures::{Figure, Rules};
 use super::kept_log::Ended;
-use super::log::Findings;
+use super::log::{Findings, no_line};
 use super::record::{ExitRecord, RunRecord, Status};
 use crate::engine::{Exit, Job};
 
@@ -60,7 +60,7 @@ pub(super) fn of_log(
         .or_else(|| cut(findings))
         .or_else(|| missing(rules, findings, figures))
         .or_else(|| too_few(rules, findings))
-        .or_else(|| never_counted(findings))
+        .or_else(|| never_counted(rules, findings))
         .or_else(|| unchecked(findings, checks))
 }
 
@@ -119,9 +119,10 @@ fn too_few(rules: &Rules, findings: &Findings) -> Option<String> {
     (found <= skipped).then_some(words)
 }
 
-fn never_counted(findings: &Findings) -> Option<String> {
+fn never_counted(rules: &Rules, findings: &Findings) -> Option<String> {
     let (name, _) = findings.progress.iter().find(|(_, count)| count.is_none())?;
-    Some(format!("the log never says how far it has come: there is no `{name}`"))
+    let looked_for = no_line(&rules.benchmark.log.total.get(name)?.pattern);
+    Some(format!("the log never says how far it has come: there is no `{name}` ({looked_for})"))
 }
 
 /// Every check that did not hold.

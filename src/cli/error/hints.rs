@@ -273,6 +273,9 @@ fn bench_hint(error: &BenchError) -> Option<&'static str> {
         BenchError::OtherInputs { .. } => "leave `--resume` out to start a new run",
         BenchError::HowOften { .. } => "name it: `--repeat N`",
         BenchError::NoCaseOfLog { .. } => "`--case` names the case of a log that has another name",
+        BenchError::NoLogInFolder { .. } => {
+            "a log that has another name is read by its own path with `--case CASE`: `repro parse LOG --image IMAGE --case CASE`"
+        }
         BenchError::TwoLogs { .. } => "parse them one after the other, or take one away",
         BenchError::Arrivals { .. } => {
             "take the `.arrivals` file away to read the log without the times of its lines"

@@ -98,7 +98,9 @@ fn a_log_without_a_case_and_a_case_with_two_logs_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let seg = recipe("seg");
     let empty = parse_all(&seg, &[folder.path()]).unwrap_err().to_string();
-    assert!(empty.contains("has the name of no case's log\n  fastscnn_mp_bs2_fp32_8"), "{empty}");
+    let found = "has the name of a case's log\n  found     no file that could be one\n  \
+                 expected  fastscnn_mp_bs2_fp32_8\n            fastscnn_sp_bs2_fp32_1\n";
+    assert!(empty.contains(found), "{empty}");
     let other = folder.path().join("my.log");
     fs::write(&other, good_log()).unwrap();
     assert!(matches!(parse_all(&seg, &[&other]), Err(BenchError::NoCaseOfLog { .. })));
@@ -107,7 +109,48 @@ fn a_log_without_a_case_and_a_case_with_two_logs_are_refused() {
     let twice = parse_all(&seg, &[&named, folder.path()]).unwrap_err().to_string();
     assert!(twice.starts_with("there are two logs of `seg/fastscnn/sp/bs2/fp32`\n  one    "));
     let missing = parse_all(&seg, &[&folder.path().join("none/fastscnn_sp_bs2_fp32_1")]);
-    assert!(matches!(missing, Err(BenchError::Io { action: "read", .. })));
+    assert!(matches!(missing, Err(BenchError::NoPath { .. })));
+}
+
+#[test]
+fn a_folder_without_a_log_is_answered_with_what_lies_in_it_and_what_would_be_one() {
+    let folder = tempfile::tempdir().unwrap();
+    for number in 10..22 {
+        fs::write(folder.path().join(format!("{number}.txt")), good_log()).unwrap();
+    }
+    let recipe = recipe("detectron2");
+    let text = parse_all(&recipe, &[folder.path()]).unwrap_err().to_string();
+    let root = folder.path().display().to_string();
+    insta::assert_snapshot!(text.replace(&root, "logs"), @r"
+    no file in `logs` has the name of a case's log
+      found     logs/10.txt
+                logs/11.txt
+                logs/12.txt
+                logs/13.txt
+                logs/14.txt
+                logs/15.txt
+                logs/16.txt
+                logs/17.txt
+                logs/18.txt
+                logs/19.txt
+                and 2 more
+      expected  detectron2/mask_rcnn_R_50_FPN_1x/mp/bs2/fp32/train.log
+                detectron2/mask_rcnn_R_50_FPN_1x/sp/bs2/fp32/train.log
+    ");
+}
+
+#[test]
+fn a_case_that_nobody_can_run_is_answered_with_the_reason() {
+    let recipe = recipe("mindspore");
+    let case = &recipe.unavailable[0];
+    for name in [case.case.clone(), case.case.replace("/fp32", "/*")] {
+        let error = parse(&request(&recipe, std::slice::from_ref(&name), &[])).unwrap_err();
+        let expected = format!("`{name}` cannot be run: {}", case.reason);
+        assert_eq!(error.to_string(), expected);
+    }
+    let unknown = ["mindspore/none/sp/bs1/fp32".to_owned()];
+    let error = parse(&request(&recipe, &unknown, &[])).unwrap_err();
+    assert!(matches!(error, BenchError::UnknownCase { .. }), "{error}");
 }
 
 #[test]

@@ -62,14 +62,15 @@ fn a_record_is_written_when_the_job_is_killed_or_too_slow() {
 
 #[test]
 fn a_record_is_written_when_the_log_has_no_figure() {
-    let nothing = "no `gpus`: the log has no `gpu_end`";
+    let nothing =
+        r"no `gpus`: the log has no `gpu_end` (no line matches `gpu_ids = range.{4}(\d)`)";
     assert_eq!(reason(Play::log("done\n")), nothing);
     assert_eq!(reason(Play::log(b"\0\xff\xfe\r\r\0".repeat(5000))), nothing);
     assert_eq!(reason(Play::log("")), nothing);
     let short = seg_log(&["1", "1", "1", "1"], &["1", "1", "1", "1"]);
     assert_eq!(
         reason(Play::log(short)),
-        "no `final_result`: `mean` of a series without values (`time`: 4 found, 4 skipped)"
+        "no `final_result`: `mean` of a series without values (`time`: 4 found, and 4 are skipped)"
     );
     let garbage = seg_log(&["1", "1", "1", "1", "1", "x"], &["1"; 6]);
     assert_eq!(
