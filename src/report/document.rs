@@ -105,6 +105,7 @@ fn of_series(series: &SeriesRecord) -> Value {
     })
 }
 
-fn kebab(words: &str) -> String {
+/// A state of several words as one.
+pub(super) fn kebab(words: &str) -> String {
     words.replace(", ", "+").replace(' ', "-")
 }

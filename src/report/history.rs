@@ -1,13 +1,15 @@
 //! One case over runs, oldest to newest, with the places where its level changed.
 //!
 //! Only runs that did comparable work stand in one series: the same case, profile and variables as
-//! the newest. A changed seal or machine does not end the series, since that is what a reader looks
-//! for; it is named at the run where it begins. What is left out is counted with its reason.
+//! the newest. A changed seal, engine or machine does not end the series, since that is what a reader
+//! looks for; it is named at the run where it begins, and so is what would spoil a run's number. What
+//! is left out is counted with its reason.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::document::kebab;
 use super::model::{Case, Report, Summary};
 use super::spark;
 use super::table::{self, Align, Column, Format, Table};
@@ -31,10 +33,16 @@ pub struct History<'a> {
 pub(super) struct Point<'a> {
     pub record: &'a RunRecord,
     pub summary: Summary,
+    /// What would spoil the number, each once.
+    pub flags: Vec<&'static str>,
+    /// Whether anybody looked for that while it ran.
+    pub is_watched: bool,
     /// By how much the level that begins here differs from the one before, if one begins.
     pub level: Option<f64>,
     /// Whether the image is another one than in the run before.
     pub other_seal: bool,
+    /// Engine, recipe or lock where they differ from the run before, with both sides.
+    pub other_setup: Vec<String>,
     /// What of the machine differs from the run before.
     pub other_host: Vec<String>,
 }
@@ -44,23 +52,24 @@ impl<'a> History<'a> {
     pub fn of(report: &Report<'a>, case: &str) -> Option<Self> {
         let of_case = report.cases().filter(|one| one.name() == case);
         let mut left_out = BTreeMap::new();
-        let mut usable: Vec<(&'a RunRecord, Summary)> = Vec::new();
+        let mut points: Vec<Point<'a>> = Vec::new();
         for one in of_case {
-            match usable_point(one) {
-                Ok(point) => usable.push(point),
+            match point(one) {
+                Ok(point) => points.push(point),
                 Err(reason) => *left_out.entry(reason).or_insert(0) += 1,
             }
         }
-        usable.sort_by(|a, b| (&a.0.start, &a.0.run).cmp(&(&b.0.start, &b.0.run)));
-        let newest = usable.last()?.0;
-        usable.retain(|(record, _)| match why_not_comparable(record, newest) {
+        points.sort_by(|a, b| when(a).cmp(&when(b)));
+        let newest = points.last()?.record;
+        points.retain(|point| match why_not_comparable(point.record, newest) {
             Some(reason) => {
                 *left_out.entry(reason).or_insert(0) += 1;
                 false
             }
             None => true,
         });
-        Some(Self { newest, points: points(&usable), left_out })
+        compare(&mut points);
+        Some(Self { newest, points, left_out })
     }
 
     pub(super) fn values(&self) -> Vec<f64> {
@@ -87,12 +96,7 @@ impl<'a> History<'a> {
         let mark = if format == Format::Markdown { "## " } else { "" };
         let curve = spark::blocks(&self.values(), 60);
         let mut notes = self.notes();
-        if shown.len() < self.points.len() {
-            let rest = count(self.points.len() - shown.len(), "run", "runs");
-            notes.push(format!(
-                "{rest} without a change not shown here; `--markdown` and `--json` have all"
-            ));
-        }
+        notes.extend(self.not_shown(&shown));
         let notes: String = notes.iter().map(|note| table::note(note, format)).collect();
         let between = if notes.is_empty() { "" } else { "\n" };
         format!("{mark}{}\n\n{curve}\n\n{table}{between}{notes}", self.title())
@@ -109,6 +113,26 @@ impl<'a> History<'a> {
         shown.map(|(_, point)| point).collect()
     }
 
+    /// How many runs have no line, and whether one of them is a reason to look at all.
+    fn not_shown(&self, shown: &[&Point]) -> Option<String> {
+        let rest = self.points.len() - shown.len();
+        let flagged = |points: usize| self.flagged().count() - points;
+        let flagged = flagged(shown.iter().filter(|point| !point.flags.is_empty()).count());
+        let with_flags = match flagged {
+            0 => String::new(),
+            flagged => format!(", {flagged} of them with flags,"),
+        };
+        let rest = (rest > 0).then(|| count(rest, "run", "runs"))?;
+        Some(format!(
+            "{rest} without a change{with_flags} not shown here; `--markdown` and `--json` have all"
+        ))
+    }
+
+    /// Runs whose number something would spoil.
+    pub(super) fn flagged(&self) -> impl Iterator<Item = &Point<'a>> {
+        self.points.iter().filter(|point| !point.flags.is_empty())
+    }
+
     fn cells(&self, point: &Point) -> Vec<String> {
         let (_, unit) = self.figure();
         let spread = point.summary.variation.map(|variation| {
@@ -122,6 +146,7 @@ impl<'a> History<'a> {
             point
                 .level
                 .map_or(NOTHING.to_owned(), |part| format!("new level, {}", words::change(part))),
+            point.flags().unwrap_or(NOTHING.to_owned()),
             point.changes().unwrap_or(NOTHING.to_owned()),
         ]
     }
@@ -143,15 +168,8 @@ impl<'a> History<'a> {
     /// The series with every digit.
     pub fn json(&self) -> Value {
         let (name, unit) = self.figure();
-        let point = |point: &Point| {
-            json!({ "run": point.record.run, "start": point.record.start, "mean": point.summary.mean,
-                "variation": point.summary.variation, "count": point.summary.count,
-                "image": point.record.image.name, "seal": point.record.image.seal,
-                "new_level": point.level, "other_seal": point.other_seal,
-                "other_host": point.other_host })
-        };
         json!({ "case": self.newest.case, "profile": self.newest.profile.name, "metric": name,
-            "unit": unit, "points": self.points.iter().map(point).collect::<Vec<_>>(),
+            "unit": unit, "points": self.points.iter().map(Point::json).collect::<Vec<_>>(),
             "left_out": self.left_out })
     }
 }
@@ -159,12 +177,13 @@ impl<'a> History<'a> {
 /// So many of the newest runs have a line on a terminal, whether something changed or not.
 const NEWEST: usize = 15;
 
-const COLUMNS: [Column; 6] = [
+const COLUMNS: [Column; 7] = [
     column("start", Align::Left, 0),
     column("run", Align::Left, 1),
     column("throughput", Align::Right, 0),
     column("spread", Align::Right, 2).only_if_used(),
     column("level", Align::Left, 0).only_if_used(),
+    column("flags", Align::Left, 0).only_if_used(),
     column("changed", Align::Left, 0).only_if_used(),
 ];
 
@@ -180,18 +199,48 @@ impl Point<'_> {
         if self.other_seal {
             changes.push(format!("image {}@{}", image.name, image.seal.short()));
         }
-        changes.extend(self.other_host.iter().cloned());
+        changes.extend(self.other_setup.iter().chain(&self.other_host).cloned());
         (!changes.is_empty()).then(|| changes.join("; "))
+    }
+
+    /// What would spoil its number, in words.
+    pub fn flags(&self) -> Option<String> {
+        (!self.flags.is_empty()).then(|| self.flags.join(", "))
+    }
+
+    fn json(&self) -> Value {
+        let (record, summary) = (self.record, &self.summary);
+        let flags: Vec<String> = self.flags.iter().map(|flag| kebab(flag)).collect();
+        json!({ "run": record.run, "start": record.start, "mean": summary.mean,
+            "variation": summary.variation, "count": summary.count, "flags": flags,
+            "image": record.image.name, "seal": record.image.seal, "lock": record.image.lock,
+            "recipe": record.image.recipe, "engine": record.engine, "new_level": self.level,
+            "other_seal": self.other_seal, "other_setup": self.other_setup,
+            "other_host": self.other_host })
     }
 }
 
-/// Record and throughput of a case, or why it has no place in the series.
-fn usable_point<'a>(case: &Case<'a>) -> Result<(&'a RunRecord, Summary), &'static str> {
+/// A case as a run of the series, or why it has no place in it.
+fn point<'a>(case: &Case<'a>) -> Result<Point<'a>, &'static str> {
     if case.first().parsed.is_some() {
         return Err("of logs made elsewhere");
     }
-    let summary = case.summary(|record| record.throughput.as_ref());
-    summary.map(|summary| (case.shown(), summary)).ok_or("without a throughput")
+    let summary =
+        case.summary(|record| record.throughput.as_ref()).ok_or("without a throughput")?;
+    Ok(Point {
+        record: case.shown(),
+        summary,
+        flags: case.flags(),
+        is_watched: case.records().any(|record| record.conditions.is_some()),
+        level: None,
+        other_seal: false,
+        other_setup: Vec::new(),
+        other_host: Vec::new(),
+    })
+}
+
+fn when<'a>(point: &Point<'a>) -> (&'a str, &'a str) {
+    (&point.record.start, &point.record.run)
 }
 
 fn why_not_comparable(record: &RunRecord, newest: &RunRecord) -> Option<&'static str> {
@@ -201,19 +250,19 @@ fn why_not_comparable(record: &RunRecord, newest: &RunRecord) -> Option<&'static
     (record.variables != newest.variables).then_some("with other variables")
 }
 
-fn points<'a>(usable: &[(&'a RunRecord, Summary)]) -> Vec<Point<'a>> {
-    let values: Vec<f64> = usable.iter().map(|(_, summary)| summary.mean).collect();
-    let levels = levels(&values);
-    let before = |index: usize| index.checked_sub(1).map(|before| usable[before].0);
-    let point = |(index, (record, summary)): (usize, &(&'a RunRecord, Summary))| Point {
-        record,
-        summary: *summary,
-        level: levels.get(&index).copied(),
-        other_seal: before(index).is_some_and(|before| before.image.seal != record.image.seal),
-        other_host: before(index)
-            .map_or(Vec::new(), |before| other_parts(&before.host, &record.host)),
-    };
-    usable.iter().enumerate().map(point).collect()
+/// Says of each run what differs from the one before.
+fn compare(points: &mut [Point]) {
+    let values: Vec<f64> = points.iter().map(|point| point.summary.mean).collect();
+    for (index, part) in levels(&values) {
+        points[index].level = Some(part);
+    }
+    for index in 1..points.len() {
+        let before = points[index - 1].record;
+        let point = &mut points[index];
+        point.other_seal = before.image.seal != point.record.image.seal;
+        point.other_setup = other_setup(before, point.record);
+        point.other_host = other_parts(&before.host, &point.record.host);
+    }
 }
 
 /// Where a level begins, and by how much it differs from the one before.
@@ -228,6 +277,23 @@ fn levels(values: &[f64]) -> BTreeMap<usize, f64> {
         Some((*start, after / before - 1.0)).filter(|(_, part)| part.is_finite())
     };
     starts.iter().enumerate().filter_map(change).collect()
+}
+
+/// Engine, recipe and lock that differ, with both sides.
+fn other_setup(before: &RunRecord, now: &RunRecord) -> Vec<String> {
+    let (old, new) = (&before.image, &now.image);
+    let mut changed = Vec::new();
+    if before.engine != now.engine {
+        changed.push(differs("engine", &before.engine, &now.engine));
+    }
+    if old.recipe != new.recipe {
+        changed.push(differs("recipe", &old.recipe.short(), &new.recipe.short()));
+    }
+    // Another image is of another lock anyway.
+    if old.lock != new.lock && old.seal == new.seal {
+        changed.push(differs("lock", &old.lock.short(), &new.lock.short()));
+    }
+    changed
 }
 
 /// Parts of a machine that differ, with both sides.
@@ -245,7 +311,9 @@ fn other_parts(before: &Host, now: &Host) -> Vec<String> {
     let said =
         |text: Option<String>| text.filter(|text| !text.is_empty()).unwrap_or("none".to_owned());
     let changed = parts.into_iter().filter(|(_, before, now)| before != now);
-    changed
-        .map(|(name, before, now)| format!("{name} {} \u{2192} {}", said(before), said(now)))
-        .collect()
+    changed.map(|(name, before, now)| differs(name, &said(before), &said(now))).collect()
+}
+
+fn differs(name: &str, before: &str, now: &str) -> String {
+    format!("{name} {before} \u{2192} {now}")
 }

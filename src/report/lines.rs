@@ -7,7 +7,7 @@ use super::model::Report;
 use super::words;
 use crate::bench::{Comparison, Number, RunRecord, SeriesRecord, Status};
 
-const HEADER: [&str; 17] = [
+const HEADER: [&str; 18] = [
     "run",
     "case",
     "repeat",
@@ -25,6 +25,8 @@ const HEADER: [&str; 17] = [
     "ratio",
     "verdict",
     "reasons",
+    // Behind all others, since it came later and a program may count columns.
+    "engine",
 ];
 
 /// A metric with its value and unit, as they stand in a line.
@@ -37,12 +39,13 @@ impl Report<'_> {
         let never = "writing into memory cannot fail";
         writer.write_record(HEADER).expect(never);
         for record in self.cases().flat_map(|case| case.records()) {
-            let begin = beginning(record);
+            let (begin, engine) = (beginning(record), text(&record.engine));
             for (metric, value, unit) in metrics(record) {
                 let comparison =
                     record.comparisons.iter().find(|one| one.published.metric == metric);
                 let end = beside_published(comparison);
-                let line = begin.iter().chain([&metric, &value, &unit]).chain(&end);
+                let line =
+                    begin.iter().chain([&metric, &value, &unit]).chain(&end).chain([&engine]);
                 writer.write_record(line).expect(never);
             }
         }

@@ -116,7 +116,7 @@ AMD EPYC, 2 processors, 23.5 GiB, no GPU
 fn csv_has_a_line_for_each_figure_of_each_repetition() {
     let csv = Report::of_records(&[repeat(1, 3.9), repeat(2, 4.0)]).csv();
     let lines: Vec<&str> = csv.lines().collect();
-    let expected = "run,case,repeat,image,seal,profile,start,status,flags,metric,value,unit,published,tolerance,ratio,verdict,reasons";
+    let expected = "run,case,repeat,image,seal,profile,start,status,flags,metric,value,unit,published,tolerance,ratio,verdict,reasons,engine";
     assert_eq!(lines[0], expected);
     let of_first: Vec<&str> = lines
         .iter()
@@ -128,14 +128,14 @@ fn csv_has_a_line_for_each_figure_of_each_repetition() {
     let ends: Vec<&str> =
         of_first.iter().map(|line| line.strip_prefix(begin.as_str()).unwrap()).collect();
     let expected = [
-        "avg_time,0.5095,s,,,,,",
-        "gpus_logged,1,,,,,,",
-        "final_result,1.963,iterations/s,,,,,",
-        "throughput,3.925417075564279,images/s,4.0,± 5 %,0.975,within,",
-        "duration,13.199756687,s,,,,,",
-        "cpu_time,12.173593632,s,,,,,",
-        "peak_memory,510992384,bytes,,,,,",
-        "time.mean,0.5095,s,,,,,",
+        "avg_time,0.5095,s,,,,,,embedded",
+        "gpus_logged,1,,,,,,,embedded",
+        "final_result,1.963,iterations/s,,,,,,embedded",
+        "throughput,3.925417075564279,images/s,4.0,± 5 %,0.975,within,,embedded",
+        "duration,13.199756687,s,,,,,,embedded",
+        "cpu_time,12.173593632,s,,,,,,embedded",
+        "peak_memory,510992384,bytes,,,,,,embedded",
+        "time.mean,0.5095,s,,,,,,embedded",
     ];
     assert_eq!(ends[..8], expected);
 }
@@ -288,6 +288,89 @@ fn a_history_tells_where_the_level_the_image_and_the_machine_changed() {
     let newest = History::of(&all, "seg/fastscnn/sp/bs2/fp32").unwrap();
     assert_eq!(newest.json()["left_out"], json!({ "of another profile": 12 }));
     assert!(History::of(&all, "seg/none").is_none());
+}
+
+/// Twelve runs: from the seventh on another engine, recipe and level, and two of them disturbed.
+fn disturbed_history() -> Vec<RunRecord> {
+    let noise = [0.01, -0.01, 0.0, 0.02, -0.02, 0.01];
+    let flags = json!({ "interval": 1.0, "samples": 13, "summary": {}, "flags": [
+        { "kind": "disturbed", "text": "others used 1.9 processors", "from": 2.0, "to": 3.0 }] });
+    let other = json!(format!("sha256:{}", "ab".repeat(32)));
+    let record = |number: usize| {
+        let mut changes = Vec::new();
+        if number >= 6 {
+            changes.push(("/engine", json!("docker")));
+            changes.push(("/image/recipe", other.clone()));
+        }
+        if number == 2 || number == 6 {
+            changes.push(("/conditions", flags.clone()));
+        }
+        run(number, if number < 6 { 4.0 } else { 3.0 } + noise[number % 6], &changes)
+    };
+    (0..12).map(record).collect()
+}
+
+#[test]
+fn a_history_tells_which_runs_were_disturbed_and_where_another_engine_begins() {
+    let records = disturbed_history();
+    let report = Report::of_records(&records);
+    let history = History::of(&report, "seg/fastscnn/sp/bs2/fp32").unwrap();
+    let text = history.table(Format::Text(None));
+    let line = |start: &str| text.lines().find(|line| line.starts_with(start)).unwrap();
+    let new = line("2026-01-01 06:00");
+    assert!(new.contains("new level") && new.contains("disturbed"), "{text}");
+    let changed = "engine embedded \u{2192} docker; recipe 84f366dc926c \u{2192} abababababab";
+    assert!(new.ends_with(changed), "{text}");
+    assert!(line("2026-01-01 02:00").contains("disturbed"), "{text}");
+    assert!(!line("2026-01-01 03:00").contains("disturbed"), "{text}");
+    let json = history.json();
+    assert_eq!(json["points"][6]["flags"], json!(["disturbed"]));
+    assert_eq!(json["points"][6]["engine"], "docker");
+    assert_eq!(json["points"][6]["other_setup"].as_array().unwrap().len(), 2);
+    assert_eq!(json["points"][7]["flags"], json!([]));
+    assert_eq!(json["points"][7]["other_setup"], json!([]));
+    let page = history.html();
+    assert_eq!(page.matches("href=\"#sign-flagged\"").count(), 2);
+    assert_eq!(page.matches("href=\"#sign-setup\"").count(), 1);
+    assert!(page.contains("<i class=\"key flagged\"></i>disturbed, throttled or the like"));
+    assert!(page.contains("<i class=\"key setup\"></i>another engine, recipe or lock"));
+    assert!(page.contains("2 runs with flags: disturbed at 20260101T020000Z-9d1710effc1d"));
+    assert!(
+        page.contains("1 change of inputs, engine or machine: engine embedded \u{2192} docker")
+    );
+}
+
+#[test]
+fn a_lock_that_changed_is_told_where_no_other_image_says_so() {
+    let lock = json!(format!("sha256:{}", "cd".repeat(32)));
+    let seal = json!(format!("sha256:{}", "ef".repeat(32)));
+    let records = [
+        run(0, 4.0, &[]),
+        run(1, 4.0, &[("/image/lock", lock.clone())]),
+        run(2, 4.0, &[("/image/seal", seal)]),
+    ];
+    let report = Report::of_records(&records);
+    let history = History::of(&report, "seg/fastscnn/sp/bs2/fp32").unwrap();
+    let json = history.json();
+    let setup = |index: usize| json["points"][index]["other_setup"].clone();
+    assert_eq!(setup(1), json!(["lock bd2e39efd8a2 \u{2192} cdcdcdcdcdcd"]));
+    assert_eq!(setup(2), json!([]));
+    assert_eq!(json["points"][1]["lock"], lock);
+}
+
+#[test]
+fn runs_that_a_terminal_has_no_line_for_are_counted_with_their_flags() {
+    let flags = json!({ "interval": 1.0, "samples": 13, "summary": {}, "flags": [
+        { "kind": "throttled", "text": "too hot", "from": 2.0, "to": 3.0 }] });
+    let hot = [("/conditions", flags)];
+    let records: Vec<RunRecord> =
+        (0..20).map(|number| run(number, 4.0, if number == 2 { &hot } else { &[] })).collect();
+    let report = Report::of_records(&records);
+    let history = History::of(&report, "seg/fastscnn/sp/bs2/fp32").unwrap();
+    let text = history.table(Format::Text(None));
+    let note = "4 runs without a change, 1 of them with flags, not shown here";
+    assert!(text.contains(note), "{text}");
+    assert!(history.table(Format::Markdown).contains("| throttled |"));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use askama::Template;
 
 use super::Content;
-use super::view::Tile;
+use super::view::{Badge, Tile};
 use crate::report::history::{History, Point};
 use crate::report::plot;
 use crate::report::words::{self, NOTHING, count, significant, with_unit};
@@ -21,6 +21,7 @@ struct Row {
     throughput: String,
     spread: String,
     level: String,
+    flags: Vec<Badge>,
     changes: String,
 }
 
@@ -48,15 +49,37 @@ impl History<'_> {
         let (name, unit) = self.figure();
         let newest =
             self.points.last().map(|point| with_unit(&significant(point.summary.mean), unit));
-        let levels = self.points.iter().filter(|point| point.level.is_some()).count();
-        let images = self.points.iter().filter(|point| point.other_seal).count();
-        let machines = self.points.iter().filter(|point| !point.other_host.is_empty()).count();
+        let number = |is: fn(&Point) -> bool| {
+            self.points.iter().filter(|point| is(point)).count().to_string()
+        };
         vec![
             Tile::new(&format!("newest {name}"), newest.unwrap_or(NOTHING.to_owned()), ""),
-            Tile::new("changes of level", levels.to_string(), ""),
-            Tile::new("changes of image", images.to_string(), ""),
-            Tile::new("changes of machine", machines.to_string(), ""),
+            Tile::new("changes of level", number(|point| point.level.is_some()), ""),
+            Tile::new("changes of image", number(|point| point.other_seal), ""),
+            Tile::new(
+                "changes of engine, recipe or lock",
+                number(|point| !point.other_setup.is_empty()),
+                "",
+            ),
+            Tile::new("changes of machine", number(|point| !point.other_host.is_empty()), ""),
+            self.spoilt(),
         ]
+    }
+
+    /// How many runs have flags; none seen is only good where somebody looked.
+    fn spoilt(&self) -> Tile {
+        let (all, flagged) = (self.points.len(), self.flagged().count());
+        let watched = self.points.iter().filter(|point| point.is_watched).count();
+        let value = match flagged {
+            0 => "none seen".to_owned(),
+            flagged => format!("{flagged} of {all}"),
+        };
+        let note = match watched {
+            watched if watched == all => String::new(),
+            0 => "nobody watched the machine".to_owned(),
+            watched => format!("{watched} of {all} runs were watched"),
+        };
+        Tile::new("disturbed or throttled", value, note)
     }
 }
 
@@ -70,6 +93,7 @@ fn row(point: &Point, unit: &str) -> Row {
         level: point.level.map_or(NOTHING.to_owned(), |part| {
             format!("\u{2691} new level, {}", words::change(part))
         }),
+        flags: point.flags.iter().map(|flag| Badge::flag(flag)).collect(),
         changes: point.changes().unwrap_or(NOTHING.to_owned()),
     }
 }

@@ -52,7 +52,9 @@ pub(in crate::report) enum Sign {
     Throttled,
     Disturbed,
     Seal,
+    Setup,
     Host,
+    Flagged,
 }
 
 /// What a reader who sees no plot is told instead.
@@ -266,7 +268,9 @@ impl Sign {
             Self::Throttled => "throttled",
             Self::Disturbed => "disturbed",
             Self::Seal => "seal",
+            Self::Setup => "setup",
             Self::Host => "host",
+            Self::Flagged => "flagged",
         }
     }
 }
