@@ -247,6 +247,17 @@ fn a_page_that_would_be_too_large_says_what_it_leaves_out() {
     );
 }
 
+#[test]
+fn why_a_figure_is_missing_may_be_folded_where_a_figure_may_not() {
+    let why = "`first` of a series without values (`box_ap`: 1 found, 0 skipped)";
+    let figure = json!({ "name": "box_ap_at_target", "value": null, "unit": "s", "reason": why,
+        "formula": "first(box_ap)", "about": "box AP of that evaluation" });
+    let record = with(&[("/metrics/0", figure)]);
+    let page = Report::of_records(&[record]).html(&Known::default());
+    assert!(page.contains(&format!("<td class=\"why\">{why}</td>")), "{page}");
+    assert!(page.contains("<td class=\"num\">1.963 iterations/s</td>"));
+}
+
 /// Run `number` of a history: one an hour.
 fn run(number: usize, throughput: f64, changes: &[(&str, Value)]) -> RunRecord {
     let mut all = vec![

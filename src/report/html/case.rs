@@ -254,6 +254,7 @@ fn figure(figure: &Figure, clean: &Clean) -> FigureRow {
         || figure.reason.as_deref().map_or(NOTHING.to_owned(), |reason| clean.text(reason));
     FigureRow {
         name: figure.name.clone(),
+        is_missing: value.is_none(),
         value: value.unwrap_or_else(missing),
         formula: figure.formula.clone(),
         about: figure.about.clone(),

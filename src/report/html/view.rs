@@ -62,7 +62,9 @@ pub(super) struct RepeatRow {
 /// One figure of the recipe.
 pub(super) struct FigureRow {
     pub name: String,
+    /// What it comes to, or why it is missing: a sentence, and no figure.
     pub value: String,
+    pub is_missing: bool,
     pub formula: String,
     pub about: String,
 }
