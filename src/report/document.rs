@@ -5,6 +5,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::kinds::{self, Kind};
 use super::model::{Case, Report, Run, Summary, progress};
 use super::words;
 use crate::bench::{Figure, RunRecord, SeriesRecord, Status};
@@ -62,8 +63,11 @@ fn repeat(record: &RunRecord) -> Value {
         Status::Ok => None,
         Status::Failed(reason) | Status::Skipped(reason) => Some(reason),
     };
-    let series: Map<String, Value> =
-        record.series.iter().map(|(name, series)| (name.clone(), of_series(series))).collect();
+    let of_series = |(name, series): (&String, &SeriesRecord)| {
+        let kind = kinds::of(record, name).unwrap_or(Kind::Text);
+        (name.clone(), of_series(series, kind))
+    };
+    let series: Map<String, Value> = record.series.iter().map(of_series).collect();
     let conditions = record.conditions.as_ref();
     json!({
         "repeat": record.repeat,
@@ -87,8 +91,10 @@ fn repeat(record: &RunRecord) -> Value {
     })
 }
 
-fn of_series(series: &SeriesRecord) -> Value {
+/// A mean of counters or clock times has no interval that would mean anything.
+fn of_series(series: &SeriesRecord, kind: Kind) -> Value {
     json!({
+        "kind": kind.word(),
         "used": series.used,
         "skipped": series.skipped,
         "mean": series.mean,
@@ -99,7 +105,7 @@ fn of_series(series: &SeriesRecord) -> Value {
         "spread": series.spread(),
         "running_mean": series.running_mean,
         "arrival": series.arrival,
-        "interval": series.interval,
+        "interval": series.interval.filter(|_| kind == Kind::Figure),
         "outliers": series.outliers,
         "drift": series.drift,
     })

@@ -86,7 +86,8 @@ fn metrics(record: &RunRecord) -> Vec<Metric> {
     add("cpu_time", number(record.cpu_time), "s");
     add("peak_memory", record.peak_memory.map(|bytes| bytes.to_string()), "bytes");
     if let Some(series) = super::model::progress(record).filter(|_| record.status == Status::Ok) {
-        let (name, unit) = (&record.progress, super::model::unit(record, &record.progress));
+        let (name, unit) =
+            (&record.progress, super::model::unit(record, &record.progress).unwrap_or_default());
         for (what, value) in of_series(series) {
             add(&format!("{name}.{what}"), number(value), unit);
         }

@@ -3,7 +3,8 @@
 //! Reads nothing but records and what lies beside them: errata and published figures were
 //! copied into them when the case ended. Says everything in words, so that no colour is needed.
 //!
-//! - `model`: records by run and case; `words`, `numbers`: how values are written and read;
+//! - `model`: records by run and case; `words`, `numbers`: how values are written and read; `kinds`:
+//!   which series are figures;
 //! - `text`, `columns`, `table`: terminal and Markdown; `lines`: CSV; `document`: JSON;
 //! - `plot`: inline SVG; `html`: one page without scripts that matter, fonts or a network;
 //! - `history`: one case over runs.
@@ -18,6 +19,7 @@ mod columns;
 mod document;
 mod history;
 mod html;
+mod kinds;
 mod lines;
 mod model;
 mod numbers;

@@ -199,13 +199,23 @@ pub(super) fn progress(record: &RunRecord) -> Option<&SeriesRecord> {
     record.series.get(&record.progress)
 }
 
-/// The unit of a series: a log writes none, but a figure that is its plain mean has one.
-pub(super) fn unit<'a>(record: &'a RunRecord, series: &str) -> &'a str {
+/// Functions whose result has the unit of the series that they are given.
+const SAME_UNIT: [&str; 7] = ["mean", "median", "last", "first", "min", "max", "sum"];
+
+/// The unit of a series: a log writes none, but a figure that is its plain mean, its last value or a
+/// thousand times that has one. Absent where nothing tells.
+pub(super) fn unit<'a>(record: &'a RunRecord, series: &str) -> Option<&'a str> {
     if record.series.get(series).is_some_and(|series| series.arrival) {
-        return "s";
+        return Some("s");
     }
-    let is_its_mean = |figure: &&Figure| {
-        ["mean", "median"].iter().any(|name| figure.formula == format!("{name}({series})"))
+    let of_figure = |function: &str| {
+        let plain = format!("{function}({series})");
+        let thousand = [format!("1000 * {plain}"), format!("{plain} * 1000")];
+        record.metrics.iter().find_map(|figure| match figure.unit.as_str() {
+            unit if figure.formula == plain => Some(unit),
+            "ms" if thousand.contains(&figure.formula) => Some("s"),
+            _ => None,
+        })
     };
-    record.metrics.iter().find(is_its_mean).map_or("", |figure| &figure.unit)
+    SAME_UNIT.iter().find_map(|function| of_figure(function))
 }

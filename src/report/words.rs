@@ -75,6 +75,15 @@ pub(super) fn with_unit(value: &str, unit: &str) -> String {
     if unit.is_empty() { value.to_owned() } else { format!("{value} {unit}") }
 }
 
+/// `time in s`; a plain number has no unit, and nobody knows that of what only a log names.
+pub(super) fn series(name: &str, unit: Option<&str>) -> String {
+    match unit {
+        None => format!("{name} (as logged)"),
+        Some("") => name.to_owned(),
+        Some(unit) => format!("{name} in {unit}"),
+    }
+}
+
 /// A number with four significant digits, without an exponent where a reader needs none.
 pub(super) fn significant(value: f64) -> String {
     if value == 0.0 || !value.is_finite() {

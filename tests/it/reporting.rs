@@ -248,6 +248,80 @@ fn a_page_that_would_be_too_large_says_what_it_leaves_out() {
 }
 
 #[test]
+fn only_series_of_figures_are_drawn_and_the_others_are_told_in_words() {
+    let series = |values: Value| {
+        json!({ "values": values, "skipped": 0, "used": 3, "mean": 5.0,
+        "median": 5.0, "deviation": 1.0, "min": 1.0, "max": 9.0,
+        "interval": { "low": 1.1, "high": 66.9, "level": 0.95 } })
+    };
+    let mut all = old()["series"].clone();
+    for (name, values) in [
+        ("iteration", json!(["19", "39", "44"])),
+        ("step", json!(["1", "3", "5", "1", "3", "5"])),
+        ("steps", json!(["5", "5", "5"])),
+        ("evaluated", json!(["11/22 15:40:33", "11/22 15:41:33"])),
+        ("box_ap", json!(["0.0000"])),
+        ("accuracy", json!(["45", "52", "58"])),
+    ] {
+        all[name] = series(values);
+    }
+    let record = with(&[("/series", all)]);
+    let report = Report::of_records(std::slice::from_ref(&record));
+    let page = report.html(&Known::default());
+    let titles = page.split("<figcaption><h5>").skip(1);
+    let titles: Vec<&str> = titles.map(|rest| rest.split('<').next().unwrap()).collect();
+    let drawn = ["time over the steps", "Distribution of time", "accuracy over the steps"];
+    assert_eq!(titles, [drawn.as_slice(), &["loss over the steps"]].concat());
+    for words in [
+        "iteration: counts from 19 to 44",
+        "step: counts from 1 to 5",
+        "steps: always 5",
+        "evaluated: clock times, 11/22 15:40:33 to 11/22 15:41:33",
+        "box_ap: one value, 0.0000",
+    ] {
+        assert!(page.contains(&format!("<dt>logged, not drawn</dt><dd>{words}</dd>")), "{words}");
+    }
+    let json = report.json();
+    let of = |name: &str, key: &str| {
+        json["runs"][0]["cases"][0]["repeats"][0]["series"][name][key].clone()
+    };
+    assert_eq!(of("iteration", "kind"), "counter");
+    assert_eq!(of("iteration", "interval"), Value::Null);
+    assert_eq!(of("evaluated", "kind"), "time");
+    assert_eq!(of("accuracy", "kind"), "figure");
+    assert_eq!(of("accuracy", "interval")["high"], 66.9);
+}
+
+#[test]
+fn the_series_that_counts_steps_is_drawn_whatever_its_values_are_like() {
+    let record = with(&[("/series/time/values", json!(["1", "2", "3", "4", "5", "6"]))]);
+    let page = Report::of_records(&[record]).html(&Known::default());
+    assert!(page.contains("<figcaption><h5>time over the steps</h5>"));
+    assert_eq!(vertices(&page), 6);
+    let alone = with(&[("/series/time/values", json!(["1.5"]))]);
+    let page = Report::of_records(&[alone]).html(&Known::default());
+    assert!(!page.contains("time over the steps"));
+    assert!(page.contains("time: one value, 1.5"));
+}
+
+#[test]
+fn a_series_has_a_unit_only_where_a_figure_tells_it() {
+    let page = |formula: &str, unit: &str| {
+        let record =
+            with(&[("/metrics/0/formula", json!(formula)), ("/metrics/0/unit", json!(unit))]);
+        Report::of_records(&[record]).html(&Known::default())
+    };
+    for (formula, unit) in [("mean(time)", "s"), ("last(time)", "s"), ("1000 * mean(time)", "ms")] {
+        let page = page(formula, unit);
+        assert!(page.contains(">time in s</text>"), "{formula}");
+        assert!(page.contains("<span>median time</span> <b>0.4940 s</b>"), "{formula}");
+    }
+    let page = page("1000 * seconds", "ms");
+    assert!(page.contains(">time (as logged)</text>"));
+    assert!(page.contains("<span>median time (as logged)</span> <b>0.4940</b>"));
+}
+
+#[test]
 fn why_a_figure_is_missing_may_be_folded_where_a_figure_may_not() {
     let why = "`first` of a series without values (`box_ap`: 1 found, 0 skipped)";
     let figure = json!({ "name": "box_ap_at_target", "value": null, "unit": "s", "reason": why,

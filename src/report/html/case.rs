@@ -5,6 +5,7 @@ use askama::Template;
 use super::commands;
 use super::view::{Badge, CaseView, Command, ComparisonRow, Fact, FigureRow, RepeatRow, Tile};
 use crate::bench::{Comparison, Figure, Number, Repeatable, RunRecord, SeriesRecord, Status};
+use crate::report::kinds::{self, Kind};
 use crate::report::model::{self, Case, Entry};
 use crate::report::plot::{self, steps::Steps};
 use crate::report::samples::Samples;
@@ -110,7 +111,8 @@ fn tiles(case: &Case) -> Vec<Tile> {
         return Vec::new();
     }
     let series = model::progress(record);
-    let unit = model::unit(record, &record.progress);
+    let known = model::unit(record, &record.progress);
+    let unit = known.unwrap_or_default();
     let written = |value: f64| with_unit(&significant(value), unit);
     let throughput = columns::figure(case, |record| record.throughput.as_ref(), words::readable);
     let spread = series.map_or(String::new(), |series| columns::spread(case, series));
@@ -118,7 +120,10 @@ fn tiles(case: &Case) -> Vec<Tile> {
     let printed = columns::figure(case, |record| record.final_result.as_ref(), words::as_printed);
     tiles.push(Tile::new("FINAL_RESULT of the guide", printed, ""));
     if let Some((series, median)) = series.and_then(|series| Some((series, series.median?))) {
-        let label = format!("median {}", record.progress);
+        let label = match known {
+            Some(_) => format!("median {}", record.progress),
+            None => format!("median {}", words::series(&record.progress, None)),
+        };
         tiles.push(Tile::new(&label, written(median), interval(series, unit)));
         let outliers = words::count(series.outliers.len(), "outlier", "outliers");
         let used = format!("{} used", words::thousands(series.used));
@@ -171,7 +176,7 @@ fn series_plot(record: &RunRecord, name: &str, id: &str, class: &str) -> Option<
     with_steps(record, name, id, |steps| plot::steps::plot(steps, class))
 }
 
-/// Draws a series if all of its values are numbers.
+/// Draws a series if it is one of figures.
 fn with_steps(
     record: &RunRecord,
     name: &str,
@@ -179,7 +184,8 @@ fn with_steps(
     draw: impl Fn(&Steps) -> Option<String>,
 ) -> Option<String> {
     let series = record.series.get(name)?;
-    let values = numbers::of(&series.values).filter(|values| !values.is_empty())?;
+    kinds::of(record, name).filter(|kind| *kind == Kind::Figure)?;
+    let values = numbers::of(&series.values)?;
     let unit = model::unit(record, name);
     let is_progress = name == record.progress;
     let of = record
@@ -276,6 +282,11 @@ fn facts(record: &RunRecord, clean: &Clean) -> Vec<Fact> {
         .map(|(name, value)| format!("{name}={}", crate::bench::value_text(value)))
         .collect();
     facts.push(Fact::mono("variables", clean.text(&variables.join(" "))));
+    let of_series = record
+        .series
+        .keys()
+        .filter_map(|name| Some(format!("{name}: {}", kinds::instead_of_plot(record, name)?)));
+    facts.extend(of_series.map(|says| Fact::new("logged, not drawn", clean.text(&says))));
     facts.push(Fact::new("losses", clean.text(&record.repeatable.to_string())));
     facts.extend(record.not_taken_over.iter().map(|what| Fact::mono("not taken over", what)));
     if let Some(log) = &record.log {

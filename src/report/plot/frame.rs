@@ -27,6 +27,8 @@ pub(in crate::report) struct Axis {
     pub title: String,
     /// About how many ticks there are; 0 for an axis without.
     pub ticks: usize,
+    /// Whether there is nothing between whole numbers, as with steps and runs.
+    pub is_whole: bool,
 }
 
 /// What a sign in a plot means.
@@ -238,15 +240,21 @@ impl Frame {
 
 impl Axis {
     pub fn new(scale: Scale, title: impl Into<String>, ticks: usize) -> Self {
-        Self { scale, title: title.into(), ticks }
+        Self { scale, title: title.into(), ticks, is_whole: false }
+    }
+
+    /// The axis with ticks at whole numbers only.
+    pub fn whole(self) -> Self {
+        Self { is_whole: true, ..self }
     }
 
     fn labels(&self) -> Vec<(f64, String)> {
         if self.ticks == 0 {
             return Vec::new();
         }
-        let decimals = self.scale.decimals(self.ticks);
+        let decimals = if self.is_whole { 0 } else { self.scale.decimals(self.ticks) };
         let ticks = self.scale.ticks(self.ticks).into_iter();
+        let ticks = ticks.filter(|tick| !self.is_whole || (tick - tick.round()).abs() < 1e-9);
         ticks.map(|tick| (tick, scale::label(tick, decimals))).collect()
     }
 }
@@ -323,6 +331,17 @@ mod tests {
         let html = frame().finish(&WORDS, "steps");
         assert!(html.contains(r#"role="img" aria-labelledby="p-t p-d""#), "{html}");
         assert!(html.contains(r#"<title id="p-t">a &amp; b</title><desc id="p-d">&quot;&lt;"#));
+    }
+
+    #[test]
+    fn an_axis_of_steps_has_ticks_at_whole_steps_only() {
+        let labels = |low: f64, high: f64| {
+            let axis = Axis::new(Scale::between(low, high), "step", 5).whole();
+            axis.labels().into_iter().map(|(_, label)| label).collect::<Vec<_>>()
+        };
+        assert_eq!(labels(0.5, 2.5), ["1", "2"]);
+        assert_eq!(labels(0.5, 3.5), ["1", "2", "3"]);
+        assert_eq!(labels(0.5, 10.5), ["2", "4", "6", "8", "10"]);
     }
 
     #[test]

@@ -14,23 +14,23 @@ pub(in crate::report) fn plot(steps: &Steps) -> Option<String> {
     let used = steps.values.get(steps.series.skipped..).filter(|used| used.len() >= FEWEST)?;
     let bars = stats::histogram(used, bars(used)).filter(|bars| bars.high > bars.low)?;
     let most = bars.counts.iter().copied().max()?;
-    let unit = if steps.unit.is_empty() { String::new() } else { format!(" in {}", steps.unit) };
     let mut frame = Frame::new(
-        Axis::new(Scale::between(bars.low, bars.high), format!("{}{unit}", steps.name), 4),
-        Axis::new(Scale::between(0.0, most as f64 * 1.08), "steps", 3.min(most)),
+        Axis::new(Scale::between(bars.low, bars.high), steps.axis(), 4),
+        Axis::new(Scale::between(0.0, most as f64 * 1.08), "steps", 3.min(most)).whole(),
     );
+    let unit = steps.unit.unwrap_or_default();
     for (index, number) in bars.counts.iter().enumerate().filter(|(_, number)| **number > 0) {
         let (from, to) = ends(&bars, index);
-        let says = format!("{}: {}", range(from, to, steps.unit), count(*number, "step", "steps"));
+        let says = format!("{}: {}", range(from, to, unit), count(*number, "step", "steps"));
         frame.rectangle("bar", (from, to), (0.0, *number as f64), &says);
     }
     if let Some(median) = steps.series.median {
         frame.plumb("median", median, "");
-        frame.key(Sign::Median, format!("median {}", with_unit(&significant(median), steps.unit)));
+        frame.key(Sign::Median, format!("median {}", steps.written(median)));
     }
     let title = format!("Distribution of {}", steps.name);
     let id = format!("{}h", steps.id);
-    let words = Words { id: &id, title: &title, description: &description(&bars, steps.unit) };
+    let words = Words { id: &id, title: &title, description: &description(&bars, unit) };
     Some(frame.finish(&words, "half"))
 }
 

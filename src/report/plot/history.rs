@@ -17,7 +17,7 @@ pub(in crate::report) fn plot(history: &History) -> Option<String> {
     let x = Scale::between(0.5, values.len() as f64 + 0.5);
     let y = Scale::of(values.iter().copied())?.padded(0.2);
     let mut frame = Frame::new(
-        Axis::new(x, "run, oldest to newest", values.len().min(8)),
+        Axis::new(x, "run, oldest to newest", values.len().min(8)).whole(),
         Axis::new(y, format!("{name}{in_unit}"), 4),
     );
     frame.line(

@@ -19,7 +19,7 @@ pub(in crate::report) fn plot(
     let y = Scale::of(numbers.iter().copied())?.padded(0.3);
     let in_unit = if unit.is_empty() { String::new() } else { format!(" in {unit}") };
     let mut frame = Frame::new(
-        Axis::new(x, "repetition", (last as usize).min(8)),
+        Axis::new(x, "repetition", (last as usize).min(8)).whole(),
         Axis::new(y, format!("{name}{in_unit}"), 3),
     );
     frame.level("median", x.low(), x.high(), summary.mean);

@@ -22,7 +22,8 @@ pub(in crate::report) struct Steps<'a> {
     pub id: &'a str,
     /// Name of the series, `time`.
     pub name: &'a str,
-    pub unit: &'a str,
+    /// Absent if nothing tells it.
+    pub unit: Option<&'a str>,
     pub series: &'a SeriesRecord,
     /// The values as numbers, as many as the series has.
     pub values: &'a [f64],
@@ -32,13 +33,24 @@ pub(in crate::report) struct Steps<'a> {
     pub is_progress: bool,
 }
 
+impl Steps<'_> {
+    /// The series with its unit, as the title of an axis.
+    pub fn axis(&self) -> String {
+        words::series(self.name, self.unit)
+    }
+
+    /// A value with its unit, if that is known.
+    pub fn written(&self, value: f64) -> String {
+        with_unit(&significant(value), self.unit.unwrap_or_default())
+    }
+}
+
 /// The plot: skipped part, median, outliers and drift marked.
 pub(in crate::report) fn plot(steps: &Steps, class: &str) -> Option<String> {
     let (x, y) = (across(steps), down(steps)?);
-    let unit = if steps.unit.is_empty() { String::new() } else { format!(" in {}", steps.unit) };
     let mut frame = Frame::new(
-        Axis::new(x, format!("logged step, 1 to {}", thousands(steps.values.len())), 5),
-        Axis::new(y, format!("{}{unit}", steps.name), 4),
+        Axis::new(x, format!("logged step, 1 to {}", thousands(steps.values.len())), 5).whole(),
+        Axis::new(y, steps.axis(), 4),
     );
     skipped(&mut frame, steps, y);
     curve(&mut frame, steps);
@@ -100,8 +112,7 @@ fn curve(frame: &mut Frame, steps: &Steps) {
     frame.line("line", buckets.iter().map(|bucket| Some((place(bucket), bucket.mean))));
     if steps.values.len() <= DOTS {
         for (index, value) in steps.values.iter().enumerate() {
-            let says =
-                format!("step {}: {}", index + 1, with_unit(&significant(*value), steps.unit));
+            let says = format!("step {}: {}", index + 1, steps.written(*value));
             frame.dot("dot", index as f64 + 1.0, *value, &says);
         }
     }
@@ -110,7 +121,7 @@ fn curve(frame: &mut Frame, steps: &Steps) {
 fn median(frame: &mut Frame, steps: &Steps, x: Scale) {
     let Some(median) = steps.series.median else { return };
     frame.level("median", steps.series.skipped as f64 + 0.5, x.high(), median);
-    frame.key(Sign::Median, format!("median {}", with_unit(&significant(median), steps.unit)));
+    frame.key(Sign::Median, format!("median {}", steps.written(median)));
 }
 
 fn outliers(frame: &mut Frame, steps: &Steps) {
@@ -128,8 +139,7 @@ fn outliers(frame: &mut Frame, steps: &Steps) {
     marked.sort_by(|a, b| (b.1 - middle).abs().total_cmp(&(a.1 - middle).abs()));
     marked.truncate(MARKED);
     for (index, value) in &marked {
-        let says =
-            format!("outlier, step {}: {}", index + 1, with_unit(&significant(*value), steps.unit));
+        let says = format!("outlier, step {}: {}", index + 1, steps.written(*value));
         frame.sign(Sign::Outlier, *index as f64 + 1.0, *value, &says);
     }
     let farthest = if steps.series.outliers.len() > MARKED { ", the farthest marked" } else { "" };
@@ -157,9 +167,8 @@ pub(in crate::report) fn drift_words(series: &SeriesRecord) -> Option<String> {
 /// The plot in a sentence.
 fn description(steps: &Steps) -> String {
     let series = steps.series;
-    let figure = |value: Option<f64>| {
-        value.map_or("unknown".to_owned(), |value| with_unit(&significant(value), steps.unit))
-    };
+    let figure =
+        |value: Option<f64>| value.map_or("unknown".to_owned(), |value| steps.written(value));
     let mut text = format!(
         "{} of {}, the first {} skipped. Of the others: median {}, mean {}, smallest {}, largest {}",
         steps.name,
