@@ -12,7 +12,7 @@ use std::io::{self, Write};
 use anstream::AutoStream;
 use serde::Serialize;
 
-pub use columns::{columns, columns_within, rows_within, shorten};
+pub use columns::{KEPT, columns, columns_within, fits, indented, rows_within, shorten};
 pub use paint::{complaint, state, states};
 pub use terminal::{
     Color, Talk, color_of, is_drawn, is_quiet, note_width, set_color, set_talk, width,

@@ -1,6 +1,6 @@
 //! What differs between runs, as a person reads it.
 
-use crate::cli::output;
+use crate::cli::output::{self, KEPT};
 use crate::diff::{FactReport, Metric, MetricReport, RunsReport};
 use crate::lock::Difference;
 use crate::stats::{Change, Group, Judgement, Test};
@@ -28,7 +28,8 @@ pub fn show(report: &RunsReport) {
         output::note(&format!("not measured: {} of run {}: {}", one.case, one.run, one.status));
     }
     if !report.speed.is_empty() {
-        speed(report, count);
+        output::print(&speed(report, count, output::width()));
+        explain(report);
     }
 }
 
@@ -69,21 +70,56 @@ fn shortened(difference: &Difference) -> Difference {
     Difference { what: difference.what.clone(), before, after }
 }
 
-fn speed(report: &RunsReport, cases: usize) {
+/// A line for each metric; where `width` is too small for it, a case and a verdict have lines of their own.
+fn speed(report: &RunsReport, cases: usize, width: Option<usize>) -> String {
     // Several cases have levels of their own.
-    let interval = match cases {
-        0 | 1 => format!("{} % interval", (1.0 - report.alpha) * 100.0),
-        _ => "interval".to_owned(),
+    let (interval, share) = match cases {
+        0 | 1 => (format!("{} % interval", (1.0 - report.alpha) * 100.0), String::new()),
+        many => ("interval".to_owned(), format!(", shared by {many} cases (Holm)")),
     };
     let head = ["case", "metric", "before", "after", "change", &interval, "p", "g", "says"];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     rows.extend(report.speed.iter().map(row));
-    let share = match cases {
-        0 | 1 => String::new(),
-        many => format!(", shared by {many} cases (Holm)"),
+    let table = match output::fits(&rows, width) {
+        true => output::columns_within(&rows, &[4, 6, 7], width),
+        false => stacked(&rows, width),
     };
-    output::print(&format!("speed, at alpha {}{share}:\n", report.alpha));
-    output::print(&output::columns(&rows, &[4, 6, 7]));
+    format!("speed, at alpha {}{share}:\n{table}", report.alpha)
+}
+
+/// The same rows with the case above its metrics, and below each metric what the test says.
+fn stacked(rows: &[Vec<String>], width: Option<usize>) -> String {
+    const INDENT: usize = 2;
+    let figures: Vec<Vec<String>> = rows.iter().map(|row| row[1..5].to_vec()).collect();
+    let room = width.map(|width| width.saturating_sub(INDENT));
+    let figures = output::rows_within(&figures, &[3], room);
+    let head = &rows[0];
+    let mut text = String::new();
+    let mut above = None;
+    for (row, figures) in rows.iter().zip(figures) {
+        let [case, .., interval, p, g, says] = row.as_slice() else { continue };
+        if above != Some(case) {
+            text.push_str(&output::indented(case, 0, width));
+            above = Some(case);
+        }
+        figures.lines().for_each(|line| text.push_str(&format!("{:INDENT$}{line}\n", "")));
+        if row != head {
+            let test = [(head[5].as_str(), interval), ("p", p), ("g", g)];
+            let test = test.iter().filter(|(_, value)| *value != "-");
+            let test: Vec<String> =
+                test.map(|(name, value)| format!("{name}{KEPT}{value}")).collect();
+            let says = match test.is_empty() {
+                true => says.clone(),
+                false => format!("{says} ({})", test.join(", ")),
+            };
+            text.push_str(&output::indented(&says, 2 * INDENT, width));
+        }
+    }
+    text
+}
+
+/// What the tests are, and what is missing for better ones.
+fn explain(report: &RunsReport) {
     let is_used = |test| report.speed.iter().any(|metric| metric.change.test == Some(test));
     for test in [Test::Student, Test::Welch, Test::OneSpread, Test::Steps] {
         if is_used(test) {
@@ -180,6 +216,7 @@ fn digits(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stats::Interval;
 
     #[test]
     fn of_long_commands_only_what_differs_is_shown() {
@@ -201,5 +238,72 @@ mod tests {
         let texts = [3.925_417, 12_345.6, 0.000_123_45, 0.0, -250.04, 1e9].map(digits);
         assert_eq!(texts, ["3.925", "12346", "0.0001234", "0.000", "-250.0", "1.000e9"]);
         assert_eq!((chance(0.00001), chance(0.0123)), ("< 0.0001".into(), "0.0123".into()));
+    }
+
+    /// One metric of each of two cases, a run of five steps on each side.
+    fn of_steps() -> RunsReport {
+        let group = |mean| Group { count: 5, mean: Some(mean), deviation: Some(0.1642) };
+        let metric = |case: &str| MetricReport {
+            case: case.to_owned(),
+            metric: Metric::Throughput,
+            name: "throughput".to_owned(),
+            unit: "images/s".to_owned(),
+            change: Change {
+                before: group(0.4275),
+                after: group(0.504),
+                test: Some(Test::Steps),
+                alpha: 0.01,
+                p: Some(0.3456),
+                difference: Some(0.179),
+                interval: Some(Interval { low: -0.212, high: 0.654, level: 0.99 }),
+                hedges_g: None,
+                detectable: Some(0.61),
+                judgement: Judgement::StepsDiffer,
+            },
+        };
+        RunsReport {
+            has_common_case: true,
+            before: ["a".to_owned()].into(),
+            after: ["b".to_owned()].into(),
+            only_before: Default::default(),
+            only_after: Default::default(),
+            inputs: Vec::new(),
+            host: Vec::new(),
+            status: Vec::new(),
+            unfinished: Vec::new(),
+            speed: ["seg/fastscnn/sp/bs2/fp32", "seg/ocrnet/sp/bs2/fp32"].map(metric).into(),
+            alpha: 0.01,
+        }
+    }
+
+    #[test]
+    fn on_a_narrow_terminal_case_and_verdict_have_lines_and_no_figure_is_parted() {
+        let expected = "\
+speed, at alpha 0.01, shared by 2 cases (Holm):
+case
+  metric           before                     after                       change
+seg/fastscnn/sp/bs2/fp32
+  throughput       0.4275 ± 38.4 % (5 steps)  0.5040 ± 32.6 % (5 steps)  +17.9 %
+  (images/s)
+    steps differ, as two runs of the same may (interval -21.2 % to +65.4 %,
+    p 0.3456)
+seg/ocrnet/sp/bs2/fp32
+  throughput       0.4275 ± 38.4 % (5 steps)  0.5040 ± 32.6 % (5 steps)  +17.9 %
+  (images/s)
+    steps differ, as two runs of the same may (interval -21.2 % to +65.4 %,
+    p 0.3456)
+";
+        assert_eq!(speed(&of_steps(), 2, Some(80)), expected);
+        for width in [60, 100, 140] {
+            let text = speed(&of_steps(), 2, Some(width));
+            for figure in ["0.4275 ± 38.4 %", "0.5040 ± 32.6 %", "+17.9 %", "+65.4 %"] {
+                assert_eq!(text.matches(figure).count(), 2, "{figure} at {width}:\n{text}");
+            }
+            assert_eq!(text.matches("(5 steps)").count(), 4, "{width}:\n{text}");
+            let fits = |line: &str| line.chars().count() <= width;
+            assert!(text.lines().all(fits), "{width}:\n{text}");
+        }
+        let wide = speed(&of_steps(), 2, None);
+        assert_eq!(wide.lines().count(), 4, "{wide}");
     }
 }
