@@ -43,6 +43,9 @@ pub struct Selection {
     csv: bool,
 }
 
+/// What stands before everything below the line of a run.
+const INDENT: &str = "  ";
+
 pub fn run(context: &Context, arguments: &Selection) -> Result<ExitCode, CliError> {
     let filter = filter(arguments)?;
     let store = context.store()?;
@@ -59,7 +62,7 @@ pub fn run(context: &Context, arguments: &Selection) -> Result<ExitCode, CliErro
     } else if arguments.csv {
         output::print(&csv(&rows));
     } else {
-        output::print(&table(&rows));
+        output::print(&table(&rows, output::width()));
     }
     super::tell_unreadable(&unreadable);
     // What cannot be read is told and spoils nothing: the list of the rest is right.
@@ -80,25 +83,24 @@ fn filter(arguments: &Selection) -> Result<Filter, CliError> {
     })
 }
 
-/// A line for each run, and below it one for each of its cases.
-fn table(rows: &[Row]) -> String {
+/// A line for each run, and below it its cases, over several lines each where `width` is small.
+fn table(rows: &[Row], width: Option<usize>) -> String {
     if rows.is_empty() {
         return "no records\n".to_owned();
     }
     // All runs have the same columns.
     let cases: Vec<Vec<String>> = rows.iter().map(cells).collect();
-    let cases = output::columns(&cases, &[3, 4, 6]);
-    let mut cases = cases.lines();
+    let room = width.map(|width| width.saturating_sub(INDENT.len()));
+    let mut cases = output::rows_within(&cases, &[3, 4, 6], room).into_iter();
     let mut text = String::new();
     for run in rows.chunk_by(|one, other| one.run == other.run) {
         let first = &run[0];
         let when = first.start.replacen('T', " ", 1).replace('Z', " UTC");
         let host = first.host.as_deref().unwrap_or("a log made elsewhere");
         text.push_str(&format!("{}  {}  {}  {when}\n", first.run, first.image, first.profile));
-        text.push_str(&format!("  {host}\n"));
-        for _ in run {
-            text.push_str(cases.next().unwrap_or_default());
-            text.push('\n');
+        text.push_str(&format!("{INDENT}{host}\n"));
+        for case in cases.by_ref().take(run.len()) {
+            case.lines().for_each(|line| text.push_str(&format!("{INDENT}{line}\n")));
         }
     }
     let runs: BTreeSet<&str> = rows.iter().map(|row| row.run.as_str()).collect();
@@ -109,8 +111,8 @@ fn table(rows: &[Row]) -> String {
 
 fn cells(row: &Row) -> Vec<String> {
     let case = match row.repeats {
-        1 => format!("  {}", row.case_name),
-        of => format!("  {} ({} of {of})", row.case_name, row.repeat),
+        1 => row.case_name.clone(),
+        of => format!("{} ({} of {of})", row.case_name, row.repeat),
     };
     let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.3}"));
     let unit = |unit: &Option<String>| unit.clone().unwrap_or_default();
@@ -187,5 +189,67 @@ fn plain(value: &serde_json::Value) -> String {
         serde_json::Value::Null => String::new(),
         serde_json::Value::String(text) => text.clone(),
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn row(run: &str, case: &str, throughput: Option<f64>) -> Row {
+        let text = |text: &str| text.to_owned();
+        let unit = throughput.map(|_| text("images/s"));
+        Row {
+            run: text(run),
+            case_name: text(case),
+            position: 1,
+            repeat: 1,
+            repeats: 1,
+            image: text("seg-debian"),
+            seal: String::new(),
+            lock: String::new(),
+            recipe: String::new(),
+            profile: text("smoke"),
+            status: text(if throughput.is_some() { "ok" } else { "failed" }),
+            reason: throughput.is_none().then(|| text("the log has no line with a step of it")),
+            deviations: 1,
+            parsed: false,
+            engine: text("embedded"),
+            host: Some(text("AMD EPYC")),
+            start: text("2026-11-22T03:11:46Z"),
+            duration_seconds: Some(58.5),
+            final_result: throughput,
+            final_result_unit: unit.clone(),
+            throughput,
+            throughput_unit: unit,
+            metrics: BTreeMap::new(),
+            path: "record.json".into(),
+            digest: String::new(),
+        }
+    }
+
+    #[test]
+    fn each_case_stands_below_its_own_run_however_narrow_the_terminal_is() {
+        let (old, new) = ("20261121T000000Z-aaaaaaaaaaaa", "20261122T000000Z-bbbbbbbbbbbb");
+        let rows = [
+            row(new, "seg/fastscnn/sp/bs2/fp32", Some(3.925)),
+            row(new, "seg/segformer_b0/mp/bs14/fp16", None),
+            row(old, "seg/ocrnet_hr18/sp/bs2/fp32", Some(1.25)),
+        ];
+        let names = ["fastscnn", "segformer_b0", "ocrnet_hr18"];
+        for width in [None, Some(120), Some(80), Some(60), Some(40)] {
+            let text = table(&rows, width);
+            let (of_new, of_old) = text.split_once(&format!("\n{old}")).expect(old);
+            let records = [of_new, of_old].map(|part| part.matches("58.5 s").count());
+            assert_eq!(records, [2, 1], "{width:?}\n{text}");
+            if width.is_none_or(|width| width >= 80) {
+                let below = |part: &str| names.map(|name| part.contains(name));
+                assert_eq!(below(of_new), [true, true, false], "{width:?}\n{text}");
+                assert_eq!(below(of_old), [false, false, true], "{width:?}\n{text}");
+            }
+            assert!(text.ends_with("\n3 records of 2 runs\n"), "{text}");
+        }
     }
 }
