@@ -40,7 +40,7 @@ pub(super) fn cells(case: &Case) -> Vec<String> {
     vec![
         case.name().to_owned(),
         case.status(),
-        figure(case, |record| record.final_result.as_ref(), words::as_printed),
+        figure(case, |record| record.final_result.as_ref(), words::as_printed_shortly),
         figure(case, |record| record.throughput.as_ref(), words::readable),
         published(record),
         case.verdict().filter(|_| ok).unwrap_or_else(nothing),
@@ -54,7 +54,7 @@ pub(super) fn cells(case: &Case) -> Vec<String> {
     ]
 }
 
-/// The figure of the only repetition as its program prints it, or the mean of several.
+/// The figure of the only repetition as `written`, or the mean of several.
 pub(super) fn figure(
     case: &Case,
     of: fn(&RunRecord) -> Option<&Figure>,

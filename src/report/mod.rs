@@ -9,11 +9,12 @@
 //! - `plot`: inline SVG; `html`: one page without scripts that matter, fonts or a network;
 //! - `history`: one case over runs.
 //!
-//! Invariants: `FINAL_RESULT` stands as the guide's script would print it, the true
-//! throughput beside it, each with its unit; what was not measured is called so; a case
-//! that failed or was skipped has no figures and gives its reason below the table. Text
-//! of a log never reaches a terminal with control characters in it, nor a page as markup; a page
-//! names no host and no path of the machine that wrote it. The same records give the same bytes.
+//! Invariants: `FINAL_RESULT` stands as the guide's script would print it (a table of text has four
+//! significant digits where it prints many), the true throughput beside it, each with its unit; what
+//! was not measured is called so; a case that failed or was skipped has no figures and gives its
+//! reason below the table. Text of a log never reaches a terminal with control characters in it, nor a
+//! page as markup; a page names no host and no path of the machine that wrote it. The same records
+//! give the same bytes.
 
 mod columns;
 mod document;

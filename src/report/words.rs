@@ -57,6 +57,11 @@ pub(super) fn as_printed(figure: &Figure) -> String {
     with_source(figure.value.map(Number::repr), figure)
 }
 
+/// The same where there is room for few digits.
+pub(super) fn as_printed_shortly(figure: &Figure) -> String {
+    with_source(figure.value.map(short), figure)
+}
+
 /// Four significant digits: more than any two runs agree in.
 pub(super) fn readable(figure: &Figure) -> String {
     with_source(figure.value.map(|value| significant(value.as_f64())), figure)

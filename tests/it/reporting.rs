@@ -113,6 +113,19 @@ AMD EPYC, 2 processors, 23.5 GiB, no GPU
 }
 
 #[test]
+fn a_result_of_sixteen_digits_leaves_room_for_the_other_columns() {
+    let value = json!(0.427_521_710_086_840_3);
+    let record = with(&[("/final_result/value", value.clone()), ("/metrics/2/value", value)]);
+    for format in [Format::Text(None), Format::Text(Some(120)), Format::Markdown] {
+        let text = Report::of_records(std::slice::from_ref(&record)).table(format);
+        assert!(text.contains("0.4275 iterations/s"), "{text}");
+    }
+    let report = Report::of_records(std::slice::from_ref(&record));
+    assert!(report.csv().contains(",final_result,0.4275217100868403,"), "{}", report.csv());
+    assert!(report.json().to_string().contains("0.4275217100868403"));
+}
+
+#[test]
 fn csv_has_a_line_for_each_figure_of_each_repetition() {
     let csv = Report::of_records(&[repeat(1, 3.9), repeat(2, 4.0)]).csv();
     let lines: Vec<&str> = csv.lines().collect();
