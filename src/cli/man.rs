@@ -27,7 +27,8 @@ pub struct Arguments {
 const APOSTROPHE: &str = ".ie \\n(.g .ds Aq \\(aq\n.el .ds Aq '\n";
 
 pub fn run(arguments: &Arguments) -> Result<ExitCode, CliError> {
-    let mut command = super::command();
+    // `help` is clap's own, and the pages are what it shows.
+    let mut command = super::command().disable_help_subcommand(true);
     command.build();
     let Some(folder) = &arguments.folder else {
         output::print(&page(&command));
@@ -35,21 +36,17 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, CliError> {
     };
     let failed = |source| CliError::Io { action: "create", path: folder.clone(), source };
     std::fs::create_dir_all(folder).map_err(failed)?;
-    let mut count = 1;
-    write(folder, &command)?;
-    // `help` is clap's own, and the pages are what it shows.
-    let has_page = |command: &&Command| !command.is_hide_set() && command.get_name() != "help";
-    for command in command.get_subcommands().filter(has_page) {
-        write(folder, command)?;
-        count += 1;
-    }
+    let count = write(folder, &command)?;
     output::note(&format!("{} in {}", output::count(count, "page", "pages"), folder.display()));
     Ok(ExitCode::SUCCESS)
 }
 
-fn write(folder: &Path, command: &Command) -> Result<(), CliError> {
+/// Writes the page of a command and those of all commands below it; returns how many.
+fn write(folder: &Path, command: &Command) -> Result<usize, CliError> {
     let name = Man::new(command.clone()).get_filename();
-    write_in_one_step(&folder.join(name), page(command).as_bytes())
+    write_in_one_step(&folder.join(name), page(command).as_bytes())?;
+    let below = command.get_subcommands().filter(|command| !command.is_hide_set());
+    below.map(|command| write(folder, command)).try_fold(1, |sum, count| Ok(sum + count?))
 }
 
 /// One page; without a date, so that it is the same wherever it is written.
@@ -88,7 +85,10 @@ fn below(help: &str) -> String {
         }
     }
     let notes = if notes.is_empty() { notes } else { format!(".SH NOTES\n{notes}") };
-    format!("{notes}.SH EXAMPLES\n.nf\n{examples}.fi\n")
+    match examples.is_empty() {
+        true => notes,
+        false => format!("{notes}.SH EXAMPLES\n.nf\n{examples}.fi\n"),
+    }
 }
 
 /// A line that groff takes as it is.

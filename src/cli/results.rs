@@ -45,6 +45,8 @@ enum Command {
     /// Write the guides' own records, and their logs, in the guides' folders
     Export(export::Arguments),
     /// Make the index again from the records alone
+    #[command(after_help = "Nothing is lost: every line of the index comes from a record.\n\n\
+        Examples:\n  repro results rebuild")]
     Rebuild,
 }
 

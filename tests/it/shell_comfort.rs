@@ -1,6 +1,7 @@
 //! Completions, the manual, colour, and how much is said.
 
 use std::fs;
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use crate::commands::Project;
@@ -86,6 +87,13 @@ fn hidden_commands_and_options_are_not_offered() {
     assert!(!offered(&project, &["repro", "run", "--in"]).contains(&"--in-background".to_owned()));
 }
 
+/// The files of the pages that one page refers to: `repro-run.1` for `repro\-run(1)`.
+fn named_pages(page: &Path) -> impl Iterator<Item = String> {
+    let text = fs::read_to_string(page).unwrap().replace(r"\-", "-");
+    let names = text.lines().filter_map(|line| line.strip_suffix("(1)"));
+    names.map(|name| format!("{name}.1")).collect::<Vec<_>>().into_iter()
+}
+
 #[test]
 fn every_command_has_a_page_of_the_manual_with_its_examples() {
     let project = Project::new(TRACKER);
@@ -111,6 +119,10 @@ fn every_command_has_a_page_of_the_manual_with_its_examples() {
             );
         }
     }
+    for (page, name) in pages.iter().flat_map(|page| named_pages(page).map(move |it| (page, it))) {
+        assert!(folder.join(&name).is_file(), "{} names {name}", page.display());
+    }
+    assert!(folder.join("repro-results-check.1").is_file(), "{pages:?}");
     let one = String::from_utf8(project.run(&["man"]).stdout).unwrap();
     assert_eq!(one, fs::read_to_string(folder.join("repro.1")).unwrap());
 }
