@@ -97,12 +97,15 @@ fn side<'a>(context: &Context, store: &'a Store, text: &str) -> Result<Sided<'a>
         Ok(side) => Ok(Sided::Image(Box::new(side))),
         Err(error) => match context.find_runs(store, &words) {
             Ok(folders) => Ok(Sided::Runs(folders)),
-            Err(of_runs) if is_folder || text.starts_with(|c: char| c.is_ascii_digit()) => {
-                Err(of_runs)
-            }
+            Err(of_runs) if is_folder || is_of_run(text) => Err(of_runs),
             Err(_) => Err(error),
         },
     }
+}
+
+/// Whether a run is meant rather than an image: names of runs begin with their day.
+fn is_of_run(text: &str) -> bool {
+    results::is_run_word(text) || text.starts_with(|c: char| c.is_ascii_digit())
 }
 
 fn only_one_run(run: &str, other: &str) -> CliError {

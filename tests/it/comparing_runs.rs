@@ -298,6 +298,13 @@ fn several_runs_of_a_side_are_taken_together() {
 }
 
 #[test]
+fn without_a_run_the_newest_one_is_no_image_either() {
+    let (text, code) = Project::new(TRACKER).error(&["diff", "latest", "latest"]);
+    assert!(code == 2 && text.starts_with("error: there is no run yet\n"), "{text}");
+    assert!(text.contains("hint: `repro run` makes one"), "{text}");
+}
+
+#[test]
 fn what_is_no_run_or_only_one_side_says_so() {
     let project = project();
     let (text, code) = project.error(&["diff", "2026", NEW]);
