@@ -49,6 +49,16 @@ fn a_lock_with_holes_is_refused_with_each_input_and_the_variant_that_builds() {
 }
 
 #[test]
+fn a_history_without_any_run_names_nothing_above() {
+    let (text, code) = Project::new(TRACKER).error(&["report", "--history", "a/b"]);
+    assert_eq!(code, 2);
+    insta::assert_snapshot!(text, @r"
+    error: no run of `a/b` has a throughput
+    hint: `repro run` measures a case; there is no run yet
+    ");
+}
+
+#[test]
 fn checking_a_lock_names_its_holes_and_fails_only_for_another_recipe() {
     let project = Project::new(TRACKER);
     project.lock("tracker-debian", |lock| {

@@ -59,6 +59,9 @@ impl CliError {
             Self::NotEmpty { .. } => Some(
                 "go to a project, or make an empty folder for a new one".to_owned(),
             ),
+            Self::NoHistory { known, .. } if known.is_empty() => {
+                Some("`repro run` measures a case; there is no run yet".to_owned())
+            }
             Self::NoHistory { .. } => {
                 Some("give one of the names above; `repro run` measures a case".to_owned())
             }
