@@ -35,3 +35,4 @@ mod words;
 pub use history::History;
 pub use model::Report;
 pub use table::Format;
+pub use words::memory;

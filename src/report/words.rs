@@ -147,7 +147,7 @@ pub(super) fn duration(seconds: f64) -> String {
 }
 
 /// `512 MiB`, `1.8 GiB`: binary units, as memory is sold.
-pub(super) fn memory(bytes: u64) -> String {
+pub fn memory(bytes: u64) -> String {
     let mebibytes = bytes as f64 / f64::from(1 << 20);
     if mebibytes < 1024.0 {
         format!("{mebibytes:.0} MiB")

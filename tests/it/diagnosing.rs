@@ -69,7 +69,7 @@ fn a_card_that_the_wheels_have_no_code_for_is_refused_with_what_they_have() {
     bad          GPUs           1 GPU, for 2 cases                    this run can use 0 of this machine's 8 (GPUs 0, 1, 2, 3, 4, 5, 6, 7 are not fit: the image has no code for compute capability 9.0)  run it where they are, or choose other cases by `--case`
     bad          code           code for NVIDIA H200 (9.0)            net 1.0 has sm_37 sm_50 sm_60 sm_70, no PTX (libnet.so)                                                                             a card that the code is for, or a variant of newer wheels; `--profile smoke` needs no GPU
     ok           driver         driver 440.33 or newer for CUDA 10.2  550.54.15
-    ok           shared memory  up to 1.1 GB in `/dev/shm`            600.0 GB of memory in all
+    ok           shared memory  up to 1.0 GiB in `/dev/shm`           558.8 GiB of memory in all
     not checked  machine        what sealed runs need                 another machine: engine, kernel, disks and data are not looked at
 
     GPU code of net 1.0, linked to CUDA 10.2
@@ -90,7 +90,7 @@ fn the_guides_own_machine_can_run_it() {
     ok           GPUs           8 GPUs                                8 × Tesla V100-SXM2-32GB (7.0)
     ok           code           code for Tesla V100-SXM2-32GB (7.0)   machine code in net 1.0
     ok           driver         driver 440.33 or newer for CUDA 10.2  460.27.04
-    ok           shared memory  up to 1.1 GB in `/dev/shm`            600.0 GB of memory in all
+    ok           shared memory  up to 1.0 GiB in `/dev/shm`           558.8 GiB of memory in all
     not checked  machine        what sealed runs need                 another machine: engine, kernel, disks and data are not looked at
 
     GPU code of net 1.0, linked to CUDA 10.2

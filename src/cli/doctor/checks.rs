@@ -10,6 +10,7 @@ use crate::cli::{fitness, output};
 use crate::doctor::{Check, ImageCode, KnownCard, State, Support};
 use crate::engine::Gpus;
 use crate::fetch;
+use crate::report;
 
 /// The order of the lines.
 const ORDER: [&str; 17] = [
@@ -94,7 +95,7 @@ pub fn of_machine(context: &Context, machine: &Machine, with_image: bool) -> Vec
         checks.push(engine);
     }
     if let Some(memory) = machine.host.memory {
-        let there = format!("{} in all", output::size(memory));
+        let there = format!("{} in all", report::memory(memory));
         checks.push(Check::new(State::Ok, "memory", "as much as the cases use", there));
     }
     checks.extend(disks(context));
@@ -252,9 +253,9 @@ fn data(wanted: &Wanted, machine: &Machine) -> Option<Check> {
 /// the preflight's list.
 fn shared_memory(wanted: &Wanted, machine: &Machine) -> Option<Check> {
     let size = wanted.draft.recipe.image.shm_size;
-    let needed = format!("up to {} in `/dev/shm`", output::size(size));
+    let needed = format!("up to {} in `/dev/shm`", report::memory(size));
     let memory = machine.host.memory.filter(|memory| *memory >= size)?;
-    let there = format!("{} of memory in all", output::size(memory));
+    let there = format!("{} of memory in all", report::memory(memory));
     Some(Check::new(State::Ok, "shared memory", needed, there))
 }
 
