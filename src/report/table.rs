@@ -176,6 +176,14 @@ pub(super) fn note(text: &str, format: Format) -> String {
     }
 }
 
+/// One line above a table; what does not fit is indented.
+pub(super) fn line(text: &str, format: Format) -> String {
+    match format {
+        Format::Markdown => format!("{text}\n"),
+        Format::Text(_) => note(text, format),
+    }
+}
+
 /// `line` in pieces that fit in `width` with an indent of two; a longer word stays whole.
 fn fold(line: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = vec![String::new()];

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use unicode_width::UnicodeWidthStr;
+
 use super::columns::{self, COLUMNS};
 use super::model::{Report, Run};
 use super::table::{self, Format, Table};
@@ -36,20 +38,28 @@ fn of_run(run: &Run, format: Format) -> String {
 /// Run, image with its seal, profile, engine, machine.
 fn heading(record: &RunRecord, format: Format) -> String {
     let mark = if format == Format::Markdown { "## " } else { "" };
-    let (image, profile) = (&record.image, &record.profile.name);
+    let mut lines = vec![image(record, format)];
+    if record.parsed.is_none() {
+        lines.extend(machine(&record.host));
+    }
+    let lines: String = lines.iter().map(|line| table::line(line, format)).collect();
+    format!("{mark}run {}\n\n{lines}\n", record.run)
+}
+
+/// What ran and in what; the seal is cut where a terminal has no room for its digits.
+fn image(record: &RunRecord, format: Format) -> String {
+    let (name, profile) = (&record.image.name, &record.profile.name);
     if record.parsed.is_some() {
         // Nobody has seen where these logs come from, so no seal stands beside their figures.
-        let name = &image.name;
-        return format!(
-            "{mark}run {}\n\n{name}, seal not verified, profile {profile}, logs made elsewhere\n\n",
-            record.run
-        );
+        return format!("{name}, seal not verified, profile {profile}, logs made elsewhere");
     }
-    let machine = machine(&record.host).map_or(String::new(), |machine| format!("\n{machine}"));
-    format!(
-        "{mark}run {}\n\n{}@{}, profile {profile}, engine {}{machine}\n\n",
-        record.run, image.name, image.seal, record.engine
-    )
+    let seal = &record.image.seal;
+    let with = |seal: &str| format!("{name}@{seal}, profile {profile}, engine {}", record.engine);
+    let whole = with(&seal.to_string());
+    match format {
+        Format::Text(Some(width)) if whole.width() > width => with(&seal.short()),
+        _ => whole,
+    }
 }
 
 /// The machine in a line; absent if nothing is known of it.

@@ -74,7 +74,7 @@ fn repetitions_are_one_line_with_mean_and_spread() {
     let expected = "\
 run 20261122T031146Z-9d1710effc1d
 
-seg-debian@sha256:9d1710effc1d6b13d74711d2cd4132dfb51224d731b84d8dc1c7311d55e84193, profile smoke, engine embedded
+seg-debian@9d1710effc1d, profile smoke, engine embedded
 AMD EPYC, 2 processors, 23.5 GiB, no GPU
 
 case                      status      throughput       published  verdict          spread  flags
@@ -123,6 +123,23 @@ fn a_result_of_sixteen_digits_leaves_room_for_the_other_columns() {
     let report = Report::of_records(std::slice::from_ref(&record));
     assert!(report.csv().contains(",final_result,0.4275217100868403,"), "{}", report.csv());
     assert!(report.json().to_string().contains("0.4275217100868403"));
+}
+
+#[test]
+fn what_stands_above_the_table_fits_into_a_narrow_terminal() {
+    let record = with(&[("/host/gpus", json!(vec!["NVIDIA H200"; 8]))]);
+    let text = text(&[record], Some(40));
+    let above: Vec<&str> = text.lines().take_while(|line| *line != "case").collect();
+    let expected = [
+        "run 20261122T031146Z-9d1710effc1d",
+        "",
+        "seg-debian@9d1710effc1d, profile",
+        "  smoke, engine embedded",
+        "AMD EPYC, 2 processors, 23.5 GiB, 8 ×",
+        "  NVIDIA H200",
+        "",
+    ];
+    assert_eq!(above, expected);
 }
 
 #[test]
