@@ -171,6 +171,26 @@ fn an_index_that_cannot_be_written_is_done_without() {
 }
 
 #[test]
+fn a_check_says_what_it_cannot_check() {
+    let world = World::new();
+    world.add(&world.results(), ONE, "fastscnn");
+    let checked = |more: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_repro"));
+        command.args(["results", "check"]).args(more).env_clear();
+        command.current_dir(world.folder.path()).env("HOME", world.folder.path());
+        let output = command.env("REPRO_HOME", world.store.root()).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let text = checked(&[]);
+    assert!(
+        text.ends_with("\nnot derivable from a log: host, duration, memory, conditions\n"),
+        "{text}"
+    );
+    let answer: Value = serde_json::from_str(&checked(&["--json"])).unwrap();
+    assert_eq!(answer["not_derivable"], json!(["host", "duration", "memory", "conditions"]));
+}
+
+#[test]
 fn processes_that_list_at_once_while_records_come_agree_in_the_end() {
     let world = World::new();
     fs::create_dir(world.folder.path().join("images")).unwrap();

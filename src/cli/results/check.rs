@@ -8,7 +8,7 @@ use serde_json::json;
 use super::super::context::Context;
 use super::super::error::CliError;
 use super::super::output;
-use crate::results::check::{self, Checked, Report};
+use crate::results::check::{self, Checked, NOT_DERIVABLE, Report};
 
 /// Compute every record again from its log and compare
 #[derive(Debug, Args)]
@@ -32,10 +32,11 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliErro
     let report = check::check(&store, &images, &runs);
     if context.json {
         output::json(&json!({ "ok": report.is_right(), "records": report.records,
-            "unreadable": super::unreadable_json(&report.unreadable) }));
+            "not_derivable": NOT_DERIVABLE, "unreadable": super::unreadable_json(&report.unreadable) }));
     } else {
         report.records.iter().for_each(show);
         output::print(&format!("{}\n", total(&report)));
+        output::print(&format!("not derivable from a log: {}\n", NOT_DERIVABLE.join(", ")));
     }
     super::tell_unreadable(&report.unreadable);
     Ok(if report.is_right() { ExitCode::SUCCESS } else { ExitCode::from(3) })

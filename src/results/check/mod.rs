@@ -3,12 +3,14 @@
 //! A record is computed again (`bench::derive`) and compared key by key; digests are compared with the
 //! bytes they name; the store's copy with the record that lies among the results. What a
 //! record does not say is no claim, so records of earlier programs are as right as they were.
-//! What cannot be compared, because this machine lacks the other side, is told and is no fault.
+//! What cannot be compared, because this machine lacks the other side, is told and is no fault. What no
+//! file but the record itself says is named once, in [`NOT_DERIVABLE`].
 
 mod beside;
 mod compare;
 mod recipes;
 mod sealed;
+mod start;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,6 +24,9 @@ pub use recipes::Recipes;
 use super::Unreadable;
 use crate::bench::{self, Evidence, RunRecord};
 use crate::store::Store;
+
+/// What of a record follows from nothing that is kept: the store's copy says it, too, and nobody else.
+pub const NOT_DERIVABLE: [&str; 4] = ["host", "duration", "memory", "conditions"];
 
 /// What became of one record.
 #[derive(Debug, Clone, Serialize)]
@@ -82,6 +87,7 @@ fn check_one(store: &Store, recipes: &mut Recipes, path: &Path) -> Result<Checke
     };
     let folder = path.parent().unwrap_or(Path::new(""));
     sealed::check(store, &record, &mut checked);
+    start::check(&record, &mut checked);
     let beside = beside::check(&record, folder, &mut checked);
     derive(recipes, &record, &written, &beside, &mut checked);
     against_copy(store, &record, &written, path, &mut checked);

@@ -121,6 +121,45 @@ fn digest(bytes: &[u8]) -> String {
 }
 
 #[test]
+fn a_case_that_started_before_its_run_is_found() {
+    let before = |record: &mut Value| record["start"] = json!("2020-02-29T12:00:00Z");
+    assert_eq!(found(before), ["start"]);
+    assert_eq!(found(|record| record["start"] = json!("yesterday")), ["start"]);
+}
+
+#[test]
+fn a_case_that_started_days_after_its_run_may_be_of_one_that_was_resumed() {
+    let bench = fastscnn();
+    let summary = ran(&bench, Play::log(good_log()));
+    let path = summary.folder.join(CASE).join("record.json");
+    let mut record: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    let start: jiff::Timestamp = record["start"].as_str().unwrap().parse().unwrap();
+    record["start"] = json!((start + jiff::SignedDuration::from_hours(75)).to_string());
+    fs::write(&path, serde_json::to_vec(&record).unwrap()).unwrap();
+    let checked = checked(&bench, summary.folder);
+    assert!(checked.not_checkable.iter().any(|why| why.starts_with("start: 3 days after")));
+}
+
+#[test]
+fn conditions_that_are_not_those_of_the_record_are_found() {
+    let bench = fastscnn();
+    let summary = ran(&bench, Play::log(good_log()));
+    let folder = summary.folder.join(CASE);
+    let path = folder.join("record.json");
+    let mut record: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    record["conditions"] = json!({ "file": "conditions.csv", "digest": digest(b"seconds\n0\n"),
+        "interval": 1.0, "samples": 1, "summary": {} });
+    let bytes = serde_json::to_vec(&record).unwrap();
+    for place in [path, bench.store.runs().join(&summary.id).join(CASE).join("record.json")] {
+        fs::write(place, &bytes).unwrap();
+    }
+    fs::write(folder.join("conditions.csv"), "seconds\n0\n").unwrap();
+    assert_eq!(checked(&bench, summary.folder.clone()).wrong, []);
+    fs::write(folder.join("conditions.csv"), "seconds\n1\n").unwrap();
+    assert_eq!(checked(&bench, summary.folder).wrong[0].what, "conditions.digest");
+}
+
+#[test]
 fn a_verdict_that_does_not_follow_is_named() {
     let bench = fastscnn();
     let summary = ran(&bench, Play::log(good_log()));
