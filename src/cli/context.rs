@@ -55,6 +55,16 @@ impl Context {
         Ok(store)
     }
 
+    /// Opens the store for a command that only reads: one that this user cannot write will do.
+    pub fn store_to_read(&self) -> Result<Store, CliError> {
+        match self.store() {
+            Err(CliError::Store(refused)) => {
+                Ok(Store::open_to_read(self.settings.store_folder(), refused)?)
+            }
+            opened => opened,
+        }
+    }
+
     /// The folder of recipes.
     pub fn images(&self) -> Result<PathBuf, CliError> {
         Ok(self.settings.project()?.join("images"))

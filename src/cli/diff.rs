@@ -51,7 +51,7 @@ pub struct Arguments {
 const FILES_SHOWN: usize = 20;
 
 pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliError> {
-    let store = context.store()?;
+    let store = context.store_to_read()?;
     let sides = [&arguments.before, &arguments.after].map(|text| side(context, &store, text));
     let [before, after] = sides;
     let (before, after) = match (before?, after?) {

@@ -30,7 +30,7 @@ pub struct Arguments {
 }
 
 pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliError> {
-    let store = context.store()?;
+    let store = context.store_to_read()?;
     let image = reference::image(context, &store, &arguments.image)?;
     let sharing = sharing(&store, &image.seal)?;
     let kept = wheel::kept_outputs(&store, &image.seal);

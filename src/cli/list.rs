@@ -119,7 +119,7 @@ fn state(context: &Context, recipe: &Recipe) -> Result<String, CliError> {
         return Ok("lock is old".to_owned());
     }
     let Some(seal) = &lock.seal else { return Ok("locked, not sealed".to_owned()) };
-    let store = context.store()?;
+    let store = context.store_to_read()?;
     let built = image::list(&store)?.iter().any(|(_, built)| *built == seal.manifest);
     let state = if built { "built" } else { "sealed" };
     Ok(format!("{state} {}", seal.manifest.short()))

@@ -79,7 +79,7 @@ pub fn print(records: &[RunRecord]) {
 
 /// The named runs; for a history without names every run there is.
 fn load(context: &Context, arguments: &Arguments) -> Result<Loaded, CliError> {
-    let store = context.store()?;
+    let store = context.store_to_read()?;
     if arguments.history.is_none() || !arguments.runs.is_empty() {
         return Ok(results::load(&context.find_runs(&store, &arguments.runs)?));
     }

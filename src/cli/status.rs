@@ -34,7 +34,7 @@ pub struct Arguments {
 const RECENT: usize = 10;
 
 pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliError> {
-    let store = context.store()?;
+    let store = context.store_to_read()?;
     let states = match arguments.runs.as_slice() {
         [] => chosen(&store, arguments.all),
         words => words.iter().map(|word| runs::find(&store, word)).collect::<Result<_, _>>()?,

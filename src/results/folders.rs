@@ -19,7 +19,11 @@ pub fn note_folder(store: &Store, folder: &Path) -> Result<(), StoreError> {
     // Writing costs a sync of the disk; most runs go where one went before.
     match store.recall(BUCKET, text)? {
         Some(_) => Ok(()),
-        None => store.remember(BUCKET, text, ""),
+        None => match store.remember(BUCKET, text, "") {
+            // Whoever only reads somebody else's store finds the folder without a note.
+            Err(error) if error.is_not_writable() => Ok(()),
+            noted => noted,
+        },
     }
 }
 
@@ -43,6 +47,18 @@ pub fn folders(store: &Store, first: &[PathBuf]) -> Result<Vec<PathBuf>, StoreEr
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_store_that_cannot_be_written_takes_no_note_and_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("store");
+        drop(Store::open(&root).unwrap());
+        let source = std::io::ErrorKind::PermissionDenied.into();
+        let refused = StoreError::Io { action: "open", path: root.clone(), source };
+        let store = Store::open_to_read(&root, refused).unwrap();
+        note_folder(&store, folder.path()).unwrap();
+        assert_eq!(folders(&store, &[]).unwrap(), [store.runs()]);
+    }
 
     #[test]
     fn folders_of_runs_are_each_looked_at_once_and_the_copies_last() {

@@ -36,6 +36,13 @@ pub(super) fn open(root: &Path) -> Result<Connection, StoreError> {
     open().map_err(|source| StoreError::Index { path: path.clone(), source })
 }
 
+/// An index of no facts, in memory.
+pub(super) fn nothing() -> rusqlite::Result<Connection> {
+    let index = Connection::open_in_memory()?;
+    index.execute_batch(SCHEMA)?;
+    Ok(index)
+}
+
 impl Store {
     /// The value kept under `key`, if any.
     pub fn recall(&self, bucket: &str, key: &str) -> Result<Option<String>, StoreError> {

@@ -31,6 +31,7 @@ mod facts;
 mod fsck;
 mod ownership;
 mod partial;
+mod reading;
 mod remove;
 mod session;
 mod usage;

@@ -25,8 +25,19 @@ impl Usage {
         let file = File::options().create(true).append(true).open(&path);
         let file = file.map_err(at("open", &path))?;
         give(&path, owner);
+        Self::share(file, &path)
+    }
+
+    /// The same by somebody who cannot write the file.
+    pub(super) fn begin_reading(root: &Path) -> Result<Self, StoreError> {
+        let path = root.join(FILE);
+        let file = File::open(&path).map_err(at("open", &path))?;
+        Self::share(file, &path)
+    }
+
+    fn share(file: File, path: &Path) -> Result<Self, StoreError> {
         rustix::fs::flock(&file, FlockOperation::LockShared)
-            .map_err(|error| at("lock", &path)(error.into()))?;
+            .map_err(|error| at("lock", path)(error.into()))?;
         Ok(Self(file))
     }
 }

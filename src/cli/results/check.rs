@@ -25,7 +25,7 @@ pub struct Arguments {
 }
 
 pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliError> {
-    let store = context.store()?;
+    let store = context.store_to_read()?;
     let runs = context.find_runs(&store, &arguments.runs)?;
     // Outside a project the store has what is needed.
     let images: Vec<_> = context.images().into_iter().collect();

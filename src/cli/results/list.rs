@@ -48,7 +48,7 @@ const INDENT: &str = "  ";
 
 pub fn run(context: &Context, arguments: &Selection) -> Result<ExitCode, CliError> {
     let filter = filter(arguments)?;
-    let store = context.store()?;
+    let store = context.store_to_read()?;
     let index = Index::current(&store, &[context.settings.results_folder().to_owned()])?;
     index.notes.iter().for_each(|note| output::note(&format!("note: {note}")));
     let mut rows = index.rows()?;
