@@ -31,7 +31,8 @@ enum State {
     #[default]
     Waiting,
     Running(Instant, Counter),
-    Ended(Option<Duration>),
+    /// With the last reading, or why there is none.
+    Ended(Result<Duration, String>),
 }
 
 /// Where the processor time of a job is counted.
@@ -74,8 +75,8 @@ impl Meter {
         if !matches!(*state, State::Ended(_)) {
             // The last reading: the control group goes with the job.
             let used = match &*state {
-                State::Running(_, counter) => counter.used().ok(),
-                _ => None,
+                State::Running(_, counter) => counter.used(),
+                _ => Err("the job never began".to_owned()),
             };
             *state = State::Ended(used);
         }
@@ -106,9 +107,8 @@ impl Meter {
     pub fn used(&self) -> Result<Duration, String> {
         match &*self.state() {
             State::Running(_, counter) => counter.used(),
-            State::Ended(Some(used)) => Ok(*used),
+            State::Ended(used) => used.clone(),
             State::Waiting => Err("the job has not begun".to_owned()),
-            State::Ended(None) => Err("the job had ended before this was read".to_owned()),
         }
     }
 
@@ -224,6 +224,16 @@ mod tests {
         assert_eq!(tree_time(proc.path(), 7), Some(expected));
         assert_eq!(tree(&table(proc.path()), 7), [7, 9, 3]);
         assert_eq!(tree_time(proc.path(), 77), None);
+    }
+
+    #[test]
+    fn why_nobody_counted_is_known_after_the_end() {
+        let meter = Meter::new();
+        drop(meter.begin(Counter::Nothing("nobody counts it".to_owned())));
+        assert_eq!(meter.used(), Err("nobody counts it".to_owned()));
+        let never = Meter::new();
+        never.end();
+        assert_eq!(never.used(), Err("the job never began".to_owned()));
     }
 
     #[test]
