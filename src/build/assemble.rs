@@ -6,21 +6,45 @@ use crate::digest::Digest;
 use crate::fetch;
 use crate::image::{BaseConfiguration, Configuration, Content, Documents, Image, ImageLayer};
 use crate::lock::{Lock, LockedBase, LockedBaseLayer, LockedBuild, LockedSeal};
+use crate::store::Store;
 
 /// The store's bucket of locks that were built here: lock digest to seal.
 pub(super) const BUILT: &str = "built-lock";
 
+/// The image that a lock is sealed to, if the store has all bytes of its layers.
+///
+/// A pulled image has them without the inputs that they were made of. Its seal is the digest of
+/// its manifest, which names every layer, so nothing about it is taken on trust.
+pub fn whole(store: &Store, lock: &Lock) -> Option<Image> {
+    let seal = lock.seal.as_ref()?;
+    let image = Image::load(store, &seal.manifest).ok()?;
+    // Where a layer came from is told in other words.
+    let found = image.layers.iter().map(|layer| (layer.diff_id, layer.digest, layer.size));
+    let locked = seal.layers.iter().map(|layer| (layer.diff_id, layer.digest, layer.size));
+    if !found.eq(locked) {
+        return None;
+    }
+    let is_whole = |layer: &ImageLayer| match layer.plan() {
+        Some(plan) => plan.inputs().iter().all(|input| store.has(input)),
+        None => layer.is_present(store),
+    };
+    image.layers.iter().all(is_whole).then_some(image)
+}
+
 impl Builder<'_> {
-    /// The image, if this lock was built here before and every input is still there.
+    /// The image, if this lock was built here before and every input is still there, or if it came
+    /// here whole.
     pub(super) fn built_before(&self, lock: &Lock) -> Result<Option<Image>, BuildError> {
         let seal = self.store.recall(BUILT, &lock.digest().hex())?;
-        let Some(seal) = seal.and_then(|text| text.parse().ok()) else { return Ok(None) };
+        let Some(seal) = seal.and_then(|text| text.parse().ok()) else {
+            return Ok(whole(self.store, lock));
+        };
         let wanted = fetch::wanted(lock);
         let fetched = fetch::plan(self.store, &wanted).iter().all(|item| item.present);
         let made = inputs::named_inputs(lock).iter().all(|(_, digest)| self.store.has(digest));
         let compiled = lock.builds.iter().all(LockedBuild::is_known);
         if !(fetched && made && compiled) {
-            return Ok(None);
+            return Ok(whole(self.store, lock));
         }
         let Ok(image) = Image::load(self.store, &seal) else { return Ok(None) };
         compare_seal(lock, seal)?;

@@ -38,6 +38,7 @@ use crate::registry;
 use crate::settings::Settings;
 use crate::store::{Store, StoreError};
 
+pub use assemble::whole;
 pub use inputs::{import_local_files, import_profile_files, profile_files};
 pub use progress::Progress;
 pub use source::{

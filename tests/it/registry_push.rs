@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use repro::build::keep_pulled;
 use repro::digest::Digest;
 use repro::fetch::Quiet;
 use repro::image::Image;
@@ -15,6 +16,7 @@ use repro::registry::{self, Attached, Pushed, RegistryError};
 use repro::settings::{Environment, Options, Settings};
 use repro::store::Store;
 
+use super::building::World;
 use super::commands::Project;
 use super::layers::store;
 use super::loopback::{Reply, Server};
@@ -204,6 +206,26 @@ fn what_was_pushed_is_pulled_with_the_same_seal_and_its_lock() {
         original.write_tar(&here, &mut right).unwrap();
         assert!(left == right, "{}", original.origin);
     }
+}
+
+#[test]
+fn a_pulled_image_is_there_without_what_it_was_made_of() {
+    let (here, there) = (World::new(), World::new());
+    let built = here.builder().build(&here.lock("net = 1\n")).unwrap();
+    let registry = Registry::new(State::default());
+    let pushed = registry.push(&here.store, &built.image, "team/tracker:1").unwrap();
+    let stop = AtomicBool::new(false);
+    let pulled = registry::pull(&settings(), &there.store, &pushed.reference, &Quiet, &stop);
+    let lock = &built.lock;
+    let copy = pulled.unwrap().image.claim(&there.store, &lock.name, lock.digest()).unwrap();
+    keep_pulled(&there.store, lock, None, &copy).unwrap();
+    // No network may be asked here, and no input is in the store.
+    let again = there.builder().build(lock).unwrap();
+    assert_eq!((again.image.seal, again.fresh), (built.image.seal, false));
+    let blobs = again.image.layers.iter().map(|layer| there.store.blob_path(&layer.digest));
+    std::fs::remove_file(blobs.last().unwrap()).unwrap();
+    let error = there.builder().build(lock).unwrap_err().to_string();
+    assert!(error.contains("is not in the store and no network may be asked"), "{error}");
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Draft;
 use crate::bench::{Kind, Lack};
+use crate::build;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::output;
@@ -117,7 +118,7 @@ pub(super) fn of_store(
     store: &Store,
     lock: &Lock,
 ) -> Result<Option<Lack>, CliError> {
-    if context.settings.offline() {
+    if context.settings.offline() && build::whole(store, lock).is_none() {
         let lacking = fetch::out_of_reach(&context.settings, store, &inputs(lock))?;
         if !lacking.is_empty() {
             let size = output::size(lacking.iter().map(|wanted| wanted.size).sum());
@@ -137,8 +138,11 @@ fn of_disk(store: &Store, lock: &Lock) -> Option<Lack> {
     Some(Lack::of_all(Kind::Disk, needed, format!("{} are free", output::size(free))))
 }
 
-/// Bytes of the lock's inputs that the store does not have.
+/// Bytes of the lock's inputs that the store does not have; an image that is there needs none.
 pub fn to_download(store: &Store, lock: &Lock) -> u64 {
+    if build::whole(store, lock).is_some() {
+        return 0;
+    }
     let planned = fetch::plan(store, &inputs(lock));
     planned.iter().filter(|item| !item.present).map(|item| item.wanted.size).sum()
 }
