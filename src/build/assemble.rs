@@ -11,7 +11,8 @@ use crate::store::Store;
 /// The store's bucket of locks that were built here: lock digest to seal.
 pub(super) const BUILT: &str = "built-lock";
 
-/// The image that a lock is sealed to, if the store has all bytes of its layers.
+/// The image that a lock is sealed to, if the store has all bytes of its layers, and whatever was
+/// compiled for its profiles.
 ///
 /// A pulled image has them without the inputs that they were made of. Its seal is the digest of
 /// its manifest, which names every layer, so nothing about it is taken on trust.
@@ -28,7 +29,11 @@ pub fn whole(store: &Store, lock: &Lock) -> Option<Image> {
         Some(plan) => plan.inputs().iter().all(|input| store.has(input)),
         None => layer.is_present(store),
     };
-    image.layers.iter().all(is_whole).then_some(image)
+    let is_made = |build: &LockedBuild| {
+        let mut blobs = build.blobs();
+        build.is_known() && (build.profile.is_none() || blobs.all(|(_, digest)| store.has(&digest)))
+    };
+    (image.layers.iter().all(is_whole) && lock.builds.iter().all(is_made)).then_some(image)
 }
 
 impl Builder<'_> {
