@@ -91,7 +91,7 @@ pub fn diff_runs(before: &[RunRecord], after: &[RunRecord], alpha: f64) -> RunsR
     let has_common_case = !both.is_empty();
     let (before_all, after_all): (Vec<_>, Vec<_>) =
         (before.iter().collect(), after.iter().collect());
-    // Of no case.
+    // Without a name, because it is no case: facts of it name none.
     let whole = [("", before_all.as_slice(), after_all.as_slice())];
     let (sides, of_inputs): (&[facts::Both<'_>], fn(&RunRecord) -> facts::Facts) =
         match has_common_case {
