@@ -22,7 +22,6 @@ use super::simple;
 use crate::digest::{CheckedReader, Digest};
 use crate::engine::Stop;
 use crate::lock::{Lock, Pinned};
-use crate::recipe::Recipe;
 use crate::store::Store;
 
 /// Says what the folder is.
@@ -53,7 +52,7 @@ pub fn plan(lock: &Lock, folder: &Path) -> Vec<(Pinned, bool)> {
     lock.pinned().into_iter().map(|pinned| (pinned.clone(), has(&pinned))).collect()
 }
 
-/// Copies every pinned file of `lock` into the mirror, with lock and recipe.
+/// Copies every pinned file of `lock` into the mirror, with lock and recipe (its system's name and its text).
 ///
 /// `progress` is told the bytes as they are copied.
 ///
@@ -63,7 +62,7 @@ pub fn plan(lock: &Lock, folder: &Path) -> Vec<(Pinned, bool)> {
 pub fn mirror(
     store: &Store,
     lock: &Lock,
-    recipe: Option<&str>,
+    recipe: Option<(&str, &str)>,
     folder: &Path,
     stop: &Stop,
     progress: &dyn Fn(u64),
@@ -155,13 +154,15 @@ fn copy(
 }
 
 /// Puts lock and recipe beside each other; a later lock of the same image does not replace them.
-fn keep_documents(lock: &Lock, recipe: Option<&str>, folder: &Path) -> Result<(), CarryError> {
+fn keep_documents(
+    lock: &Lock,
+    recipe: Option<(&str, &str)>,
+    folder: &Path,
+) -> Result<(), CarryError> {
     let place = folder.join("images").join(&lock.name).join(lock.digest().hex());
     fs::create_dir_all(&place).map_err(at("create", &place))?;
     write(&place.join(format!("{}.lock", lock.name)), lock.to_text().as_bytes())?;
-    let Some(text) = recipe else { return Ok(()) };
-    let known = Recipe::of_image(folder, &lock.name, text).ok().flatten();
-    let system = known.as_ref().map_or(lock.name.as_str(), |recipe| recipe.system.as_str());
+    let Some((system, text)) = recipe else { return Ok(()) };
     write(&place.join(format!("{system}.toml")), text.as_bytes())
 }
 

@@ -43,7 +43,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliErro
     let bytes = missing.map(|(pinned, _)| pinned.size).sum();
     context.display.begin(&format!("copying {}", output::size(bytes)), bytes);
     let progress = |bytes| context.display.advance(bytes);
-    let recipe = Some(subject.recipe.text.as_str());
+    let recipe = Some((subject.recipe.system.as_str(), subject.recipe.text.as_str()));
     let done =
         carry::mirror(&store, &built.lock, recipe, &arguments.folder, &context.stop, &progress);
     context.display.finish();

@@ -185,20 +185,39 @@ impl Recipe {
     /// The recipe of an image in a text whose file's name is not kept; `None` if the text has no such image.
     ///
     /// Names of systems and of variants may both hold a hyphen, so `SYSTEM-VARIANT` is cut at each of them.
+    ///
+    /// # Errors
+    ///
+    /// [`RecipeError::Invalid`] if the text is broken, or wrong wherever the name is cut.
     pub fn of_image(
         folder: &Path,
         image_name: &str,
         text: &str,
     ) -> Result<Option<Self>, RecipeError> {
+        let place = |system: &str| folder.join(format!("{system}.toml"));
         let cuts = image_name.match_indices('-').map(|(at, _)| &image_name[..at]);
-        for system in cuts.chain([image_name]) {
-            let path = folder.join(format!("{system}.toml"));
-            let recipes = Self::parse(folder, &path, text)?;
-            if let Some(recipe) = recipes.into_iter().find(|recipe| recipe.name == image_name) {
-                return Ok(Some(recipe));
+        let mut refused = None;
+        for system in cuts.chain([image_name]).filter(|cut| makes(cut, image_name, text)) {
+            // A text may speak of its own system: under another name it is a wrong recipe.
+            match Self::parse(folder, &place(system), text) {
+                Ok(recipes) => {
+                    let found = recipes.into_iter().find(|recipe| recipe.name == image_name);
+                    if found.is_some() {
+                        return Ok(found);
+                    }
+                }
+                Err(error) => refused = refused.or(Some(error)),
             }
         }
-        Ok(None)
+        if layout::image_names(image_name, text).is_empty() {
+            Self::parse(folder, &place(image_name), text)?;
+        }
+        refused.map_or(Ok(None), Err)
+    }
+
+    /// Tells whether the recipe file `path` with the content `text` makes this image, as far as the text can be read.
+    pub fn makes(path: &Path, text: &str, image_name: &str) -> bool {
+        makes(&stem(path), image_name, text)
     }
 
     /// The file this recipe was read from.
@@ -241,6 +260,10 @@ fn files_are_there(images: &[Recipe], path: &Path, text: &str) -> Result<(), Rec
         return Ok(());
     }
     Err(RecipeError::Invalid { problems: document::problems(path, text, faults) })
+}
+
+fn makes(system: &str, image_name: &str, text: &str) -> bool {
+    layout::image_names(system, text).iter().any(|name| name == image_name)
 }
 
 fn stem(path: &Path) -> String {

@@ -15,7 +15,8 @@ use repro::store::Store;
 use super::building::World;
 
 fn fill(world: &World, lock: &Lock, folder: &Path) -> repro::carry::Mirrored {
-    mirror(&world.store, lock, Some("a recipe\n"), folder, &Stop::new(), &|_| {}).unwrap()
+    mirror(&world.store, lock, Some(("tracker", "a recipe\n")), folder, &Stop::new(), &|_| {})
+        .unwrap()
 }
 
 /// Builds `lock` in an empty store from nothing but the mirror; the local file is not there either.

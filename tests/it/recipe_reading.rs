@@ -68,6 +68,17 @@ fn a_text_of_the_store_is_found_by_the_image_s_name_whatever_hyphens_that_has() 
 }
 
 #[test]
+fn every_recipe_of_the_repository_is_found_by_its_image_s_name_alone() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("images");
+    for recipe in Recipe::load_all(&folder).unwrap() {
+        let found = Recipe::of_image(&folder, &recipe.name, &recipe.text).unwrap().unwrap();
+        assert_eq!((&found.name, &found.system), (&recipe.name, &recipe.system));
+    }
+    let error = Recipe::of_image(&folder, "tracker-debian", "no = [toml").unwrap_err();
+    assert!(error.to_string().contains("tracker-debian.toml:1:"), "{error}");
+}
+
+#[test]
 fn a_recipe_without_a_base_is_no_image_but_its_variants_are() {
     let folder = folder(TRACKER);
     let all = Recipe::load_all(folder.path()).unwrap();
