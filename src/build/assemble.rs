@@ -1,10 +1,10 @@
 //! Layers out of inputs, and the image out of layers.
 
 use super::prove::Prover;
-use super::{BuildError, Builder, inputs, layering};
+use super::{BuildError, Builder, inputs, known, layering};
 use crate::digest::Digest;
 use crate::fetch;
-use crate::image::{BaseConfiguration, Configuration, Content, Documents, Image, ImageLayer};
+use crate::image::{BaseConfiguration, Content, Documents, Image, ImageLayer};
 use crate::lock::{Lock, LockedBase, LockedBaseLayer, LockedBuild, LockedSeal};
 use crate::store::Store;
 
@@ -15,9 +15,16 @@ pub(super) const BUILT: &str = "built-lock";
 /// compiled for its profiles.
 ///
 /// A pulled image has them without the inputs that they were made of. Its seal is the digest of
-/// its manifest, which names every layer, so nothing about it is taken on trust.
+/// its manifest, which names every layer, so nothing about it is taken on trust. A lock that the image
+/// was not built or pulled with is: whether it gives this image, only a build tells.
 pub fn whole(store: &Store, lock: &Lock) -> Option<Image> {
     let seal = lock.seal.as_ref()?;
+    let is_known = known::is_known(store, lock, &seal.manifest)
+        && known::refuse_other(store, lock).is_ok()
+        && known::doubtful(store, lock).is_empty();
+    if !is_known {
+        return None;
+    }
     let image = Image::load(store, &seal.manifest).ok()?;
     // Where a layer came from is told in other words.
     let found = image.layers.iter().map(|layer| (layer.diff_id, layer.digest, layer.size));
@@ -40,6 +47,9 @@ impl Builder<'_> {
     /// The image, if this lock was built here before and every input is still there, or if it came
     /// here whole.
     pub(super) fn built_before(&self, lock: &Lock) -> Result<Option<Image>, BuildError> {
+        if !known::doubtful(self.store, lock).is_empty() {
+            return Ok(None);
+        }
         let seal = self.store.recall(BUILT, &lock.digest().hex())?;
         let Some(seal) = seal.and_then(|text| text.parse().ok()) else {
             return Ok(whole(self.store, lock));
@@ -94,22 +104,11 @@ impl Builder<'_> {
     }
 
     fn prepare(&self, lock: &Lock, layers: Vec<ImageLayer>) -> Result<Image, BuildError> {
-        let (labels, history) = match &lock.base {
-            Some(base) => {
-                let config = self.store.read_blob(&base.config.digest)?;
-                let config = BaseConfiguration::read(&config)?;
-                (config.labels, config.history)
-            }
-            None => Default::default(),
+        let base = match &lock.base {
+            Some(base) => BaseConfiguration::read(&self.store.read_blob(&base.config.digest)?)?,
+            None => BaseConfiguration::default(),
         };
-        let configuration = Configuration {
-            architecture: lock.config.architecture.clone(),
-            env: lock.env(),
-            workdir: lock.config.workdir.clone(),
-            entrypoint: lock.config.entrypoint.clone(),
-            labels,
-            history,
-        };
+        let configuration = known::configuration(lock, base);
         let descriptors: Vec<_> = layers.iter().map(ImageLayer::descriptor).collect();
         compare_seal(lock, Documents::new(&configuration, &descriptors).seal())?;
         Ok(Image::prepare(self.store, &lock.name, lock.digest(), &configuration, layers)?)

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use super::assemble::base_layers;
 use super::outputs::Made;
-use super::{BuildError, Builder, io, layering};
+use super::{BuildError, Builder, io, known, layering};
 use crate::engine::{Exit, Gpus, Job, Mount};
 use crate::image::Image;
 use crate::lock::{BuildSource, Lock, LockedBuild};
@@ -32,13 +32,14 @@ const HELPERS: &str = "/repro-build";
 const SORTED: &str = include_str!("jobs/sitecustomize.py");
 
 impl Builder<'_> {
-    /// Sees to it that what every build job makes is in the store and in the lock; only missing
-    /// things are compiled.
+    /// Sees to it that what every build job makes is in the store and in the lock; only what is missing,
+    /// or in doubt, is compiled.
     pub(super) fn run_jobs(&self, lock: &mut Lock) -> Result<(), BuildError> {
+        let doubtful = known::doubtful(self.store, lock);
         for position in 0..lock.builds.len() {
             let build = &lock.builds[position];
             let present = build.blobs().all(|(_, digest)| self.store.has(&digest));
-            if build.is_known() && present {
+            if build.is_known() && present && !doubtful.contains(&build.name) {
                 continue;
             }
             refuse_lost(build, self)?;

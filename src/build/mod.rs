@@ -17,6 +17,7 @@
 mod assemble;
 mod inputs;
 mod jobs;
+mod known;
 mod layering;
 mod outputs;
 mod progress;
@@ -40,6 +41,7 @@ use crate::store::{Store, StoreError};
 
 pub use assemble::whole;
 pub use inputs::{import_local_files, import_profile_files, profile_files};
+pub use known::{promises_its_seal, prove_pulled, refuse_different, refuse_other};
 pub use progress::Progress;
 pub use source::{
     Checkout, Source, checkouts, forget, forget_layers, keep_pulled, register_source, source_of,
@@ -126,6 +128,35 @@ pub enum BuildError {
         /// The seal that came out.
         found: Digest,
     },
+    /// A lock claims the seal of an image that was built or pulled with another one.
+    #[error(
+        "`{name}` is not the lock that its seal was made from\n  seal      {seal}{}{}",
+        listed("expected", expected),
+        listed("found   ", found)
+    )]
+    OtherLock {
+        /// The lock's name.
+        name: String,
+        /// The seal that it claims.
+        seal: Digest,
+        /// Entries that only the lock of this seal has.
+        expected: Vec<String>,
+        /// Entries that only this lock has.
+        found: Vec<String>,
+    },
+    /// Layers and configuration of a lock make another manifest than the one it is sealed to.
+    #[error(
+        "the lock of `{name}` is not the lock of this seal\n  seal          {sealed}\n  its contents  {}",
+        found.map_or("no image".to_owned(), |found| found.to_string())
+    )]
+    NotItsSeal {
+        /// The lock's name.
+        name: String,
+        /// The seal that it claims, or that the image has.
+        sealed: Digest,
+        /// The seal that follows from the lock, if its layers are those of its base.
+        found: Option<Digest>,
+    },
     /// A build job failed.
     #[error("the build job of `{name}` failed: {reason}\n{output}")]
     JobFailed {
@@ -181,6 +212,10 @@ pub enum BuildError {
     /// The user asked to stop.
     #[error("stopped")]
     Stopped,
+}
+
+fn listed(side: &str, entries: &[String]) -> String {
+    entries.iter().map(|entry| format!("\n  {side}  {entry}")).collect()
 }
 
 impl From<LayerError> for BuildError {
@@ -288,7 +323,8 @@ impl Builder<'_> {
         if !(1..=EPOCH).contains(&lock.epoch) {
             return Err(BuildError::Epoch { name: lock.name.clone(), found: lock.epoch });
         }
-        Ok(lock.require_pinned()?)
+        lock.require_pinned()?;
+        refuse_other(self.store, lock)
     }
 
     /// Makes the image out of inputs that are all in the store.

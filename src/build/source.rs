@@ -78,7 +78,8 @@ pub fn keep_pulled(
     let recipe = recipe.map(|recipe| store.put(recipe)).transpose()?;
     let folder = store.root().to_owned();
     let source = Source { name: lock.name.clone(), lock: text, recipe, folder };
-    keep(store, &image.seal, &source)
+    keep(store, &image.seal, &source)?;
+    Ok(store.remember(BUILT, &lock.digest().hex(), &image.seal.to_string())?)
 }
 
 fn keep(store: &Store, seal: &Digest, source: &Source) -> Result<(), BuildError> {

@@ -234,6 +234,7 @@ fn place_project(
     }
     let registrations = registrations(&unpacked)?;
     for Registration { lock, .. } in &registrations {
+        build::refuse_other(store, lock)?;
         build::import_local_files(store, &unpacked.join("images"), lock)?;
         build::import_profile_files(store, &unpacked.join("images"), lock)?;
     }
@@ -278,8 +279,7 @@ fn recipe_of(folder: &Path, image_name: &str) -> Option<String> {
     paths.sort();
     paths.into_iter().find_map(|path| {
         let text = fs::read_to_string(&path).ok()?;
-        let recipes = Recipe::parse(folder, &path, &text).ok()?;
-        recipes.iter().any(|recipe| recipe.name == image_name).then_some(text)
+        Recipe::makes(&path, &text, image_name).then_some(text)
     })
 }
 

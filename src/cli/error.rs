@@ -83,6 +83,11 @@ pub enum CliError {
     NoLock { name: String },
     #[error("the lock of `{name}` is not of the recipe as it is now{}", lines(differences))]
     LockIsOld { name: String, differences: Vec<String> },
+    #[error(
+        "the recipe that is kept beside `{reference}` is not that of its lock{}",
+        lines(differences)
+    )]
+    OtherRecipe { reference: String, differences: Vec<String> },
     #[error("{open}")]
     LockIsOpen { name: String, complete: Vec<String>, open: LockError },
     #[error("image `{name}` has no seal yet")]

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::context::Context;
 use super::error::CliError;
 use super::{output, recipes};
+use crate::build;
 use crate::fetch::pin::{self, Base, Pinned, Request};
 use crate::layer::EPOCH;
 use crate::lock::{Lock, LockedBase, Unpinned};
@@ -25,12 +26,12 @@ use crate::store::Store;
     repro lock seg-debian --diff           what would change, without writing\n  \
     repro lock fairmot --update base       what the base's tag means now\n  \
     repro lock seg-debian --update epoch   move to this program's format epoch, with the same inputs\n  \
-    repro lock --check                     do all locks belong to their recipes? (offline)"
+    repro lock --check                     do all locks belong to their recipes and seals? (offline)"
 )]
 pub struct Arguments {
     /// The images; all of them if none is named
     images: Vec<String>,
-    /// Only say whether the locks belong to their recipes; asks nothing from a network
+    /// Only say whether the locks belong to their recipes and their seals; asks nothing from a network
     #[arg(long, conflicts_with_all = ["update", "diff"])]
     check: bool,
     /// Resolve only this package, wheel or file again
@@ -127,8 +128,19 @@ fn pinned(base: Option<&LockedBase>) -> Base {
     base.map_or(Base::None, |base| Base::Pinned(Box::new(base.clone())))
 }
 
+/// What `--check` says of one lock.
+struct Checked {
+    name: String,
+    /// How it differs from its recipe.
+    differences: Vec<String>,
+    /// How it contradicts its own seal, or what the store knows of it.
+    contradiction: Option<String>,
+    epoch: Option<u32>,
+    unpinned: Vec<Unpinned>,
+}
+
 fn check(context: &Context, recipes: &[Recipe]) -> Result<ExitCode, CliError> {
-    let mut good = true;
+    let store = known_store(context);
     let mut report = Vec::new();
     for recipe in recipes {
         let lock = context.find_lock(&recipe.name)?;
@@ -136,31 +148,56 @@ fn check(context: &Context, recipes: &[Recipe]) -> Result<ExitCode, CliError> {
             Some(lock) => lock.matches(recipe)?.iter().map(ToString::to_string).collect(),
             None => vec!["there is no lock".to_owned()],
         };
-        good &= differences.is_empty();
+        let contradiction = lock.as_ref().and_then(|lock| contradiction(store.as_ref(), lock));
         let epoch = lock.as_ref().map(|lock| lock.epoch);
         let unpinned = lock.map_or(Vec::new(), |lock| lock.unpinned);
-        report.push((recipe.name.clone(), differences, epoch, unpinned));
+        let name = recipe.name.clone();
+        report.push(Checked { name, differences, contradiction, epoch, unpinned });
     }
     if context.json {
-        let items = report.iter().map(|(name, differences, epoch, unpinned)| {
-            json!({ "image": name, "matches": differences.is_empty(), "differences": differences,
-                "epoch": epoch, "newest_epoch": EPOCH, "unpinned": unpinned })
+        let items = report.iter().map(|checked| {
+            json!({ "image": checked.name, "matches": checked.differences.is_empty(),
+                "differences": checked.differences, "contradiction": checked.contradiction,
+                "epoch": checked.epoch, "newest_epoch": EPOCH, "unpinned": checked.unpinned })
         });
         output::json(&items.collect::<Vec<_>>());
     } else {
-        for (name, differences, epoch, unpinned) in &report {
-            let state = if differences.is_empty() {
-                "matches its recipe"
-            } else {
-                "does not match its recipe"
-            };
-            output::print(&format!("{name}: the lock {state}\n"));
-            differences.iter().for_each(|line| output::print(&format!("  {line}\n")));
-            show_epoch(name, *epoch);
-            show_unpinned(name, unpinned);
-        }
+        report.iter().for_each(show_checked);
     }
-    Ok(if good { ExitCode::SUCCESS } else { ExitCode::from(2) })
+    let is_contradicted = report.iter().any(|checked| checked.contradiction.is_some());
+    let differs = report.iter().any(|checked| !checked.differences.is_empty());
+    Ok(match (is_contradicted, differs) {
+        (true, _) => ExitCode::from(3),
+        (false, true) => ExitCode::from(2),
+        (false, false) => ExitCode::SUCCESS,
+    })
+}
+
+/// The store, if there is one: a check makes none.
+fn known_store(context: &Context) -> Option<Store> {
+    if !context.settings.store_folder().is_dir() {
+        return None;
+    }
+    let opened = context.store_to_read();
+    opened.inspect_err(|error| output::note(&format!("the store is not asked: {error}"))).ok()
+}
+
+fn contradiction(store: Option<&Store>, lock: &Lock) -> Option<String> {
+    let known = store.map_or(Ok(()), |store| build::refuse_other(store, lock));
+    known.and_then(|()| build::promises_its_seal(store, lock)).err().map(|error| error.to_string())
+}
+
+fn show_checked(checked: &Checked) {
+    let Checked { name, differences, contradiction, epoch, unpinned } = checked;
+    let state =
+        if differences.is_empty() { "matches its recipe" } else { "does not match its recipe" };
+    output::print(&format!("{name}: the lock {state}\n"));
+    differences.iter().for_each(|line| output::print(&format!("  {line}\n")));
+    if let Some(error) = contradiction {
+        output::print(&format!("  {}\n", error.replace('\n', "\n  ")));
+    }
+    show_epoch(name, *epoch);
+    show_unpinned(name, unpinned);
 }
 
 fn changes(previous: Option<&Lock>, lock: &Lock) -> Vec<String> {

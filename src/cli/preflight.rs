@@ -42,7 +42,13 @@ impl Draft {
     /// Recipe and lock of a reference; what is wrong with the lock is no error yet.
     pub fn resolve(context: &Context, store: &Store, text: &str) -> Result<Self, CliError> {
         match reference::resolve(context, store, text)? {
-            Reference::Recipe(name) => Self::of_project(context, &name),
+            Reference::Recipe(name) => {
+                let draft = Self::of_project(context, &name)?;
+                if let Some(lock) = &draft.lock {
+                    crate::build::refuse_other(store, lock)?;
+                }
+                Ok(draft)
+            }
             Reference::Sealed { name, seal } => {
                 let Subject { recipe, lock, folder, is_of_project } =
                     subject::sealed(store, name, &seal, None)?;

@@ -8,19 +8,20 @@ use serde_json::json;
 use super::context::Context;
 use super::error::CliError;
 use super::output;
-use crate::build::keep_pulled;
+use crate::build;
 use crate::digest::Digest;
 use crate::image::Image;
 use crate::lock::Lock;
 use crate::recipe::Recipe;
-use crate::registry::{self, RegistryError};
+use crate::registry::{self, Attached, RegistryError};
 use crate::store::Store;
 
 /// Bring an image that `repro push` brought to a registry into the store
 #[derive(Debug, Args)]
 #[command(
     after_help = "What other images of the store share with it is not downloaded. It can be run, \
-    exported and verified as if it had been built here.\n\nExamples:\n  \
+    exported and verified as if it had been built here. The lock beside it must make the image's digest, \
+    and the recipe must ask for what the lock has.\n\nExamples:\n  \
     repro pull registry.test/team/seg@sha256:…     then: repro run --image seg@…"
 )]
 pub struct Arguments {
@@ -55,18 +56,47 @@ fn pull(
 ) -> Result<Image, CliError> {
     let (settings, stop) = (&context.settings, context.stop.flag());
     let pulled = registry::pull(settings, store, reference, &context.display, &stop)?;
-    let seal = pulled.image.seal;
+    let own = lock_of_project(context, &pulled.image.seal);
     let (lock, recipe) = match pulled.attached {
-        Some(attached) => (parse(reference, &attached.lock)?, attached.recipe),
-        None => (lock_of_project(context, &seal).ok_or_else(|| no_lock(reference))?, None),
+        Some(Attached { lock, recipe }) => (parse(reference, &lock)?, recipe),
+        None => (own.clone().ok_or_else(|| no_lock(reference))?, None),
     };
-    if lock.seal.as_ref().is_none_or(|known| known.manifest != seal) {
-        let reason = "the lock that is kept beside it is that of another image".to_owned();
-        return Err(RegistryError::Unusable { reference: reference.to_string(), reason }.into());
+    // Whoever writes to the registry chooses what lies beside the image: nothing of it is believed.
+    build::prove_pulled(&pulled.image, &lock)?;
+    if let Some(own) = &own {
+        build::refuse_different(&lock, own)?;
+    }
+    if let Some(recipe) = &recipe {
+        prove_recipe(store, reference, &lock, recipe)?;
     }
     let image = pulled.image.claim(store, &lock.name, lock.digest())?;
-    keep_pulled(store, &lock, recipe.as_deref(), &image)?;
+    build::keep_pulled(store, &lock, recipe.as_deref(), &image)?;
+    if recipe.is_some() {
+        output::note(&format!(
+            "the digest proves the image, not the commands of the recipe that came with it; `repro run --image {}@{} --dry-run` shows what it runs",
+            image.name,
+            image.seal.short()
+        ));
+    }
     Ok(image)
+}
+
+/// The recipe must ask for what the lock has. What its cases run stands in no image.
+fn prove_recipe(
+    store: &Store,
+    reference: &registry::Reference,
+    lock: &Lock,
+    text: &[u8],
+) -> Result<(), CliError> {
+    let recipe = Recipe::of_image(store.root(), &lock.name, &String::from_utf8_lossy(text))?;
+    let differences = match recipe {
+        Some(recipe) => lock.fits(&recipe)?.iter().map(ToString::to_string).collect(),
+        None => vec![format!("it makes no image `{}`", lock.name)],
+    };
+    if differences.is_empty() {
+        return Ok(());
+    }
+    Err(CliError::OtherRecipe { reference: reference.to_string(), differences })
 }
 
 fn parse(reference: &registry::Reference, text: &[u8]) -> Result<Lock, CliError> {

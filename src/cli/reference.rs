@@ -36,6 +36,7 @@ pub fn image(context: &Context, store: &Store, text: &str) -> Result<Image, CliE
         Reference::Sealed { seal, .. } => seal,
         Reference::Recipe(name) => {
             let lock = context.lock(&name)?;
+            crate::build::refuse_other(store, &lock)?;
             let seal = lock.seal.as_ref().map(|seal| seal.manifest);
             seal.ok_or_else(|| CliError::NotSealed { name: name.clone() })?
         }

@@ -43,12 +43,12 @@ pub fn project_of(folder: &Path, context: &Context) -> Result<PathBuf, CliError>
 /// Recipe and lock of a reference: the project's own, or those kept under a seal.
 pub fn resolve(context: &Context, store: &Store, text: &str) -> Result<Subject, CliError> {
     match reference::resolve(context, store, text)? {
-        Reference::Recipe(name) => Ok(Subject {
-            lock: build::current_lock(context, &name)?,
-            recipe: context.recipe(&name)?,
-            folder: context.images()?,
-            is_of_project: true,
-        }),
+        Reference::Recipe(name) => {
+            let lock = build::current_lock(context, &name)?;
+            crate::build::refuse_other(store, &lock)?;
+            let (recipe, folder) = (context.recipe(&name)?, context.images()?);
+            Ok(Subject { recipe, lock, folder, is_of_project: true })
+        }
         Reference::Sealed { name, seal } => sealed(store, name, &seal, None),
     }
 }

@@ -10,7 +10,7 @@ use super::manifest::is_empty_layer;
 use crate::digest::DiffId;
 
 /// A base image's configuration, as far as it goes on in ours.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BaseConfiguration {
     /// Processor, `amd64`.
     pub architecture: String,

@@ -233,6 +233,11 @@ impl Unclaimed {
         Ok(Self { seal: *seal, layers, configuration })
     }
 
+    /// What its configuration says.
+    pub fn configuration(&self) -> &Configuration {
+        &self.configuration
+    }
+
     /// Names it and lets [`Image::load`] find it.
     pub fn claim(self, store: &Store, name: &str, lock: Digest) -> Result<Image, ImageError> {
         Image::save(store, name, lock, &self.configuration, self.layers)
@@ -249,6 +254,13 @@ pub fn list(store: &Store) -> Result<Vec<(String, Digest)>, ImageError> {
         }
     }
     Ok(images)
+}
+
+/// The digest of the lock that the image with this seal was built or pulled with, if it is in the store.
+pub fn lock_of(store: &Store, seal: &Digest) -> Result<Option<Digest>, ImageError> {
+    let text = store.recall(BUCKET, &seal.hex())?;
+    let entry = text.map(|text| serde_json::from_str::<Entry>(&text)).transpose();
+    Ok(entry.map_err(ImageError::Document)?.map(|entry| entry.lock))
 }
 
 /// The blobs that an image is whole with: manifest, configuration, layer plans; and layers of its

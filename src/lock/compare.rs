@@ -50,6 +50,55 @@ impl Lock {
     /// [`LockError::OtherRecipe`] if the names differ, [`LockError::Io`] if a local file
     /// is there but cannot be read.
     pub fn matches(&self, recipe: &Recipe) -> Result<Vec<Difference>, LockError> {
+        let of_build = |build: &BuildRecipe| build_files(recipe, build);
+        self.differs_from(recipe, &local_files(recipe)?, &profile_files(recipe)?, &of_build)
+    }
+
+    /// As [`Lock::matches`], for a recipe whose local files are not at hand: which they are counts, and not
+    /// what they hold.
+    ///
+    /// # Errors
+    ///
+    /// [`LockError::OtherRecipe`] if the names differ.
+    pub fn fits(&self, recipe: &Recipe) -> Result<Vec<Difference>, LockError> {
+        let local: Vec<_> = recipe
+            .image
+            .local_files
+            .iter()
+            .map(|file| named_as(&self.local_files, &file.path, &file.source, file.executable))
+            .collect();
+        let of_build = |asked: &BuildRecipe| {
+            let name = names::normalised(&asked.name);
+            let build = self.builds.iter().find(|build| build.name == name);
+            let known = build.map_or(&[][..], |build| &build.local);
+            let files = asked.local.iter();
+            Ok(files.map(|(path, source)| named_as(known, path, source, false)).collect())
+        };
+        let mounted =
+            recipe.profiles.iter().flat_map(|(profile, rules)| {
+                let file =
+                    |(path, source): (&String, &String)| {
+                        let (profile, path, source) =
+                            (profile.clone(), path.clone(), source.clone());
+                        let is_it = |file: &&LockedProfileFile| {
+                            (&file.profile, &file.path, &file.source) == (&profile, &path, &source)
+                        };
+                        self.profile_files.iter().find(is_it).cloned().unwrap_or(
+                            LockedProfileFile { profile, path, source, size: 0, sha256: UNKNOWN },
+                        )
+                    };
+                rules.files.iter().map(file).collect::<Vec<_>>()
+            });
+        self.differs_from(recipe, &local, &mounted.collect::<Vec<_>>(), &of_build)
+    }
+
+    fn differs_from(
+        &self,
+        recipe: &Recipe,
+        local: &[LockedFile],
+        profile: &[LockedProfileFile],
+        of_build: &dyn Fn(&BuildRecipe) -> Result<Vec<LockedFile>, LockError>,
+    ) -> Result<Vec<Difference>, LockError> {
         if self.name != recipe.name {
             let (lock, recipe) = (self.name.clone(), recipe.name.clone());
             return Err(LockError::OtherRecipe { lock, recipe });
@@ -73,15 +122,14 @@ impl Lock {
         for asked in &image.builds {
             let name = names::normalised(&asked.name);
             if let Some(build) = self.builds.iter().find(|build| build.name == name) {
-                found.build_asked(build, asked, &build_files(recipe, asked)?);
+                found.build_asked(build, asked, &of_build(asked)?);
             }
         }
         found.config(&self.config, &ImageConfig::of(image));
         found.map("symbolic link", &self.symlinks, &image.symlinks);
         found.map("text file", &contents(&self.files), &contents(&image.files));
-        found.map("local file", &files(&self.local_files), &files(&local_files(recipe)?));
-        let now = profile_files(recipe)?;
-        found.map("profile file", &mounted(&self.profile_files), &mounted(&now));
+        found.map("local file", &files(&self.local_files), &files(local));
+        found.map("profile file", &mounted(&self.profile_files), &mounted(profile));
         Ok(found.0)
     }
 
@@ -425,6 +473,19 @@ impl Differences {
         };
         self.map("seal", &table(before), &table(after));
     }
+}
+
+/// Stands for the content of a file that nobody pinned.
+const UNKNOWN: Digest = Digest::from_bytes([0; 32]);
+
+/// The file of `locked` that a recipe names so; one of no content if there is none.
+fn named_as(locked: &[LockedFile], path: &str, source: &str, executable: bool) -> LockedFile {
+    let is_it = |file: &&LockedFile| {
+        (file.path.as_str(), file.source.as_str(), file.executable) == (path, source, executable)
+    };
+    let (path, source) = (path.to_owned(), source.to_owned());
+    let unknown = LockedFile { path, source, executable, size: 0, sha256: UNKNOWN };
+    locked.iter().find(is_it).cloned().unwrap_or(unknown)
 }
 
 fn files(files: &[LockedFile]) -> BTreeMap<String, String> {

@@ -29,7 +29,7 @@ use super::layers::python;
 pub struct World {
     pub folder: tempfile::TempDir,
     pub store: Store,
-    engine: Fake,
+    pub engine: Fake,
     settings: Settings,
     stop: Stop,
 }
@@ -39,7 +39,7 @@ impl World {
         Self::with_engine(Fake::new(Answer::text("")))
     }
 
-    fn with_engine(engine: Fake) -> Self {
+    pub fn with_engine(engine: Fake) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&folder.path().join("store")).unwrap();
         let environment = Environment::new(folder.path(), folder.path()).with("HOME", "/nowhere");
@@ -108,7 +108,7 @@ impl World {
     }
 }
 
-fn locked_package(store: &Store) -> LockedPackage {
+pub fn locked_package(store: &Store) -> LockedPackage {
     let data = tar_of(&[
         ("./bin/", Directory, 0o755, ""),
         ("./bin/dash", Regular, 0o755, "a shell"),
@@ -266,7 +266,7 @@ fn the_first_entry_that_differs_is_named_with_both_values() {
 }
 
 /// A compiler that leaves a wheel in `/out`; `salt` makes two of them differ.
-fn compiler(salt: &'static str) -> Fake {
+pub fn compiler(salt: &'static str) -> Fake {
     Fake::with(move |job| {
         let out = job.mounts.iter().find(|mount| mount.target == "/out").unwrap();
         let bytes = wheel("lap", vec![ZipItem::new("lap.py", salt.as_bytes())]);
@@ -275,7 +275,7 @@ fn compiler(salt: &'static str) -> Fake {
     })
 }
 
-fn with_job(world: &World) -> Lock {
+pub fn with_job(world: &World) -> Lock {
     let source = source_archive(world.folder.path());
     let build = LockedBuild {
         name: "lap".to_owned(),

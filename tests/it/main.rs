@@ -31,6 +31,7 @@ mod loopback;
 mod mirrors;
 mod module_order;
 mod next_steps;
+mod other_locks;
 mod others_settings;
 mod pinning;
 mod pip_equality;

@@ -8,18 +8,20 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use repro::build::keep_pulled;
+use repro::build::{self, keep_pulled, prove_pulled};
 use repro::digest::Digest;
 use repro::fetch::Quiet;
 use repro::image::Image;
+use repro::lock::Lock;
 use repro::registry::{self, Attached, Pushed, RegistryError};
 use repro::settings::{Environment, Options, Settings};
 use repro::store::Store;
 
-use super::building::World;
+use super::building::{World, locked_package};
 use super::commands::Project;
 use super::layers::store;
 use super::loopback::{Reply, Server};
+use super::other_locks::with_another_digit;
 use super::recipe_reading::TRACKER;
 use super::registry_serve::image;
 
@@ -226,6 +228,105 @@ fn a_pulled_image_is_there_without_what_it_was_made_of() {
     std::fs::remove_file(blobs.last().unwrap()).unwrap();
     let error = there.builder().build(lock).unwrap_err().to_string();
     assert!(error.contains("is not in the store and no network may be asked"), "{error}");
+}
+
+/// A world that has an image from a registry, and nothing of what it was made of.
+fn pulled_world(here: &World, lock: &Lock) -> World {
+    let there = World::new();
+    let built = here.builder().build(lock).unwrap();
+    let registry = Registry::new(State::default());
+    let pushed = registry.push(&here.store, &built.image, "team/tracker:1").unwrap();
+    let stop = AtomicBool::new(false);
+    let pulled = registry::pull(&settings(), &there.store, &pushed.reference, &Quiet, &stop);
+    let image = pulled.unwrap().image;
+    prove_pulled(&image, &built.lock).unwrap();
+    let copy = image.claim(&there.store, &lock.name, built.lock.digest()).unwrap();
+    keep_pulled(&there.store, &built.lock, None, &copy).unwrap();
+    there
+}
+
+#[test]
+fn no_digit_of_a_lock_can_change_while_its_pulled_image_is_in_the_store() {
+    let here = World::new();
+    let lock = here.builder().build(&here.lock("net = 1\n")).unwrap().lock;
+    let there = pulled_world(&here, &lock);
+    assert!(!there.builder().build(&lock).unwrap().fresh);
+    for (line, changed) in with_another_digit(&lock) {
+        assert!(build::whole(&there.store, &changed).is_none(), "{line}");
+        assert!(there.builder().build(&changed).is_err(), "{line}");
+    }
+}
+
+#[test]
+fn a_lock_of_another_image_does_not_pass_for_that_of_a_pulled_one() {
+    let here = World::new();
+    let lock = here.builder().build(&here.lock("net = 1\n")).unwrap().lock;
+    let other = here.builder().build(&here.lock("net = 2\n")).unwrap();
+    let registry = Registry::new(State::default());
+    let pushed = registry.push(&here.store, &other.image, "team/tracker:1").unwrap();
+    let (_folder, there) = store();
+    let stop = AtomicBool::new(false);
+    let pulled = registry::pull(&settings(), &there, &pushed.reference, &Quiet, &stop).unwrap();
+    assert!(prove_pulled(&pulled.image, &lock).is_err());
+    // Not either where it claims the seal of this image, or all of its layers.
+    let claim = |change: &dyn Fn(&mut Lock)| {
+        let mut lock = other.lock.clone();
+        change(&mut lock);
+        prove_pulled(&pulled.image, &lock)
+    };
+    assert!(claim(&|_| ()).is_ok());
+    let seal = lock.seal.clone().unwrap();
+    assert!(claim(&|lock| lock.seal.as_mut().unwrap().layers = seal.layers.clone()).is_err());
+    assert!(claim(&|lock| lock.config.workdir = "/elsewhere".to_owned()).is_err());
+    assert!(claim(&|lock| drop(lock.config.env.insert("A".to_owned(), "b".to_owned()))).is_err());
+    assert!(claim(&|lock| lock.config.entrypoint = vec!["/bin/sh".to_owned()]).is_err());
+    assert!(claim(&|lock| lock.seal = None).is_err());
+}
+
+#[test]
+fn lock_and_recipe_of_another_image_are_refused_and_nothing_is_registered() {
+    let project = Project::new(TRACKER);
+    let here = Store::open(&project.folder.path().join("store")).unwrap();
+    project.lock("tracker-debian", |lock| {
+        lock.packages = vec![locked_package(&here)];
+        lock.wheels.clear();
+        lock.builds.clear();
+    });
+    assert_eq!(project.error(&["build", "tracker-debian", "--offline"]).1, 0);
+    let text = std::fs::read_to_string(project.lock_file("tracker-debian")).unwrap();
+    let lock = Lock::parse(&text, std::path::Path::new("x.lock")).unwrap();
+    let image = Image::load(&here, &lock.seal.as_ref().unwrap().manifest).unwrap();
+    let mut other = lock.clone();
+    other.config.workdir = "/elsewhere".to_owned();
+    let mine = TRACKER.as_bytes().to_vec();
+    let asks_more = TRACKER.replace("packages = [\"python3\"", "packages = [\"bash\", \"python3\"");
+    let elsewhere = TRACKER.replace("variant.debian", "variant.other");
+    for (name, lock, recipe, expected) in [
+        ("a", &other, mine.clone(), "is not the lock of this seal"),
+        ("b", &lock, asks_more.into_bytes(), "is not that of its lock"),
+        ("c", &lock, elsewhere.into_bytes(), "it makes no image `tracker-debian`"),
+        ("d", &lock, mine, ""),
+    ] {
+        let registry = Registry::new(State::default());
+        let place = format!("team/{name}");
+        let pushed = registry.push(&here, &image, &format!("{place}:1")).unwrap();
+        let attached = Attached { lock: lock.to_text().into_bytes(), recipe: Some(recipe) };
+        let (stop, target) = (AtomicBool::new(false), registry.reference(&place));
+        registry::attach(&settings(), &here, &target, &image.seal, &attached, &stop).unwrap();
+        let there = Project::new(TRACKER);
+        let (text, code) = there.error(&["pull", &pushed.reference.to_string()]);
+        let named = format!("tracker-debian@{}", image.seal);
+        let (known, _) = there.error(&["inspect", &named]);
+        if expected.is_empty() {
+            assert_eq!(code, 0, "{text}");
+            assert!(text.contains("not the commands of the recipe"), "{text}");
+            assert_eq!(known, "");
+        } else {
+            assert_eq!(code, 3, "{text}");
+            assert!(text.contains(expected), "{text}");
+            assert!(known.contains("is no image"), "{known}");
+        }
+    }
 }
 
 #[test]

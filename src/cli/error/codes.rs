@@ -49,6 +49,7 @@ impl CliError {
             | Self::NoRun { .. }
             | Self::NotRunning { .. }
             | Self::Elsewhere { .. } => INPUT,
+            Self::OtherRecipe { .. } => CONTENT,
             Self::Store(error) => store_code(error),
             Self::Image(error) => image_code(error),
             Self::Build(error) => build_code(error),

@@ -36,6 +36,10 @@ impl CliError {
             Self::LockIsOld { name, .. } => Some(format!(
                 "`repro lock {name}` resolves the recipe again; `--diff` shows what would change"
             )),
+            Self::OtherRecipe { .. } => Some(
+                "nothing was registered; ask who pushed the image, who can repeat `repro push` with its own lock and recipe"
+                    .to_owned(),
+            ),
             Self::Lock(error) | Self::Build(BuildError::Lock(error)) => lock_hint(error),
             Self::Pin(PinError::UnknownName { .. }) => Some(
                 "a name is that of a distribution, a Debian package or a local file of the lock, or `debian` for all packages"
@@ -213,6 +217,9 @@ fn build_hint(error: &BuildError) -> Option<String> {
         ),
         BuildError::SealDiffers { name, .. } => Some(format!(
             "`repro verify {name}` names the first entry that differs; a newer format epoch or a changed tool is the usual cause"
+        )),
+        BuildError::OtherLock { name, .. } => Some(format!(
+            "restore `lockfiles/{name}.lock` (`git diff` shows what changed), or resolve it again with `repro lock {name}`"
         )),
         BuildError::OutputLost { name, .. } => Some(format!(
             "get it from who has it (a bundle, a mirror or a registry with the image), or let `repro lock --update {name}` forget it and compile anew: the image gets another seal"
