@@ -14,6 +14,7 @@
 
 pub mod digest;
 pub mod stats;
+pub mod tarball;
 pub mod store;
 pub mod git;
 pub mod recipe;

@@ -12,6 +12,7 @@ use super::{BuildError, Builder};
 use crate::git::{ArchiveEntry, EntryKind, GitError, TreeArchive};
 use crate::layer::MTIME;
 use crate::lock::{Lock, LockedSource};
+use crate::tarball;
 
 /// The most a source distribution may unpack to.
 const SOURCE_LIMIT: u64 = 4 << 30;
@@ -86,7 +87,7 @@ fn write_file(
 
 /// Unpacks a source distribution without its one top folder.
 fn unpack(tar: impl std::io::Read, folder: &Path) -> Result<(), String> {
-    let mut archive = tar::Archive::new(tar);
+    let mut archive = tarball::open(tar);
     let mut left = SOURCE_LIMIT;
     for entry in archive.entries().map_err(|error| error.to_string())? {
         let mut entry = entry.map_err(|error| error.to_string())?;

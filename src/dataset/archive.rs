@@ -13,6 +13,7 @@ use tar::EntryType;
 
 use super::{Archive, DatasetError, at};
 use crate::recipe::names::{self, RELATIVE_PATH};
+use crate::tarball;
 
 /// A file inside an archive.
 pub(super) struct Entry<'a> {
@@ -121,7 +122,7 @@ fn each_in_zip(
 }
 
 fn each_in_tar(path: &Path, reader: impl Read, visit: &mut Visit<'_>) -> Result<(), DatasetError> {
-    let mut tar = tar::Archive::new(reader);
+    let mut tar = tarball::open(reader);
     for entry in tar.entries().map_err(|error| broken(path, error))? {
         let mut entry = entry.map_err(|error| broken(path, error))?;
         let kind = entry.header().entry_type();

@@ -10,6 +10,7 @@ use super::DiffError;
 use super::picture::{Layer, Picture};
 use super::place::Place;
 use crate::digest::{Digest, hash_reader};
+use crate::tarball;
 
 /// Why two layers have other bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -216,7 +217,7 @@ fn list(
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<Vec<(String, Entry)>, DiffError> {
     place.with_tar(layer, |reader| {
-        let mut archive = tar::Archive::new(reader);
+        let mut archive = tarball::open_with_sparse(reader);
         let mut entries = Vec::new();
         for entry in archive.entries()? {
             let mut entry = entry?;
@@ -227,13 +228,12 @@ fn list(
             entries.push((path, read));
         }
         // Whoever writes the stream must not find the reader gone before its last block.
-        let rest: &mut dyn Read = archive.into_inner();
-        io::copy(rest, &mut io::sink())?;
+        io::copy(archive.into_inner().into_inner(), &mut io::sink())?;
         Ok(entries)
     })
 }
 
-fn read_entry(entry: &mut tar::Entry<'_, &mut dyn Read>) -> io::Result<Entry> {
+fn read_entry(entry: &mut tar::Entry<'_, impl Read>) -> io::Result<Entry> {
     let header = entry.header();
     let kind = match header.entry_type() {
         EntryType::Directory => 'd',

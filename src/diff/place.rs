@@ -14,6 +14,7 @@ use super::picture::Layer;
 use crate::digest::Digest;
 use crate::image::{Image, MANIFEST_TYPE};
 use crate::store::Store;
+use crate::tarball;
 
 /// Manifests and configurations are small; an index that claims more is none.
 const LARGEST_DOCUMENT: u64 = 64 << 20;
@@ -51,7 +52,7 @@ impl Layout {
             reason: error.to_string(),
         };
         let file = File::open(path).map_err(at("open", path))?;
-        let mut archive = tar::Archive::new(BufReader::new(file));
+        let mut archive = tarball::open(BufReader::new(file));
         let mut files = BTreeMap::new();
         // Content is passed over by seeking.
         for entry in archive.entries_with_seek().map_err(wrong)? {

@@ -11,6 +11,7 @@ use super::Directories;
 use super::error::LayerError;
 use super::plan::{Body, Entry, Input, Source};
 use super::sources::Sources;
+use crate::tarball::{PathBytes, check_path, shortened};
 
 /// A layer in the making.
 pub(super) struct Tree<'a> {
@@ -22,12 +23,14 @@ pub(super) struct Tree<'a> {
     /// Paths at which a layer above has something: there inputs may differ, and the first stays.
     covered: Vec<String>,
     notes: Vec<String>,
+    bytes: PathBytes,
 }
 
 impl<'a> Tree<'a> {
     pub(super) fn new(below: &'a Directories, inputs: &'a [Input]) -> Self {
         let (reach, nodes) = (below.clone(), BTreeMap::new());
-        Self { below, reach, inputs, nodes, covered: Vec::new(), notes: Vec::new() }
+        let (covered, notes, bytes) = (Vec::new(), Vec::new(), PathBytes::default());
+        Self { below, reach, inputs, nodes, covered, notes, bytes }
     }
 
     /// Says where a layer above has something of its own, so that nobody sees which input is right.
@@ -63,7 +66,7 @@ impl<'a> Tree<'a> {
                 }
             }
             self.reach.insert_symlink(&entry.path, &target);
-            self.nodes.insert(entry.path.clone(), entry);
+            self.insert(entry)?;
         }
         Ok(())
     }
@@ -83,10 +86,7 @@ impl<'a> Tree<'a> {
         match self.nodes.get(&entry.path) {
             Some(there) if there.body == Body::Directory => Ok(()),
             Some(there) => Err(self.conflict(there, &entry)),
-            None => {
-                self.nodes.insert(entry.path.clone(), entry);
-                Ok(())
-            }
+            None => self.insert(entry),
         }
     }
 
@@ -117,10 +117,7 @@ impl<'a> Tree<'a> {
                 let conflict = self.conflict(there, &entry);
                 self.settle(conflict)
             }
-            None => {
-                self.nodes.insert(entry.path.clone(), entry);
-                Ok(())
-            }
+            None => self.insert(entry),
         }
     }
 
@@ -145,8 +142,17 @@ impl<'a> Tree<'a> {
             Some(there) if there.body == Body::Directory => {}
             Some(there) => return Err(self.conflict(there, &entry)),
             None if self.below.has_for_all(path) => {}
-            None => drop(self.nodes.insert(entry.path.clone(), entry)),
+            None => self.insert(entry)?,
         }
+        Ok(())
+    }
+
+    fn insert(&mut self, entry: Entry) -> Result<(), LayerError> {
+        let (path, owner) = (entry.path.as_str(), entry.owner);
+        check_path(path.as_bytes()).map_err(|reason| self.refuse(path, owner, reason))?;
+        let counted = self.bytes.add(path.as_bytes());
+        counted.map_err(|reason| self.refuse(path, owner, reason))?;
+        self.nodes.insert(entry.path.clone(), entry);
         Ok(())
     }
 
@@ -167,17 +173,20 @@ impl<'a> Tree<'a> {
 
     /// Some names are deletions in a layer (OCI image specification, "Whiteouts").
     fn check_name(&self, path: &str, owner: Option<u32>) -> Result<(), LayerError> {
+        check_path(path.as_bytes()).map_err(|reason| self.refuse(path, owner, reason))?;
         if !path.split('/').any(|part| part.starts_with(".wh.")) {
             return Ok(());
         }
-        let reason = "a name that begins with `.wh.` is a deletion in a layer";
-        let (path, origin) = (path.to_owned(), self.origin(owner).to_owned());
-        Err(LayerError::Path { path, origin, reason })
+        Err(self.refuse(path, owner, "a name that begins with `.wh.` is a deletion in a layer"))
     }
 
     fn looping(&self, path: &str, owner: Option<u32>) -> LayerError {
-        let reason = "symbolic links lead to it in a circle";
-        LayerError::Path { path: path.to_owned(), origin: self.origin(owner).to_owned(), reason }
+        self.refuse(path, owner, "symbolic links lead to it in a circle")
+    }
+
+    fn refuse(&self, path: &str, owner: Option<u32>, reason: &'static str) -> LayerError {
+        let origin = self.origin(owner).to_owned();
+        LayerError::Path { path: shortened(path.as_bytes()), origin, reason }
     }
 
     fn conflict(&self, there: &Entry, new: &Entry) -> LayerError {

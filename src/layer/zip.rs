@@ -16,6 +16,7 @@ use std::os::unix::fs::FileExt;
 
 use super::error::{LayerError, reading};
 use super::plan::Source;
+use crate::tarball::{check_path, shortened};
 
 /// A zip file whose directory was read and checked.
 pub(super) struct Archive {
@@ -219,6 +220,10 @@ impl Reader<'_> {
     }
 
     fn check_name(&self, bytes: &[u8], flags: u16) -> Result<String, LayerError> {
+        if let Err(reason) = check_path(bytes) {
+            let reason = format!("cannot be a file: {reason}");
+            return self.bad_entry(&shortened(bytes), &reason);
+        }
         let lossy = String::from_utf8_lossy(bytes).into_owned();
         let Ok(name) = std::str::from_utf8(bytes) else {
             return self.bad_entry(&lossy, "has a name that is not UTF-8");

@@ -68,6 +68,9 @@ impl Artifact {
     }
 }
 
+/// A lock or a recipe is no larger than this (bytes): both are read whole.
+const LARGEST: u64 = 64 << 20;
+
 #[derive(Deserialize)]
 struct Text {
     #[serde(rename = "artifactType")]
@@ -87,7 +90,9 @@ pub(super) fn find(
     let of_type = |media_type: &str| {
         let layer = text.layers.iter().find(|layer| layer["mediaType"] == media_type)?;
         let digest = layer["digest"].as_str()?.parse().ok()?;
-        Some(LockedBlob { digest, size: layer["size"].as_u64()? })
+        // What no program would have put there is nothing to read.
+        let size = layer["size"].as_u64().filter(|size| *size <= LARGEST)?;
+        Some(LockedBlob { digest, size })
     };
     let lock = of_type(LOCK).filter(|_| text.artifact_type == ARTIFACT)?;
     Some((lock, of_type(RECIPE)))

@@ -223,8 +223,13 @@ fn read_layers(
     });
     let mut table = Table::default();
     let read = read.into_inner().unwrap_or_else(PoisonError::into_inner);
-    for paths in read.into_iter().flatten() {
-        table.add(paths?);
+    for (paths, layer) in read.into_iter().flatten().zip(layers) {
+        let added = table.add(paths?);
+        added.map_err(|source| RegistryError::Layer {
+            reference: image.to_owned(),
+            layer: layer.digest,
+            source,
+        })?;
     }
     Ok(table)
 }

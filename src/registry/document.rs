@@ -11,6 +11,9 @@ const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+
 const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
 
+/// An image's configuration may be as large as this (bytes): it is read whole.
+const LARGEST_CONFIGURATION: u64 = 8 << 20;
+
 /// What a tag or digest names.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Document {
@@ -124,6 +127,9 @@ fn image(config: Descriptor, layers: Vec<Descriptor>) -> Result<Document, String
         Ok(LayerEntry { digest, size, compression: compression(&media_type)? })
     });
     let config = LockedBlob { digest: config.digest, size: config.size };
+    if config.size > LARGEST_CONFIGURATION {
+        return Err(format!("its configuration has {} bytes, more than 8 MiB", config.size));
+    }
     Ok(Document::Image(ImageDocument { config, layers: layers.collect::<Result<_, String>>()? }))
 }
 
@@ -187,6 +193,13 @@ mod tests {
         assert_eq!(choose(&entries, "amd64").unwrap().digest.to_string(), SHA);
         let reason = choose(&entries, "arm64").unwrap_err();
         assert!(reason.contains("linux/arm64") && reason.contains("windows/amd64"), "{reason}");
+    }
+
+    #[test]
+    fn a_configuration_that_is_too_large_to_be_read_whole_is_refused() {
+        let mut image = image_with("application/vnd.oci.image.layer.v1.tar");
+        image["config"]["size"] = json!(9 << 20);
+        assert!(read_value(image).unwrap_err().contains("more than 8 MiB"));
     }
 
     #[test]

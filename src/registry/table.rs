@@ -7,9 +7,10 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 
-use tar::{Archive, EntryType};
+use tar::EntryType;
 
 use crate::layer::Directories;
+use crate::tarball::{self, PathBytes};
 
 /// How a deleted file's name begins.
 const WHITEOUT: &str = ".wh.";
@@ -26,6 +27,7 @@ pub(super) struct LayerPaths {
     /// Folders of which everything below is gone.
     emptied: Vec<String>,
     entries: Vec<(String, Kind)>,
+    bytes: PathBytes,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,9 +43,10 @@ impl LayerPaths {
     /// Reads a layer's tar stream to its end.
     pub(super) fn read(tar: impl Read) -> io::Result<Self> {
         let mut paths = Self::default();
-        for entry in Archive::new(tar).entries()? {
+        for entry in tarball::open(tar).entries()? {
             let entry = entry?;
             let Some(path) = plain(&entry.path_bytes()) else { continue };
+            paths.bytes.add(path.as_bytes()).map_err(|reason| too_many(&path, reason))?;
             let (parent, name) = path.rsplit_once('/').unwrap_or(("", &path));
             if name == OPAQUE {
                 paths.emptied.push(parent.to_owned());
@@ -71,6 +74,11 @@ impl LayerPaths {
     }
 }
 
+fn too_many(path: &str, reason: &str) -> io::Error {
+    let text = format!("`{}`: {reason}", tarball::shortened(path.as_bytes()));
+    io::Error::new(io::ErrorKind::InvalidData, text)
+}
+
 /// A path without `./` before and `/` behind it; none for the root itself, for one that leads out
 /// of it, and for one that is not Unicode, which no path of ours can go through.
 fn plain(bytes: &[u8]) -> Option<String> {
@@ -89,11 +97,16 @@ fn join(parent: &str, name: &str) -> String {
 #[derive(Debug, Default)]
 pub(super) struct Table {
     places: BTreeMap<String, Kind>,
+    bytes: PathBytes,
 }
 
 impl Table {
     /// Puts a layer on top.
-    pub(super) fn add(&mut self, layer: LayerPaths) {
+    ///
+    /// # Errors
+    ///
+    /// The reason where folders lie so deep that their paths take too much.
+    pub(super) fn add(&mut self, layer: LayerPaths) -> io::Result<()> {
         // Whiteouts are about the layers below, wherever in its own layer they stand.
         for path in &layer.emptied {
             self.clear_below(path);
@@ -102,33 +115,37 @@ impl Table {
             self.clear(path);
         }
         for (path, kind) in layer.entries {
-            self.make_parents(&path);
-            self.place(path, kind);
+            self.make_parents(&path)?;
+            self.place(path, kind)?;
         }
+        Ok(())
     }
 
     /// A layer may leave out the folders that its files are in; a link there is hidden all the same.
-    fn make_parents(&mut self, path: &str) {
+    fn make_parents(&mut self, path: &str) -> io::Result<()> {
         for (end, _) in path.match_indices('/') {
             if self.places.get(&path[..end]) != Some(&Kind::Directory) {
-                self.place(path[..end].to_owned(), Kind::Directory);
+                self.place(path[..end].to_owned(), Kind::Directory)?;
             }
         }
+        Ok(())
     }
 
-    fn place(&mut self, path: String, kind: Kind) {
+    fn place(&mut self, path: String, kind: Kind) -> io::Result<()> {
         let kind = match kind {
             Kind::HardLink(target) => self.places.get(&target).cloned().unwrap_or(Kind::Other),
             kind => kind,
         };
         match (&kind, self.places.get(&path)) {
-            (Kind::Directory, Some(Kind::Directory)) => return,
+            (Kind::Directory, Some(Kind::Directory)) => return Ok(()),
             (_, Some(_)) => self.clear(&path),
             _ => {}
         }
         if matches!(kind, Kind::Directory | Kind::Symlink(_)) {
+            self.bytes.add(path.as_bytes()).map_err(|reason| too_many(&path, reason))?;
             self.places.insert(path, kind);
         }
+        Ok(())
     }
 
     fn clear(&mut self, path: &str) {
@@ -206,7 +223,7 @@ mod tests {
 
     fn lines(layers: Vec<LayerPaths>) -> Vec<String> {
         let mut table = Table::default();
-        layers.into_iter().for_each(|layer| table.add(layer));
+        layers.into_iter().for_each(|layer| table.add(layer).unwrap());
         let lines = table.directories().into_iter();
         lines
             .flat_map(|(parent, names)| names.into_iter().map(move |name| join(&parent, &name)))
@@ -262,6 +279,35 @@ mod tests {
         let lower = layer(&[("a/x", Kind::Directory), ("ab", Kind::Directory)]);
         let upper = layer(&[("a/y", Kind::Directory), (".wh.a", Kind::Other)]);
         assert_eq!(lines(vec![lower, upper]), ["a", "ab", "a/y"]);
+    }
+
+    #[test]
+    fn folders_that_lie_too_deep_are_refused_before_they_fill_the_memory() {
+        let deep = |number: u32| (format!("{number}/{}x", "a/".repeat(2000)), Kind::Other);
+        let mut paths = LayerPaths::default();
+        paths.entries.extend((0..40).map(deep));
+        let error = Table::default().add(paths).unwrap_err().to_string();
+        assert!(error.contains("more than 128 MiB"), "{error}");
+        let mut names = b"2000 path=".to_vec();
+        names.resize(1999, b'n');
+        names.push(b'\n');
+        let mut tar = header(b'x', names.len());
+        tar.extend(names);
+        tar.resize(tar.len().next_multiple_of(512), 0);
+        tar.extend(header(b'5', 0));
+        let error = LayerPaths::read(tar.as_slice()).unwrap_err().to_string();
+        assert!(error.contains("longer than 255 bytes"), "{error}");
+    }
+
+    /// A header without a name.
+    fn header(kind: u8, size: usize) -> Vec<u8> {
+        let mut header = tar::Header::new_old();
+        header.as_mut_bytes()[257..265].copy_from_slice(b"ustar\x0000");
+        header.set_entry_type(tar::EntryType::new(kind));
+        header.set_size(size as u64);
+        header.set_mtime(0);
+        header.set_cksum();
+        header.as_bytes().to_vec()
     }
 
     #[test]

@@ -343,6 +343,7 @@ fn a_job_that_gives_other_bytes_or_fails_is_an_error() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "an archive of our own")]
 fn an_export_holds_the_manifest_and_layers_it_names_and_replaces_nothing() {
     let world = World::new();
     let built = world.build(&world.lock("net = 1\n")).unwrap();

@@ -97,6 +97,7 @@ fn an_imported_image_builds_by_its_seal_without_checkout_and_network() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "an archive of our own")]
 fn the_same_contents_give_the_same_bytes_and_another_tar_reads_them() {
     let (world, lock, bytes) = sample();
     assert_eq!(Digest::of(&bundle_of(&world, &lock)), Digest::of(&bytes));

@@ -26,6 +26,7 @@ mod git_sources;
 mod gpu_code;
 mod guide_matrix;
 mod layers;
+mod limits;
 mod lock_text;
 mod loopback;
 mod mirrors;

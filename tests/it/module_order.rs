@@ -4,9 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The order of `ARCHITECTURE.md`.
-const ORDER: [&str; 24] = [
+const ORDER: [&str; 25] = [
     "digest",
     "stats",
+    "tarball",
     "store",
     "git",
     "recipe",

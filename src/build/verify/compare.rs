@@ -9,6 +9,7 @@ use crate::digest::{Digest, hash_reader};
 use crate::image::{Image, ImageLayer};
 use crate::lock::Lock;
 use crate::store::Store;
+use crate::tarball;
 
 /// One difference between a sealed image and its second build.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,7 +125,7 @@ fn compare_streams(
     left: impl Read,
     right: impl Read,
 ) -> io::Result<Option<Difference>> {
-    let (mut left, mut right) = (tar::Archive::new(left), tar::Archive::new(right));
+    let (mut left, mut right) = (tarball::open(left), tarball::open(right));
     let (mut left, mut right) = (left.entries()?, right.entries()?);
     loop {
         let (left, right) = (describe(left.next())?, describe(right.next())?);

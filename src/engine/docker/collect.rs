@@ -13,12 +13,13 @@ use bollard::query_parameters::{
     ContainerArchiveInfoOptionsBuilder, DownloadFromContainerOptionsBuilder,
 };
 use futures_util::StreamExt;
-use tar::{Archive, EntryType};
+use tar::EntryType;
 
 use super::daemon::{Daemon, is_missing};
 use crate::engine::outputs::{Collector, place};
 use crate::engine::{EngineError, Job, Kept};
 use crate::store::StoreError;
+use crate::tarball;
 
 /// Links followed for one file; the kernel's own limit (path_resolution(7)).
 const MAX_LINKS: usize = 40;
@@ -190,7 +191,7 @@ impl<'a> Collection<'a> {
         only_list: bool,
     ) -> io::Result<Found> {
         let mut found = Found::default();
-        let mut archive = Archive::new(File::open(archive)?);
+        let mut archive = tarball::open(File::open(archive)?);
         for entry in archive.entries()? {
             let mut entry = entry?;
             // The first part is the last one of what was asked for.

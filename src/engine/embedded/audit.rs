@@ -11,7 +11,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::thread;
 
-use tar::{Archive, Entry, EntryType};
+use tar::{Entry, EntryType};
 
 use super::rootfs::{Mark, Marks, Place, place};
 use crate::digest::{Digest, hash_reader};
@@ -19,6 +19,7 @@ use crate::engine::{EngineError, Stop};
 use crate::image::ImageError;
 use crate::image::ImageLayer;
 use crate::store::{Damage, Store};
+use crate::tarball;
 
 /// The first file of the unpacked layer that is not the layer's; `None` if there is none, if
 /// the layer is not unpacked, or if somebody asked to stop.
@@ -93,7 +94,7 @@ fn compare(root: &Path, tar: impl Read) -> io::Result<Option<Damage>> {
 fn expected(tar: impl Read) -> io::Result<BTreeMap<PathBuf, Expected>> {
     let mut contents = BTreeMap::new();
     let mut marks = Marks::default();
-    for entry in Archive::new(tar).entries()? {
+    for entry in tarball::open(tar).entries()? {
         let mut entry = entry?;
         let path = match place(&entry.path()?).map_err(io::Error::other)? {
             Place::Here(path) => path,

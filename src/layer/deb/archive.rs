@@ -11,6 +11,7 @@ use liblzma::read::XzDecoder;
 use liblzma::stream::Stream;
 
 use crate::layer::error::{LayerError, reading};
+use crate::tarball;
 
 /// A package whose members were found.
 pub(super) struct Package<'a> {
@@ -35,6 +36,12 @@ const XZ_MEMORY: u64 = 80 << 20;
 
 /// Window of one zstd decoder, as a power of two in bytes: what `zstd -19` needs, and less than 1 GiB.
 const ZSTD_WINDOW: u32 = 27;
+
+/// A package has three members, and some have a signature.
+const MEMBER_LIMIT: usize = 16;
+
+/// The whole `control.tar` is no larger than this (bytes).
+const CONTROL_ARCHIVE_LIMIT: u64 = 256 << 20;
 
 /// A control file larger than this (bytes) is no control file.
 const CONTROL_LIMIT: u64 = 1 << 20;
@@ -75,9 +82,9 @@ impl<'a> Package<'a> {
 
     /// The text of the control file.
     pub(super) fn control(&self) -> Result<String, LayerError> {
-        let mut archive = ::tar::Archive::new(self.decoder(&self.control)?);
+        let mut archive = tarball::open(self.decoder(&self.control)?.take(CONTROL_ARCHIVE_LIMIT));
         for entry in archive.entries().map_err(reading(self.file))? {
-            let entry = entry.map_err(reading(self.file))?;
+            let entry = entry.map_err(|error| unusable(self.file, error))?;
             if !matches!(&*entry.path_bytes(), b"./control" | b"control") {
                 continue;
             }
@@ -140,6 +147,9 @@ fn read_members(file: &str, handle: &File) -> Result<Vec<Member>, LayerError> {
             return Err(refuse(file, "it is damaged or cut off".to_owned()));
         };
         offset += HEADER_SIZE;
+        if members.len() == MEMBER_LIMIT {
+            return Err(refuse(file, format!("it has more than {MEMBER_LIMIT} members")));
+        }
         // Some archivers end names with a slash.
         let name = text(0..16).trim_end_matches('/').to_owned();
         members.push(Member { name, offset, size });
@@ -150,6 +160,14 @@ fn read_members(file: &str, handle: &File) -> Result<Vec<Member>, LayerError> {
         return Err(refuse(file, "it has no members".to_owned()));
     }
     Ok(members)
+}
+
+/// What an archive inside a package says of itself is the package's fault, all else the system's.
+pub(super) fn unusable(file: &str, error: io::Error) -> LayerError {
+    match error.kind() {
+        io::ErrorKind::InvalidData | io::ErrorKind::Other => refuse(file, error.to_string()),
+        _ => reading(file)(error),
+    }
 }
 
 pub(super) fn refuse(file: &str, reason: String) -> LayerError {

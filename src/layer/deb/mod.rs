@@ -13,7 +13,7 @@ use std::io::{Read, Seek, SeekFrom};
 
 use ::tar::EntryType;
 
-use self::archive::refuse;
+use self::archive::{refuse, unusable};
 pub(super) use self::unpack::Unpacked;
 use self::unpack::UnpackedPackage;
 use super::Directories;
@@ -22,6 +22,7 @@ use super::plan::{Entry, Input, Source};
 use super::sources::Sources;
 use super::tree::Tree;
 use super::zip::normal;
+use crate::tarball;
 
 /// What the recipe puts beside the packages, or above them.
 pub(super) struct Tables<'a> {
@@ -149,14 +150,11 @@ fn read_entries(file: &str, package: &UnpackedPackage) -> Result<Vec<Packaged>, 
     data.seek(SeekFrom::Start(0)).map_err(reading(file))?;
     let total = data.metadata().map_err(reading(file))?.len();
     let mut lister = Lister { file, total, files: BTreeMap::new() };
-    let mut archive = ::tar::Archive::new(data);
+    let mut archive = tarball::open(data);
     let mut entries = Vec::new();
     for entry in archive.entries_with_seek().map_err(reading(file))? {
-        let mut entry = entry.map_err(reading(file))?;
+        let entry = entry.map_err(|error| unusable(file, error))?;
         let path = entry_path(file, &entry.path_bytes())?;
-        if is_sparse(&mut entry).map_err(reading(file))? {
-            return Err(refuse(file, format!("its `{path}` is a sparse file")));
-        }
         let kind = lister.kind(&path, &entry)?;
         // The root folder itself is no entry of a layer.
         if !path.is_empty() {
@@ -166,17 +164,6 @@ fn read_entries(file: &str, package: &UnpackedPackage) -> Result<Vec<Packaged>, 
         }
     }
     Ok(entries)
-}
-
-/// Whether the content is not the file's own, but a map of its parts.
-fn is_sparse<R: Read>(entry: &mut ::tar::Entry<'_, R>) -> std::io::Result<bool> {
-    let Some(extensions) = entry.pax_extensions()? else { return Ok(false) };
-    for extension in extensions {
-        if extension?.key_bytes().starts_with(b"GNU.sparse.") {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }
 
 /// Reads the entries of one package.

@@ -5,6 +5,7 @@
 //! needs those is refused here rather than installed in two ways.
 
 use super::record::split_lines;
+use crate::tarball::check_path;
 
 /// The scripts that a wheel asks for.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -102,9 +103,11 @@ impl Script {
     fn of(point: &EntryPoint<'_>) -> Result<Self, String> {
         let EntryPoint { name, module, attribute } = point;
         // The name becomes a file's; distlib cuts others in its own way.
-        if name.contains(|c: char| c.is_whitespace() || matches!(c, '/' | '[' | ']')) {
-            return Err(format!("its script `{name}` has an unusable name"));
+        let is_odd = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '/' | '[' | ']');
+        if matches!(*name, "." | "..") || name.contains(is_odd) {
+            return Err(format!("its script `{}` has an unusable name", name.escape_debug()));
         }
+        check_path(name.as_bytes()).map_err(|reason| format!("its script `{name}`: {reason}"))?;
         let Some(function) = attribute else {
             return Err(format!("its script `{name}` names a module but no function: `{module}`"));
         };
@@ -174,7 +177,17 @@ mod tests {
 
     #[test]
     fn a_script_needs_a_function_and_the_name_of_a_file() {
-        for line in ["a = m", "a/b = m:f", "a b = m:f"] {
+        let long = format!("{} = m:f", "n".repeat(256));
+        for line in [
+            "a = m",
+            "a/b = m:f",
+            "a b = m:f",
+            ". = m:f",
+            ".. = m:f",
+            "a\0b = m:f",
+            "a\u{1b}[0m = m:f",
+            &long,
+        ] {
             assert!(Scripts::parse(&format!("[console_scripts]\n{line}")).is_err(), "{line}");
             assert!(Scripts::parse(&format!("[other]\n{line}")).is_ok(), "{line}");
         }

@@ -30,6 +30,7 @@ use crate::digest::{DiffId, Hasher};
 use crate::engine::EngineError;
 use crate::image::ImageError;
 use crate::store::{Store, StoreError, remove_tree};
+use crate::tarball;
 
 pub(super) use entry::{Place, place};
 pub(super) use fit::check as check_fit;
@@ -110,7 +111,7 @@ fn io_error(action: &'static str, path: &Path, source: io::Error) -> StoreError 
 
 /// Unpacks the stream; gives the directories that have no entry of their own.
 fn unpack_into(root: &Path, diff_id: DiffId, tar: impl Read) -> Result<Vec<PathBuf>, EngineError> {
-    let mut archive = tar::Archive::new(HashingReader { inner: tar, hasher: Hasher::new() });
+    let mut archive = tarball::open(HashingReader { inner: tar, hasher: Hasher::new() });
     let mut tree = Tree::new(root, diff_id);
     let entries = archive.entries().map_err(|error| tree.refuse("", error))?;
     for entry in entries {
@@ -119,7 +120,7 @@ fn unpack_into(root: &Path, diff_id: DiffId, tar: impl Read) -> Result<Vec<PathB
     }
     let implicit = tree.finish()?;
     // The digest is over every byte, also over what follows the end of the archive.
-    let mut rest = archive.into_inner();
+    let mut rest = archive.into_inner().into_inner();
     io::copy(&mut rest, &mut io::sink()).map_err(|error| tree.refuse("", error))?;
     let found = DiffId(rest.hasher.finish());
     if found == diff_id {

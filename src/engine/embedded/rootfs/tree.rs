@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File, Permissions};
 use std::io::{self, Read, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, lchown, symlink};
 use std::path::{Path, PathBuf};
 
@@ -16,12 +17,10 @@ use crate::digest::DiffId;
 use crate::engine::EngineError;
 use crate::layer::{MTIME, directory_mode};
 use crate::store::{is_root, remove_tree};
+use crate::tarball::PathBytes;
 
 /// Bytes copied at once.
 const BUFFER: usize = 256 << 10;
-
-/// Begins the keys of a sparse file (GNU tar manual, "Storing Sparse Files").
-const SPARSE: &str = "GNU.sparse.";
 
 /// Metadata of a directory; set last, because whatever is made inside changes its time.
 #[derive(Clone, Copy)]
@@ -52,13 +51,14 @@ pub(super) struct Tree<'a> {
     /// Whether files can be given to others than this process's user.
     gives: bool,
     buffer: Vec<u8>,
+    bytes: PathBytes,
 }
 
 impl<'a> Tree<'a> {
     pub(super) fn new(root: &'a Path, diff_id: DiffId) -> Self {
         let directories = BTreeMap::from([(PathBuf::new(), Directory::implicit(Path::new("")))]);
         let (marks, gives, buffer) = (Marks::default(), is_root(), vec![0; BUFFER]);
-        Self { root, diff_id, directories, marks, gives, buffer }
+        Self { root, diff_id, directories, marks, gives, buffer, bytes: PathBytes::default() }
     }
 
     pub(super) fn refuse(&self, entry: impl ToString, reason: impl ToString) -> EngineError {
@@ -108,7 +108,6 @@ impl<'a> Tree<'a> {
             EntryType::Fifo => self.add_fifo(path, entry),
             // A sealed run has its own devices, and no others work in it.
             EntryType::Char | EntryType::Block => self.clear(path),
-            EntryType::GNUSparse => Err(invalid("a sparse file, which no image should have")),
             other => Err(invalid(format!("an entry of type {other:?}"))),
         }
     }
@@ -133,6 +132,7 @@ impl<'a> Tree<'a> {
         if let Some(parent) = path.parent() {
             self.make_directories(parent)?;
         }
+        self.bytes.add(path.as_os_str().as_bytes()).map_err(invalid)?;
         fs::create_dir(self.root.join(path)).map_err(|error| match error.kind() {
             io::ErrorKind::AlreadyExists => invalid("its folder is not a directory in this layer"),
             _ => error,
@@ -170,6 +170,7 @@ impl<'a> Tree<'a> {
 
     fn add_directory(&mut self, path: &Path, entry: &Entry<'_, impl Read>) -> io::Result<()> {
         if !self.directories.contains_key(path) {
+            self.bytes.add(path.as_os_str().as_bytes()).map_err(invalid)?;
             self.make(path, |full| fs::create_dir(full))?;
         }
         let header = entry.header();
@@ -180,9 +181,6 @@ impl<'a> Tree<'a> {
     }
 
     fn add_file(&mut self, path: &Path, entry: &mut Entry<'_, impl Read>) -> io::Result<()> {
-        if is_sparse(entry)? {
-            return Err(invalid("a sparse file, which no image should have"));
-        }
         let mut file = self.make(path, |full| File::create_new(full))?;
         let mut left = entry.size();
         while left > 0 {
@@ -277,16 +275,6 @@ fn kind(entry: &Entry<'_, impl Read>) -> EntryType {
         EntryType::Regular if entry.path_bytes().ends_with(b"/") => EntryType::Directory,
         other => other,
     }
-}
-
-fn is_sparse(entry: &mut Entry<'_, impl Read>) -> io::Result<bool> {
-    let Some(extensions) = entry.pax_extensions()? else { return Ok(false) };
-    for extension in extensions {
-        if extension?.key().is_ok_and(|key| key.starts_with(SPARSE)) {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }
 
 fn invalid(reason: impl Into<String>) -> io::Error {
