@@ -165,6 +165,7 @@ fn case(
             "the matrix has mode `{mode}`, but there is no `[benchmark.mode.{mode}]`"
         ));
     };
+    let gpus = profile.gpus_of.get(mode).copied().unwrap_or(rule.gpus);
     let system = &recipe.system;
     let name = format!("{system}/{model}/{mode}/bs{batch_size}/{precision}");
     let mut variables = variables::of_model(&recipe.benchmark, profile, model);
@@ -181,7 +182,7 @@ fn case(
         ("mode", text(mode)),
         ("batch_size", Value::Integer(batch_size.into())),
         ("precision", text(precision)),
-        ("gpu_num", Value::Integer(rule.gpus.into())),
+        ("gpu_num", Value::Integer(gpus.into())),
     ] {
         if variables.insert(name.to_owned(), value).is_some() {
             return Err(format!("variable `{name}` is given by the matrix and cannot be defined"));
@@ -189,7 +190,7 @@ fn case(
     }
     let deviations = axis_deviations.iter().cloned().chain(own).collect();
     let (model, mode) = (model.to_owned(), mode.to_owned());
-    Ok(Case { name, model, mode, gpus: rule.gpus, variables, deviations })
+    Ok(Case { name, model, mode, gpus, variables, deviations })
 }
 
 fn exclude(cases: &mut Vec<Case>, globs: &[String], problems: &mut Vec<String>) {

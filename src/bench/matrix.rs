@@ -4,7 +4,7 @@ use super::BenchError;
 use super::case::{self, Case, FULL_PROFILE};
 use super::plan::{Filler, PlannedCase, plan_without_image};
 use super::variables::{self, AXES};
-use crate::recipe::{Mode, Profile, Published, Recipe, ReferenceHost, Unavailable};
+use crate::recipe::{Mode, Profile, Published, Recipe, ReferenceHost, Unavailable, Value};
 
 /// One case of a guide.
 #[derive(Debug, Clone, PartialEq)]
@@ -91,6 +91,8 @@ pub(super) fn guide_command(
     let mut variables = variables::of_model(&recipe.benchmark, guide, &case.model);
     let axes = case.variables.iter().filter(|(name, _)| AXES.contains(&name.as_str()));
     variables.extend(axes.map(|(name, value)| (name.clone(), value.clone())));
+    let gpus = guide.gpus_of.get(&case.mode).copied().unwrap_or(mode.gpus);
+    variables.insert("gpu_num".to_owned(), Value::Integer(gpus.into()));
     let mut filler = Filler::new(&variables);
     let line = match mode.guide_commands.get(&case.model).or(mode.guide_command.as_ref()) {
         Some(line) => filler.text("guide-command", line),

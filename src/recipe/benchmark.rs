@@ -243,6 +243,9 @@ pub struct Profile {
     /// Axes that differ from the guide's matrix.
     #[serde(default)]
     pub matrix: MatrixOverride,
+    /// Number of GPUs, or of processes that stand for them, of a mode that has another here, by mode.
+    #[serde(default)]
+    pub gpus_of: BTreeMap<String, u32>,
     /// Variables that differ.
     #[serde(default)]
     pub variables: BTreeMap<String, Value>,

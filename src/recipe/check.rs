@@ -349,9 +349,14 @@ impl Check<'_, '_> {
         }
     }
 
-    fn modes(&mut self, path: &[&str], modes: &[String], benchmark: &Benchmark) {
+    fn modes<'n>(
+        &mut self,
+        path: &[&str],
+        modes: impl IntoIterator<Item = &'n String>,
+        benchmark: &Benchmark,
+    ) {
         let known: Vec<_> = benchmark.mode.keys().map(String::as_str).collect();
-        for mode in modes.iter().filter(|mode| !known.contains(&mode.as_str())) {
+        for mode in modes.into_iter().filter(|mode| !known.contains(&mode.as_str())) {
             let words = format!("there is no `[benchmark.mode.{mode}]`; {}", listed(&known));
             self.rule(false, path, mode, &words);
         }
@@ -381,6 +386,16 @@ impl Check<'_, '_> {
         matrix.precision.iter().for_each(|values| self.axis(&path, "precision", values));
         if let Some(modes) = &matrix.mode {
             self.modes(&["profile", name, "matrix", "mode"], modes, benchmark);
+        }
+        self.modes(&["profile", name, "gpus-of"], profile.gpus_of.keys(), benchmark);
+        for (mode, gpus) in &profile.gpus_of {
+            let path = ["profile", name, "gpus-of", mode];
+            self.rule(
+                *gpus > 0,
+                &path,
+                &gpus.to_string(),
+                "a mode has one GPU or process at least",
+            );
         }
         let models = matrix.model.iter().flatten();
         self.models(&["profile", name, "matrix", "model"], models, benchmark);

@@ -162,6 +162,12 @@ fn wrong_rules_are_named_with_their_line() {
             "there is no `[benchmark.mode.train]`; there are `eval`, `mp`, `sp`",
         ),
         ("{ slow = ", "{ slw = ", "`slw` is no model of the matrix"),
+        (
+            "[profile.smoke]\n",
+            "[profile.smoke]\ngpus-of = { pm = 2 }\n",
+            "no `[benchmark.mode.pm]`",
+        ),
+        ("[profile.smoke]\n", "[profile.smoke]\ngpus-of = { mp = 0 }\n", "has one GPU or process"),
         ("eval.sh {model} 0\"", "eval.sh\\n\"", "`benchmark.mode.eval.guide-command` is"),
         (
             "progress = \"gap\"",

@@ -123,6 +123,21 @@ fn variables_of_profile_and_model_win_in_their_order() {
 }
 
 #[test]
+fn a_mode_that_has_fewer_processes_in_a_profile_is_named_and_started_by_their_number() {
+    let mut seg = recipe("seg");
+    let profile = seg.profiles.get_mut("smoke").unwrap();
+    profile.matrix.mode = None;
+    profile.gpus_of = [("mp".to_owned(), 2)].into();
+    let guides = planned(&Bench::of(seg.clone(), "full").cases(&["*fastscnn/mp*"])).remove(0);
+    let case = planned(&Bench::of(seg, "smoke").cases(&["*fastscnn/mp*"])).remove(0);
+    assert_eq!(case.log_file, "fastscnn_mp_bs2_fp32_2");
+    assert_eq!(case.record_file.as_deref(), Some("fastscnn_mp_bs2_fp32_2_speed"));
+    assert_eq!(case.job.command.last().unwrap(), "2");
+    assert_eq!(case.guide_command, guides.guide_command, "the guide types what it types");
+    assert_eq!(guides.log_file, "fastscnn_mp_bs2_fp32_8");
+}
+
+#[test]
 fn what_a_user_sets_is_used_and_recorded() {
     let bench = Bench::new().set(&["batch_size=18", "iterations=7"]).cases(&["*ocrnet*"]);
     let case = planned(&bench).remove(0);
