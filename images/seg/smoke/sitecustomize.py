@@ -29,6 +29,10 @@ def patch_torch(torch):
         # mmcv picks the device `rank % device_count()`: with none it would divide by zero.
         torch.cuda.device_count = lambda: 1
         torch.cuda.current_device = lambda: 0
+        # SyncBN exists for GPUs only: here each process normalises by its own batch, as BN does.
+        torch.nn.SyncBatchNorm.forward = torch.nn.BatchNorm2d.forward
+        wrapper = torch.nn.parallel.DistributedDataParallel
+        wrapper._passing_sync_batchnorm_handle = lambda *_arguments: None
 
 
 def patch_scatter(functions):

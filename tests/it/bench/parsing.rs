@@ -46,6 +46,37 @@ fn a_foreign_log_gives_the_record_of_a_run_without_what_only_a_run_knows() {
     assert!(!text.contains("sha256:"), "{text}");
 }
 
+/// What mmsegmentation's `train.py` of the guide's commit writes on two processes: it names each of them.
+#[test]
+fn a_log_of_the_guides_own_data_parallel_training_is_a_log_of_its_case() {
+    let folder = tempfile::tempdir().unwrap();
+    let images = Path::new(env!("CARGO_MANIFEST_DIR")).join("images");
+    let seg = Recipe::load(&images, "seg").unwrap();
+    let parsed = |processes: u32| {
+        let log = folder.path().join(format!("fastscnn_mp_bs2_fp32_{processes}"));
+        let text = format!("range(0, {processes})");
+        fs::write(&log, good_log().replace("range(0, 1)", &text)).unwrap();
+        let paths = [log];
+        let profile = if processes == 8 { "full" } else { "smoke" };
+        let cases = ["seg/fastscnn/mp/bs2/fp32".to_owned()];
+        let request = ParseRequest { profile, ..request(&seg, &cases, &paths) };
+        parse(&request).unwrap().logs.remove(0).record
+    };
+    for processes in [2, 8] {
+        let record = parsed(processes);
+        assert_eq!(record.status, Status::Ok);
+        let name = format!("fastscnn_mp_bs2_fp32_{processes}_speed");
+        assert_eq!(record.guide_record, Some(name));
+        let seconds = 2.0 * f64::from(processes) / 0.5;
+        let throughput = record.throughput.unwrap().value.unwrap().as_f64();
+        assert!((throughput - seconds).abs() < 1e-9, "{throughput}");
+    }
+    let Status::Failed(reason) = parsed(1).status else {
+        panic!("a log of one process is no mp log")
+    };
+    assert!(reason.contains("gpu_ids are not the GPUs of the case"), "{reason}");
+}
+
 #[test]
 fn a_folder_is_searched_for_logs_by_the_names_that_the_recipe_gives() {
     let folder = tempfile::tempdir().unwrap();
