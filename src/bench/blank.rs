@@ -99,7 +99,7 @@ fn data(setup: &Setup) -> Vec<DataRecord> {
     wanted
         .filter_map(|(path, name)| {
             let digest = setup.data.get(name)?.digest;
-            Some(DataRecord { path: path.clone(), name: name.clone(), digest })
+            Some(DataRecord { path: path.clone(), name: name.clone(), digest, order: None })
         })
         .collect()
 }

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::record::{RunRecord, Status, read_record, record_files};
+use super::series::SeriesRecord;
 
 /// What the comparison with the newest earlier run of the same work says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,22 +39,52 @@ pub enum Repeatable {
         now: Option<String>,
         /// The value of the earlier run; absent if it has fewer.
         before: Option<String>,
+        /// Places in the job of data sets whose folders were listed in another order: a training may depend on it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        listed_otherwise: Vec<String>,
     },
     /// No earlier run did the same work, or there is nothing to compare.
     NothingToCompare,
+}
+
+impl Repeatable {
+    /// Compares the repeatable series of two records; two that did not do the same work have nothing to compare.
+    pub fn between(before: &RunRecord, after: &RunRecord) -> Self {
+        let is_compared = |series: &SeriesRecord| series.repeatable && !series.values.is_empty();
+        let series = after.series.iter().filter(|(_, series)| is_compared(series));
+        let series: Vec<&String> = series.map(|(name, _)| name).collect();
+        let are_whole = [before, after].iter().all(|record| record.status == Status::Ok);
+        match series.is_empty() || !are_whole || !after.is_same_work(before) {
+            true => Self::NothingToCompare,
+            false => against(after, before, &series),
+        }
+    }
+
+    /// Whether it differs and something is known that may be why.
+    pub fn has_cause(&self) -> bool {
+        matches!(self, Self::Differs { listed_otherwise, .. } if !listed_otherwise.is_empty())
+    }
 }
 
 impl std::fmt::Display for Repeatable {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::SameAs { run, repeat } => write!(f, "same as run {run}{}", number(*repeat)),
-            Self::Differs { run, repeat, series, step, now, before } => {
+            Self::Differs { run, repeat, series, step, now, before, listed_otherwise } => {
                 let text = |value: &Option<String>| value.clone().unwrap_or("nothing".to_owned());
                 let (now, before, number) = (text(now), text(before), number(*repeat));
                 write!(
                     f,
                     "differs from run {run}{number}: {series} at step {step}: {now} vs {before}"
-                )
+                )?;
+                match listed_otherwise.as_slice() {
+                    [] => Ok(()),
+                    paths => write!(
+                        f,
+                        "; the file system lists {} in another order, which a training may follow",
+                        paths.join(", ")
+                    ),
+                }
             }
             Self::NothingToCompare => write!(f, "nothing to compare with"),
         }
@@ -124,6 +155,7 @@ fn against(record: &RunRecord, before: &RunRecord, series: &[&String]) -> Repeat
                 step: step + 1,
                 now: now.get(step).cloned(),
                 before: then.get(step).cloned(),
+                listed_otherwise: record.listed_otherwise(before),
             };
         }
     }

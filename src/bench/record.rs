@@ -234,6 +234,9 @@ pub struct DataRecord {
     pub name: String,
     /// Digest that it was verified as.
     pub digest: Digest,
+    /// Digest of the order in which its folders list their entries; absent if nobody looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<Digest>,
 }
 
 /// The command and its surroundings.
@@ -300,19 +303,36 @@ impl RunRecord {
         bytes
     }
 
+    /// The data sets by place and name, without the order in which they are listed.
+    pub(super) fn data_digests(&self) -> Vec<(&String, &String, &Digest)> {
+        self.data.iter().map(|set| (&set.path, &set.name, &set.digest)).collect()
+    }
+
+    /// The data sets, by their place in the job, that a file system lists in another order than that of
+    /// `other`, as far as both are known.
+    pub fn listed_otherwise(&self, other: &Self) -> Vec<String> {
+        let order = |set: &DataRecord| {
+            let same = other.data.iter().find(|before| before.path == set.path)?;
+            Some((set.order?, same.order?))
+        };
+        let differs = |set: &&DataRecord| order(set).is_some_and(|(now, before)| now != before);
+        self.data.iter().filter(differs).map(|set| set.path.clone()).collect()
+    }
+
     fn input_digests(&self) -> Vec<(&String, &Digest)> {
         self.inputs.iter().map(|(name, input)| (name, &input.digest)).collect()
     }
 
     /// Both were run, and seal, profile, data, inputs, command and settings are the same: both runs did the
-    /// same work.
+    /// same work. The order in which folders are listed is no part of it: most work does not depend on it, and where
+    /// losses differ [`Self::listed_otherwise`] says that this may be why.
     pub fn is_same_work(&self, other: &Self) -> bool {
         self.parsed.is_none()
             && other.parsed.is_none()
             && self.case == other.case
             && self.image.seal == other.image.seal
             && self.profile.files == other.profile.files
-            && self.data == other.data
+            && self.data_digests() == other.data_digests()
             && self.input_digests() == other.input_digests()
             && self.variables == other.variables
             && self.job.command == other.job.command

@@ -110,7 +110,7 @@ fn differences(
     compare("recipe", record.image.recipe.to_string(), now.image.recipe.to_string());
     compare("profile", record.profile.name.clone(), now.profile.name.clone());
     compare("profile files", text(&record.profile.files), text(&now.profile.files));
-    compare("data", text(&record.data), text(&now.data));
+    compare("data", text(&record.data_digests()), text(&now.data_digests()));
     compare("deviations", text(&record.deviations), text(&now.deviations));
     if let Some(case) = case {
         compare("command", text(&record.job.command), text(&now.job.command));

@@ -24,6 +24,7 @@ use super::resume;
 use super::schedule::{self, Schedule, Turn};
 use super::verdict;
 use super::watching;
+use crate::dataset::listing_order;
 use crate::engine::{Engine, Exit, Gpus, Meter, Mount, Stop};
 use crate::store::Store;
 
@@ -279,6 +280,7 @@ impl Run<'_, '_, '_> {
             Ok((mounts, inputs)) => {
                 let case = &with_mounts(case, mounts);
                 record.job = blank::job(&case.job);
+                self.note_orders(&mut record);
                 (record.inputs, record.gpus) = (inputs, turn.cards);
                 let meter = Meter::new();
                 let sampler =
@@ -305,6 +307,15 @@ impl Run<'_, '_, '_> {
         written?;
         copied?;
         Ok(record)
+    }
+
+    /// Notes in which order the data sets are listed, now that the job is to see it.
+    fn note_orders(&self, record: &mut RunRecord) {
+        for set in &mut record.data {
+            let unpacked = self.setup.data.get(&set.name);
+            // What cannot be listed the job cannot list either, and says so itself.
+            set.order = unpacked.and_then(|unpacked| listing_order(unpacked).ok());
+        }
     }
 
     /// The case with the GPUs of its turn, and with what is to be kept of it.

@@ -21,6 +21,9 @@ pub struct SeriesRecord {
     /// Whether they are means since the start of the run, so that their spread says nothing.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub running_mean: bool,
+    /// Whether a run of the same work repeats them to the last digit, if nothing unpinned decides them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub repeatable: bool,
     /// How many were dropped from the front before anything was computed.
     pub skipped: usize,
     /// How many were used.
@@ -64,6 +67,7 @@ impl SeriesRecord {
             max: numbers.iter().copied().reduce(f64::max),
             arrival: false,
             running_mean: false,
+            repeatable: false,
             interval: stats::interval_of_mean(&numbers, LEVEL),
             outliers: stats::outliers(&numbers).into_iter().map(place).collect(),
             drift: stats::drift(&numbers),
@@ -80,7 +84,8 @@ impl SeriesRecord {
     pub(super) fn of(self, name: &str, rule: &LogRule) -> Self {
         let arrival = rule.arrival.contains_key(name);
         let running_mean = rule.running_mean.iter().any(|running| running == name);
-        let series = Self { arrival, running_mean, ..self };
+        let repeatable = rule.repeatable.iter().any(|repeatable| repeatable == name);
+        let series = Self { arrival, running_mean, repeatable, ..self };
         match running_mean {
             // Each value has all earlier ones in it, so none of these would mean what it says.
             true => Self { interval: None, outliers: Vec::new(), drift: None, ..series },

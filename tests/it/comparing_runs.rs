@@ -66,6 +66,7 @@ fn series(seconds: &[f64]) -> SeriesRecord {
         values,
         arrival: false,
         running_mean: false,
+        repeatable: false,
         skipped: 0,
         used: seconds.len(),
         mean: None,
@@ -77,6 +78,11 @@ fn series(seconds: &[f64]) -> SeriesRecord {
         outliers: Vec::new(),
         drift: None,
     }
+}
+
+/// A series that a run of the same work repeats.
+fn losses(values: Vec<String>) -> SeriesRecord {
+    SeriesRecord { values, repeatable: true, ..series(&[]) }
 }
 
 /// Five repetitions whose steps take `seconds`, one part in a hundred apart.
@@ -127,6 +133,35 @@ fn one_run_on_each_side_is_compared_by_its_steps_and_never_called_a_change() {
     assert_eq!(throughput(&report).judgement, Judgement::Undecided);
     assert_eq!(report.speed[1].change.judgement, Judgement::StepsDiffer);
     assert!(report.is_same());
+}
+
+#[test]
+fn another_order_of_the_files_is_a_difference_where_losses_differ() {
+    let with = |run: &str, order: char, loss: &str| {
+        let mut record = record(run, 1, &[1.0, 1.0]);
+        record.data[0].order = Some(digest(order).parse().unwrap());
+        let values = vec!["0.5".to_owned(), loss.to_owned()];
+        record.series.insert("loss".to_owned(), losses(values));
+        record
+    };
+    let compare = |after: RunRecord| diff_runs(&[with("a", '1', "0.4")], &[after], 0.01);
+    let alike = compare(with("b", '2', "0.4"));
+    assert!(alike.is_same() && alike.losses.is_empty(), "the order changed nothing");
+    let unknown = compare(with("b", '1', "0.3"));
+    assert!(unknown.is_same(), "losses that differ without a known cause are noise");
+    assert_eq!(
+        unknown.losses[CASE].to_string(),
+        "differs from run a (repetition 1): loss at step 2: 0.3 vs 0.4"
+    );
+    let caused = compare(with("b", '2', "0.3"));
+    assert!(!caused.is_same());
+    let text = caused.losses[CASE].to_string();
+    assert!(
+        text.ends_with("the file system lists /data in another order, which a training may follow")
+    );
+    let mut other = with("b", '2', "0.3");
+    other.variables.insert("iterations".to_owned(), repro::recipe::Value::Integer(20));
+    assert!(compare(other).losses.is_empty(), "other work has other losses");
 }
 
 #[test]

@@ -159,6 +159,21 @@ fn data_is_read_only_and_outputs_are_writable(world: &World) {
     assert_eq!(fs::read_to_string(out.join("file")).unwrap(), "made\n");
 }
 
+/// A record says in which order data are listed, and reads it on this side.
+fn a_mounted_folder_is_listed_in_this_machines_order(world: &World) {
+    let data = world.folder.join("listed");
+    fs::create_dir_all(&data).unwrap();
+    for number in 0..300_u32 {
+        fs::write(data.join(format!("img_{}.jpg", number.wrapping_mul(7919) % 1000)), "").unwrap();
+    }
+    let names = fs::read_dir(&data).unwrap().map(|entry| entry.unwrap().file_name());
+    let here: Vec<_> = names.map(|name| format!("./{}", name.into_string().unwrap())).collect();
+    let mount = Mount { source: data, target: "/data/set".to_owned(), writable: false };
+    let job = Job { mounts: vec![mount], ..world.job("cd /data/set && find . -type f") };
+    let text = world.run_job(&job).good();
+    assert_eq!(text.lines().collect::<Vec<_>>(), here);
+}
+
 fn the_environment_is_exactly_the_jobs(world: &World) {
     let job = Job { command: vec!["env".to_owned()], ..world.job("") };
     let text = world.run_job(&job).good();
@@ -476,6 +491,7 @@ conformance! {
     there_are_no_capabilities_and_no_new_privileges,
     the_filter_refuses_what_needs_no_capability,
     data_is_read_only_and_outputs_are_writable,
+    a_mounted_folder_is_listed_in_this_machines_order,
     the_environment_is_exactly_the_jobs,
     nothing_of_this_process_is_inherited,
     no_process_of_the_machine_is_visible,

@@ -24,6 +24,12 @@ pub fn show(report: &RunsReport) {
     facts("inputs", &report.inputs, count);
     facts("machine", &report.host, count);
     facts("how cases ended", &report.status, count);
+    if !report.losses.is_empty() {
+        output::print("losses:\n");
+    }
+    for (case, losses) in &report.losses {
+        output::print(&format!("  {case} {losses}\n"));
+    }
     for one in &report.unfinished {
         output::note(&format!("not measured: {} of run {}: {}", one.case, one.run, one.status));
     }
@@ -270,6 +276,7 @@ mod tests {
             inputs: Vec::new(),
             host: Vec::new(),
             status: Vec::new(),
+            losses: Default::default(),
             unfinished: Vec::new(),
             speed: ["seg/fastscnn/sp/bs2/fp32", "seg/ocrnet/sp/bs2/fp32"].map(metric).into(),
             alpha: 0.01,

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use crate::bench::{RunRecord, Status};
+use crate::bench::{Repeatable, RunRecord, Status};
 use crate::lock::Difference;
 
 pub use speed::{Metric, MetricReport};
@@ -58,6 +58,8 @@ pub struct RunsReport {
     pub host: Vec<FactReport>,
     /// How cases ended otherwise.
     pub status: Vec<FactReport>,
+    /// Cases of the same work on both sides whose losses are not the same to the last digit.
+    pub losses: BTreeMap<String, Repeatable>,
     /// Repetitions that gave no measurement.
     pub unfinished: Vec<Unfinished>,
     /// Each metric of each case of both sides.
@@ -67,13 +69,14 @@ pub struct RunsReport {
 }
 
 impl RunsReport {
-    /// Whether nothing differs; noise is no difference.
+    /// Whether nothing differs; noise is no difference, and losses without a known cause are noise.
     pub fn is_same(&self) -> bool {
         self.only_before.is_empty()
             && self.only_after.is_empty()
             && self.inputs.is_empty()
             && self.host.is_empty()
             && self.status.is_empty()
+            && !self.losses.values().any(Repeatable::has_cause)
             && self.speed.iter().all(|metric| !metric.is_change())
     }
 }
@@ -114,10 +117,20 @@ pub fn diff_runs(before: &[RunRecord], after: &[RunRecord], alpha: f64) -> RunsR
         inputs: facts::differences(sides, of_inputs),
         host: facts::differences(sides, facts::of_host),
         status: facts::differences(&both, facts::of_status),
+        losses: both.iter().filter_map(losses).collect(),
         unfinished: before.iter().chain(after).filter_map(unfinished).collect(),
         speed: speed::compare_all(&both, alpha),
         alpha,
     }
+}
+
+/// How the losses of a case differ, by the first measurement of each side.
+fn losses((case, before, after): &facts::Both<'_>) -> Option<(String, Repeatable)> {
+    let first =
+        |records: &[&'_ RunRecord]| records.iter().position(|record| record.status == Status::Ok);
+    let (before, after) = (before[first(before)?], after[first(after)?]);
+    let losses = Repeatable::between(before, after);
+    matches!(losses, Repeatable::Differs { .. }).then(|| ((*case).to_owned(), losses))
 }
 
 fn cases(records: &[RunRecord]) -> Cases<'_> {

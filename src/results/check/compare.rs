@@ -115,7 +115,17 @@ fn compare(
 
 /// Keys that earlier programs of the same version of records did not write.
 fn is_optional(key: &str) -> bool {
-    ["interval", "outliers", "drift", "arrival", "running_mean", "about", "reason"].contains(&key)
+    let optional = [
+        "interval",
+        "outliers",
+        "drift",
+        "arrival",
+        "running_mean",
+        "repeatable",
+        "about",
+        "reason",
+    ];
+    optional.contains(&key)
 }
 
 fn is_same(one: &Value, other: &Value) -> bool {

@@ -93,6 +93,37 @@ fn the_first_loss_that_differs_is_named() {
 }
 
 #[test]
+fn another_order_of_the_files_is_recorded_and_named_where_losses_differ() {
+    let mut bench = fastscnn();
+    let folder = tempfile::tempdir().unwrap();
+    let folders = |name: &str| {
+        let place = folder.path().join(name);
+        fs::create_dir(&place).unwrap();
+        // No file system can be made to list the same names otherwise: other names stand for it.
+        fs::write(place.join(name), "").unwrap();
+        std::collections::BTreeMap::from([(String::new(), place)])
+    };
+    let tiny = |bench: &mut Bench, name: &str| {
+        bench.data.get_mut("cityscapes-tiny").unwrap().folders = folders(name);
+    };
+    tiny(&mut bench, "a");
+    let first = run(&bench, &good_log());
+    assert!(first.data[0].order.is_some());
+    tiny(&mut bench, "b");
+    let same = run(&bench, &good_log());
+    assert_ne!(same.data[0].order, first.data[0].order);
+    assert_eq!(same.repeatable, Repeatable::SameAs { run: first.run, repeat: None });
+    tiny(&mut bench, "c");
+    let other = run(&bench, &good_log().replace("1.0299", "1.03"));
+    let expected = format!(
+        "differs from run {}: loss at step 1: 1.03 vs 1.0299; \
+         the file system lists /home/data/cityscapes in another order, which a training may follow",
+        same.run
+    );
+    assert_eq!(other.repeatable.to_string(), expected);
+}
+
+#[test]
 fn runs_of_other_work_are_not_compared() {
     let bench = fastscnn();
     run(&bench, &good_log());
