@@ -1,11 +1,11 @@
-"""Lets PSENet, written for CUDA, train on a machine without a GPU.
+"""Lets PSENet, written for CUDA, train on a machine without a GPU, with its images in one order.
 
 Python imports a module of this name at start-up if it finds one. With the folder of this file on
 PYTHONPATH it is found before Debian's own, which only looks for Ubuntu's crash reporter and is not
 missed. Without REPRO_CPU_SHIM=1 it does nothing, and where torch sees a GPU neither.
 
-torch is patched right after it was imported, so that a Python process that never imports it pays
-nothing. The patched code is that of torch 1.7.1.
+Each patch is applied right after the module it changes was imported, so that a Python process
+that never imports torch pays nothing. The patched code is that of torch 1.7.1 and mmcv 1.3.9.
 """
 
 import importlib.abc
@@ -19,6 +19,8 @@ def patch_torch(torch):
 
     Without devices `torch.nn.DataParallel` calls the module it wraps as it is.
     """
+    if torch.cuda.is_available():
+        return
 
     def stay(self, *_arguments, **_options):
         return self
@@ -28,23 +30,33 @@ def patch_torch(torch):
     torch.cuda.synchronize = lambda _device=None: None
 
 
+def patch_path(path):
+    """Lists the images by name (erratum `listing-order`).
+
+    Their order decides which image has which number, and so every loss; a file system lists a
+    folder in an order of its own.
+    """
+    scandir = path.scandir
+    path.scandir = lambda *arguments, **options: iter(sorted(scandir(*arguments, **options)))
+
+
+PATCHES = {"torch": patch_torch, "mmcv.utils.path": patch_path}
+
+
 class PatchAfterImport(importlib.abc.MetaPathFinder):
-    """Finds torch as Python would, and patches it when it has run."""
+    """Finds the modules of `PATCHES` as Python would, and patches each when it has run."""
 
     def find_spec(self, name, _path=None, _target=None):
-        if name != "torch":
-            return None
-        # Taken out first: the search below asks every finder again.
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(name)
+        # Taken out first: the search below asks every finder again, this one too.
+        patch = PATCHES.pop(name, None)
+        spec = importlib.util.find_spec(name) if patch else None
         if spec is None:
             return None
         run = spec.loader.exec_module
 
         def run_and_patch(module):
             run(module)
-            if not module.cuda.is_available():
-                patch_torch(module)
+            patch(module)
 
         spec.loader.exec_module = run_and_patch
         return spec
