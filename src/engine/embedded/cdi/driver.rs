@@ -18,12 +18,15 @@ use crate::engine::embedded::order::Bind;
 const LIBRARIES: &str = "/usr/local/nvidia/lib64";
 
 /// The driver's libraries for computing, by the beginnings of their names.
-const NAMES: [&str; 13] = [
+const NAMES: [&str; 15] = [
     "libcuda.so",
     "libcudadebugger.so",
     "libnvcuvid.so",
     "libnvidia-cfg.so",
+    // Driver 440 and older: `libnvidia-opencl` needs the first, `libcuda` itself the other.
+    "libnvidia-compiler.so",
     "libnvidia-encode.so",
+    "libnvidia-fatbinaryloader.so",
     "libnvidia-gpucomp.so",
     "libnvidia-ml.so",
     "libnvidia-nvvm.so",
@@ -147,6 +150,22 @@ mod tests {
         let names: Vec<_> = found.keys().map(String::as_str).collect();
         assert_eq!(names, ["libcuda.so", "libcuda.so.1", "libcuda.so.550.1"]);
         assert!(found.values().all(|path| path == Path::new("/usr/lib/l64/libcuda.so.550.1")));
+    }
+
+    #[test]
+    fn what_libcuda_of_the_440_series_is_linked_to_comes_along() {
+        let kind = if std::env::consts::ARCH == "aarch64" { "AArch64" } else { "x86-64" };
+        let names = [
+            "libcuda.so.1",
+            "libnvidia-fatbinaryloader.so.440.33.01",
+            "libnvidia-ptxjitcompiler.so.1",
+            "libnvidia-glcore.so.440.33.01",
+        ];
+        let line = |name: &&str| format!("\t{name} (libc6,{kind}) => /usr/lib/{name}\n");
+        let table: String = names.iter().map(line).collect();
+        let found = libraries(&table, |path| Some(path.to_owned()));
+        assert!(names[..3].iter().all(|name| found.contains_key(*name)), "{found:?}");
+        assert!(!found.contains_key(names[3]), "what draws is not for computing: {found:?}");
     }
 
     #[test]
