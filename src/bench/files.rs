@@ -14,6 +14,7 @@ use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags};
 
 use super::BenchError;
 use super::error::at;
+use crate::store::create_own;
 
 /// The folder of one run.
 #[derive(Debug)]
@@ -132,7 +133,7 @@ impl RunFolder {
             Err(error) if has_no_unnamed_files(&error) => {
                 let temporary = path.with_extension("partial");
                 let write = || {
-                    let mut file = File::create(&temporary)?;
+                    let mut file = create_own(&temporary)?;
                     file.write_all(bytes)?;
                     file.sync_all()?;
                     fs::rename(&temporary, path)
@@ -211,7 +212,8 @@ fn foreign_owner(folder: &Path) -> Option<(u32, u32)> {
 /// A failure only matters to a later removal by the owner.
 fn give(path: &Path, owner: Option<(u32, u32)>) {
     if let Some((user, group)) = owner {
-        let _ = std::os::unix::fs::chown(path, Some(user), Some(group));
+        // Of a link the link itself: a job may have left one to any file.
+        let _ = std::os::unix::fs::lchown(path, Some(user), Some(group));
     }
 }
 

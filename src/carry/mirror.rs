@@ -22,7 +22,7 @@ use super::simple;
 use crate::digest::{CheckedReader, Digest};
 use crate::engine::Stop;
 use crate::lock::{Lock, Pinned};
-use crate::store::Store;
+use crate::store::{Store, create_own, open_to_append};
 
 /// Says what the folder is.
 const MARK: &str = "repro-mirror";
@@ -113,8 +113,7 @@ fn prepare(folder: &Path) -> Result<File, CarryError> {
         Err(_) => {}
     }
     fs::create_dir_all(&blobs).map_err(at("create", &blobs))?;
-    let lock = File::options().create(true).append(true).open(&mark);
-    let lock = lock.map_err(at("create", &mark))?;
+    let lock = open_to_append(&mark).map_err(at("create", &mark))?;
     if rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
         return Err(CarryError::MirrorInUse { path: folder.to_owned() });
     }
@@ -139,7 +138,7 @@ fn copy(
     let mut reader = CheckedReader::new(file, pinned.digest, pinned.size);
     let place = blob(folder, &pinned.digest);
     let partial = place.with_extension("partial");
-    let mut target = File::create(&partial).map_err(at("create", &partial))?;
+    let mut target = create_own(&partial).map_err(at("create", &partial))?;
     let mut buffer = vec![0; 1 << 20];
     loop {
         let count = reader.read(&mut buffer).map_err(at("read", &source))?;
@@ -174,7 +173,9 @@ pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), CarryError> {
     let mut partial = path.as_os_str().to_owned();
     partial.push(".partial");
     let partial = PathBuf::from(partial);
-    let written = fs::write(&partial, bytes).and_then(|()| fs::rename(&partial, path));
+    let written = create_own(&partial)
+        .and_then(|mut file| file.write_all(bytes))
+        .and_then(|()| fs::rename(&partial, path));
     written.map_err(at("write", path))
 }
 

@@ -1,7 +1,7 @@
 //! `repro bundle`
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -17,7 +17,7 @@ use crate::bench::{self, RunRecord};
 use crate::carry::{self, Contents};
 use crate::dataset::{self, Datasets};
 use crate::results;
-use crate::store::Store;
+use crate::store::{Store, create_own};
 
 /// Write one file with everything that an image or a run needs
 #[derive(Debug, Args)]
@@ -206,7 +206,7 @@ fn write(
         let path = partial.clone();
         move |source| CliError::Io { action, path, source }
     };
-    let mut file = BufWriter::new(File::create(&partial).map_err(io_error("create"))?);
+    let mut file = BufWriter::new(create_own(&partial).map_err(io_error("create"))?);
     let written = carry::write(contents, &mut file, &context.stop, &progress);
     let finish = || -> io::Result<()> {
         file.flush()?;

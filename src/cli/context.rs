@@ -18,7 +18,7 @@ use crate::lock::Lock;
 use crate::recipe::Recipe;
 use crate::registry;
 use crate::settings::{DaemonAddress, EngineChoice, Settings};
-use crate::store::{Store, write_whole};
+use crate::store::{Store, write_inside, write_output, write_whole};
 
 /// What a command works with; the store is opened only by commands that use it.
 pub struct Context {
@@ -98,7 +98,9 @@ impl Context {
     /// Writes a lock in one step.
     pub fn write_lock(&self, lock: &Lock) -> Result<PathBuf, CliError> {
         let path = self.lock_path(&lock.name)?;
-        write_in_one_step(&path, lock.to_text().as_bytes())?;
+        let project = self.settings.project()?;
+        let file = path.strip_prefix(project).unwrap_or(&path);
+        write_inside(project, file, lock.to_text().as_bytes()).map_err(writing(&path))?;
         Ok(path)
     }
 
@@ -199,11 +201,16 @@ impl Context {
     }
 }
 
+/// Writes to a place that the user named: a file, a pipe, what a link points to.
+pub fn write_named(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
+    write_output(path, bytes).map_err(writing(path))
+}
+
 /// Writes a file of the project so that a crash leaves the old one or the new one.
 pub fn write_in_one_step(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
-    write_whole(path, bytes).map_err(|source| CliError::Io {
-        action: "write",
-        path: path.to_owned(),
-        source,
-    })
+    write_whole(path, bytes).map_err(writing(path))
+}
+
+fn writing(path: &Path) -> impl FnOnce(io::Error) -> CliError + '_ {
+    move |source| CliError::Io { action: "write", path: path.to_owned(), source }
 }

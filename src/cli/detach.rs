@@ -21,6 +21,7 @@ use serde_json::json;
 use super::context::Context;
 use super::error::CliError;
 use super::output;
+use crate::store::open_to_append;
 
 /// The hidden option of the second process.
 pub const WORD: &str = "in-background";
@@ -126,7 +127,7 @@ pub fn hand_over(context: &Context, run: &str, folder: &Path) {
 
 /// The file that standard output and error go to; a run that is gone on with adds to it.
 fn open_log(folder: &Path) -> io::Result<File> {
-    let file = File::options().create(true).append(true).open(folder.join(LOG))?;
+    let file = open_to_append(&folder.join(LOG))?;
     let owner = folder.metadata()?;
     if rustix::process::geteuid().is_root() {
         // Under sudo it belongs to whom the folder belongs to; a failure matters to a later removal only.

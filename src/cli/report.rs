@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::json;
 
-use super::context::{Context, write_in_one_step};
+use super::context::{Context, write_named};
 use super::error::CliError;
 use super::{known, output};
 use crate::bench::RunRecord;
@@ -110,7 +110,7 @@ fn write_page(context: &Context, path: &Path, html: &str) -> Result<(), CliError
         output::print(html);
         return Ok(());
     }
-    write_in_one_step(path, html.as_bytes())?;
+    write_named(path, html.as_bytes())?;
     if context.json {
         output::json(&json!({ "file": path }));
     } else {

@@ -1,6 +1,5 @@
 //! Writes what was measured into `datasets.toml`, and leaves the rest of it as it is.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use toml_edit::{ArrayOfTables, DocumentMut, Item, Table, TableLike, value};
@@ -14,7 +13,7 @@ use super::{
 use crate::digest::Digest;
 use crate::recipe::names;
 use crate::store::Store;
-use crate::store::write_whole;
+use crate::store::write_inside;
 
 /// What was measured, ready to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,16 +82,15 @@ impl Pinned {
     /// Writes manifest and `datasets.toml` into the project, each in one step.
     pub fn write(&self, project: &Path) -> Result<(), DatasetError> {
         if let Some((path, text)) = &self.manifest {
-            replace_file(&project.join(path), text)?;
+            replace_file(project, path, text)?;
         }
-        replace_file(&project.join(FILE), &self.datasets)
+        replace_file(project, FILE, &self.datasets)
     }
 }
 
-fn replace_file(path: &Path, text: &str) -> Result<(), DatasetError> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder).map_err(at("create", folder))?;
-    write_whole(path, text.as_bytes()).map_err(at("write", path))
+fn replace_file(project: &Path, file: &str, text: &str) -> Result<(), DatasetError> {
+    let written = write_inside(project, Path::new(file), text.as_bytes());
+    written.map_err(at("write", &project.join(file)))
 }
 
 /// The archive's entry in `datasets.toml`, made up if there is none.

@@ -129,6 +129,10 @@ pub fn unpack_in_data(
         return Err(DatasetError::NotVerified(Box::new(report)));
     }
     let partial = data.join(format!(".{name}.partial"));
+    // A link in its place would have the folder that it leads to cleared.
+    if fs::symlink_metadata(&partial).is_ok_and(|found| !found.is_dir()) {
+        fs::remove_file(&partial).map_err(at("remove", &partial))?;
+    }
     fs::create_dir_all(&partial).map_err(at("create", &partial))?;
     // Two processes must not write into one folder; the lock ends with this one, however it ends.
     let lock = File::open(&partial).map_err(at("open", &partial))?;

@@ -14,7 +14,7 @@ use super::manifest::{MANIFEST_TYPE, descriptor};
 use super::{Image, ImageError, ImageLayer, documents};
 use crate::digest::{Digest, Hasher};
 use crate::layer::{self, Tell};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, create_own};
 
 /// Writes `image` as an OCI layout into `folder`, which must be new or empty.
 ///
@@ -89,7 +89,7 @@ pub fn export_archive(
 ) -> Result<(), ImageError> {
     check_new_file(archive)?;
     let partial = partial_name(archive);
-    let written = File::create(&partial).map_err(writing(&partial)).and_then(|file| {
+    let written = create_own(&partial).map_err(writing(&partial)).and_then(|file| {
         let mut file = BufWriter::new(file);
         write_archive(store, image, &mut file, progress)?;
         file.flush().map_err(writing(&partial))

@@ -13,7 +13,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 use rustix::fs::FlockOperation;
 
-use super::{Store, StoreError, at, give};
+use super::{Store, StoreError, at, give, open_to_append};
 
 /// A writer waits this long for another one.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
@@ -165,7 +165,7 @@ fn remove_and_open(path: &Path, version: u32, schema: &str) -> Result<Connection
 }
 
 fn lock(path: &Path, owner: (u32, u32)) -> Result<File, StoreError> {
-    let file = File::options().create(true).append(true).open(path).map_err(at("open", path))?;
+    let file = open_to_append(path).map_err(at("open", path))?;
     give(path, owner);
     // A file system without locks has nothing to say.
     let _ = rustix::fs::flock(&file, FlockOperation::LockExclusive);

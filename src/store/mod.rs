@@ -51,11 +51,14 @@ pub use fsck::{Damage, FsckReport};
 pub use ownership::{is_root, remove_tree};
 pub use remove::{Kind, Stored};
 pub use usage::Alone;
-pub use whole::write_whole;
+pub use whole::{create_own, open_own, open_to_append, write_inside, write_output, write_whole};
 
 use ownership::{future_owner, give, make_folder};
 use session::Session;
 use usage::Usage;
+
+/// Flag of open(2): a link in place of the file is an error.
+const NO_LINK: i32 = rustix::fs::OFlags::NOFOLLOW.bits() as i32;
 
 /// The format of the folder that this program reads and writes.
 const VERSION: u32 = 1;

@@ -43,7 +43,8 @@ pub(super) fn make_folder(folder: &Path, owner: (u32, u32)) -> Result<(), StoreE
 /// Gives what root made to `owner`; a failure only matters to a later removal.
 pub(super) fn give(path: &Path, (user, group): (u32, u32)) {
     if rustix::process::geteuid().is_root() && user != 0 {
-        let _ = std::os::unix::fs::chown(path, Some(user), Some(group));
+        // Of a link the link itself: where it leads is nobody's business here.
+        let _ = std::os::unix::fs::lchown(path, Some(user), Some(group));
     }
 }
 

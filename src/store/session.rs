@@ -6,12 +6,12 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::FlockOperation;
 
-use super::{StoreError, at, remove_tree};
+use super::{NO_LINK, StoreError, at, remove_tree};
 
 /// The session of this process.
 #[derive(Debug)]
@@ -81,7 +81,7 @@ fn take(lock: &File) -> bool {
 }
 
 pub(super) fn is_same(file: &File, path: &Path) -> bool {
-    let (Ok(ours), Ok(named)) = (file.metadata(), fs::metadata(path)) else { return false };
+    let (Ok(ours), Ok(named)) = (file.metadata(), fs::symlink_metadata(path)) else { return false };
     (ours.dev(), ours.ino()) == (named.dev(), named.ino())
 }
 
@@ -97,8 +97,10 @@ pub(super) fn sweep(tmp: &Path) -> Result<(), StoreError> {
         let name = entry.file_name().to_string_lossy().into_owned();
         let id = name.strip_suffix(".lock").unwrap_or(&name);
         let lock_path = tmp.join(format!("{id}.lock"));
-        let lock = File::options().create(true).append(true).open(&lock_path);
-        let Ok(lock) = lock else { continue };
+        // Through a link it would make a file wherever that leads.
+        let options =
+            File::options().create(true).append(true).custom_flags(NO_LINK).open(&lock_path);
+        let Ok(lock) = options else { continue };
         if take(&lock) && is_same(&lock, &lock_path) {
             // Another command may be sweeping the same folder: what is gone already is fine.
             // A lock goes after its folder: while that cannot be removed, the next command tries again.

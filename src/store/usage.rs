@@ -9,7 +9,7 @@ use std::path::Path;
 
 use rustix::fs::FlockOperation;
 
-use super::{Store, StoreError, at, give};
+use super::{Store, StoreError, at, give, open_to_append};
 
 /// Name of the locked file.
 const FILE: &str = "in-use.lock";
@@ -22,8 +22,7 @@ impl Usage {
     /// Begins to use the store; waits while another command removes content.
     pub(super) fn begin(root: &Path, owner: (u32, u32)) -> Result<Self, StoreError> {
         let path = root.join(FILE);
-        let file = File::options().create(true).append(true).open(&path);
-        let file = file.map_err(at("open", &path))?;
+        let file = open_to_append(&path).map_err(at("open", &path))?;
         give(&path, owner);
         Self::share(file, &path)
     }

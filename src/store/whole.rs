@@ -6,29 +6,128 @@
 
 use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::FlockOperation;
+use rustix::fs::{FlockOperation, OFlags};
 
+use super::NO_LINK;
 use super::session::is_same;
 
-/// Replaces the file `path`; under sudo it goes to whoever owned it, or owns its folder.
+/// Replaces the file `path` of a project; under sudo it goes to whoever owned it, or owns its folder.
 ///
-/// What a link points to is replaced, not the link. What is no file (a pipe, a device) is written
-/// into: to move a file to its place would destroy it.
+/// Nothing is written through a symbolic link: a repository can bring one, and it would lead the
+/// writer to any file that the user may change.
 ///
 /// # Errors
 ///
-/// Whatever the system refuses; the old file is as it was then.
+/// Whatever the system refuses, and `path` being a symbolic link; the old file is as it was then.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let found = fs::metadata(path);
-    if found.as_ref().is_ok_and(|found| !found.is_file() && !found.is_dir()) {
-        return File::options().write(true).open(path)?.write_all(bytes);
+    if fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink()) {
+        return Err(refused(
+            "it is a symbolic link; remove it to have a file written in its place",
+        ));
     }
-    let path = if found.is_ok() { fs::canonicalize(path)? } else { path.to_owned() };
-    write(&path, bytes, File::sync_all)?;
-    File::open(folder_of(&path))?.sync_all()
+    write(path, bytes, File::sync_all)?;
+    File::open(folder_of(path))?.sync_all()
+}
+
+/// Replaces the file `relative` below `root`, as [`write_whole`] does, and makes the folders above it.
+///
+/// # Errors
+///
+/// Also if a link among those folders leads out of `root`.
+pub fn write_inside(root: &Path, relative: &Path, bytes: &[u8]) -> io::Result<()> {
+    let path = root.join(relative);
+    let folder = folder_of(&path);
+    let there = folder.ancestors().find(|above| above.exists()).unwrap_or(root);
+    if !fs::canonicalize(there)?.starts_with(fs::canonicalize(root)?) {
+        return Err(refused(&format!("a symbolic link leads out of `{}`", root.display())));
+    }
+    fs::create_dir_all(folder)?;
+    write_whole(&path, bytes)
+}
+
+/// Writes to a place that the user named on the command line, as the shell's `>` would.
+///
+/// A file is replaced in one step; a pipe, a device or what a link points to is written into.
+///
+/// # Errors
+///
+/// Whatever the system refuses.
+pub fn write_output(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if !found.is_file() => {
+            let options = File::options().write(true).create(true).truncate(true).open(path);
+            options?.write_all(bytes)
+        }
+        _ => write_whole(path, bytes),
+    }
+}
+
+/// Opens the file `path` for reading and appending; it is new, or this user's own from an earlier
+/// attempt.
+///
+/// Whatever else has the name is removed first: a link, a second name of a file, what another user
+/// prepared. So nothing is ever written into a file that somebody else chose.
+///
+/// # Errors
+///
+/// Whatever the system refuses; a folder of this name cannot be removed.
+pub fn open_own(path: &Path) -> io::Result<File> {
+    // A pipe would have the opener wait for its reader.
+    let flags = NO_LINK | OFlags::NONBLOCK.bits() as i32;
+    let mut options = File::options();
+    options.read(true).append(true).custom_flags(flags);
+    loop {
+        match options.clone().create_new(true).open(path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            other => return other,
+        }
+        if let Ok(file) = options.open(path)
+            && is_own(&file)?
+        {
+            return Ok(file);
+        }
+        match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+}
+
+/// Opens the file of [`open_own`], empty.
+///
+/// # Errors
+///
+/// As there.
+pub fn create_own(path: &Path) -> io::Result<File> {
+    let file = open_own(path)?;
+    file.set_len(0)?;
+    Ok(file)
+}
+
+/// Opens a file for adding to it, whoever owns it, and makes it if there is none.
+///
+/// # Errors
+///
+/// Whatever the system refuses, a link, and a file that has a second name.
+pub fn open_to_append(path: &Path) -> io::Result<File> {
+    let file = File::options().create(true).append(true).custom_flags(NO_LINK).open(path)?;
+    match file.metadata()? {
+        found if found.is_file() && found.nlink() <= 1 => Ok(file),
+        _ => Err(refused("it is no file of its own")),
+    }
+}
+
+/// Returns whether a file is plain, has one name, and belongs to this process's user.
+fn is_own(file: &File) -> io::Result<bool> {
+    let found = file.metadata()?;
+    Ok(found.is_file() && found.nlink() <= 1 && found.uid() == rustix::process::geteuid().as_raw())
+}
+
+fn refused(reason: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, reason.to_owned())
 }
 
 /// The same without waiting for the disk: a reader sees the old or the new content, but a power
@@ -53,7 +152,7 @@ fn write(path: &Path, bytes: &[u8], sync: impl Fn(&File) -> io::Result<()>) -> i
 /// Opens the partial file and keeps everybody else from it.
 fn take(partial: &Path) -> io::Result<File> {
     loop {
-        let file = File::options().write(true).create(true).truncate(false).open(partial)?;
+        let file = open_own(partial)?;
         rustix::fs::flock(&file, FlockOperation::LockExclusive)?;
         // Whoever had it before has finished by now, and moved it to its place.
         if is_same(&file, partial) {
@@ -70,7 +169,7 @@ fn fill(file: &mut File, bytes: &[u8]) -> io::Result<()> {
 
 /// A failure only matters to whoever edits the file next, and root can repair it.
 fn give(file: &File, path: &Path) {
-    let owner = fs::metadata(path).or_else(|_| fs::metadata(folder_of(path)));
+    let owner = fs::symlink_metadata(path).or_else(|_| fs::metadata(folder_of(path)));
     if let (true, Ok(owner)) = (rustix::process::geteuid().is_root(), owner) {
         let _ = std::os::unix::fs::fchown(file, Some(owner.uid()), Some(owner.gid()));
     }
@@ -87,6 +186,8 @@ fn partial_name(path: &Path) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::symlink;
+
     use super::*;
 
     fn names(folder: &Path) -> Vec<String> {
@@ -126,12 +227,52 @@ mod tests {
     }
 
     #[test]
-    fn a_link_stays_and_what_it_points_to_is_replaced() {
+    fn no_link_is_written_through_whoever_made_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let [file, link] = ["file", "a.lock"].map(|name| folder.path().join(name));
+        fs::write(&file, "old").unwrap();
+        symlink("file", &link).unwrap();
+        let error = write_whole(&link, b"new").unwrap_err();
+        assert!(error.to_string().contains("symbolic link"), "{error}");
+        fs::remove_file(&link).unwrap();
+        // The name that the writer itself uses for a moment.
+        let partial = partial_name(&link);
+        let is_planted = [symlink("file", &partial), fs::hard_link(&file, folder.path().join("b"))];
+        is_planted.into_iter().collect::<io::Result<()>>().unwrap();
+        for planted in [&partial, &folder.path().join("b")] {
+            fs::rename(planted, &partial).unwrap();
+            write_whole(&link, b"new").unwrap();
+            assert_eq!(fs::read(&link).unwrap(), b"new");
+            assert!(fs::symlink_metadata(&link).unwrap().is_file());
+        }
+        assert_eq!(fs::read(&file).unwrap(), b"old");
+        assert_eq!(names(folder.path()).len(), 2);
+    }
+
+    #[test]
+    fn a_folder_that_leads_out_of_the_project_is_not_written_into() {
+        let folder = tempfile::tempdir().unwrap();
+        let [project, outside] = ["project", "outside"].map(|name| folder.path().join(name));
+        fs::create_dir_all(project.join("inner")).unwrap();
+        fs::create_dir(&outside).unwrap();
+        symlink("../outside", project.join("out")).unwrap();
+        symlink("inner", project.join("in")).unwrap();
+        for path in ["out/a.lock", "out/deep/a.lock"] {
+            let error = write_inside(&project, Path::new(path), b"new").unwrap_err();
+            assert!(error.to_string().contains("leads out of"), "{error}");
+        }
+        assert!(names(&outside).is_empty());
+        write_inside(&project, Path::new("in/deep/a.lock"), b"new").unwrap();
+        assert_eq!(fs::read(project.join("inner/deep/a.lock")).unwrap(), b"new");
+    }
+
+    #[test]
+    fn an_output_that_the_user_named_goes_where_a_shell_would_put_it() {
         let folder = tempfile::tempdir().unwrap();
         let [file, link] = ["file", "link"].map(|name| folder.path().join(name));
-        fs::write(&file, "old").unwrap();
-        std::os::unix::fs::symlink("file", &link).unwrap();
-        write_whole(&link, b"new").unwrap();
+        fs::write(&file, "old and longer").unwrap();
+        symlink("file", &link).unwrap();
+        write_output(&link, b"new").unwrap();
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
         assert_eq!(fs::read(&file).unwrap(), b"new");
     }
@@ -146,7 +287,7 @@ mod tests {
             let path = path.clone();
             move || fs::read(path).unwrap()
         });
-        write_whole(&path, b"whole").unwrap();
+        write_output(&path, b"whole").unwrap();
         assert_eq!(reader.join().unwrap(), b"whole");
         assert!(!fs::metadata(&path).unwrap().is_file());
         assert_eq!(names(folder.path()), ["pipe"]);

@@ -35,6 +35,7 @@ mod next_steps;
 mod other_locks;
 mod others_settings;
 mod pinning;
+mod planted_links;
 mod pip_equality;
 mod preflight;
 mod readmes;

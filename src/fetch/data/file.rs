@@ -12,7 +12,7 @@ use rustix::fs::FlockOperation;
 
 use super::super::download::Sink;
 use crate::digest::{Digest, Hasher};
-use crate::store::{StoreError, at};
+use crate::store::{StoreError, at, create_own, open_own};
 
 /// A file on its way to `path`.
 pub(super) struct DataFile {
@@ -39,8 +39,7 @@ impl DataFile {
         let folder = path.parent().unwrap_or(Path::new("."));
         fs::create_dir_all(folder).map_err(at("create", folder))?;
         let partial = partial_of(path);
-        let open = File::options().read(true).append(true).create(true).open(&partial);
-        let mut file = open.map_err(at("open", &partial))?;
+        let mut file = open_own(&partial).map_err(at("open", &partial))?;
         rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)
             .map_err(|error| at("lock", &partial)(error.into()))?;
         let hasher = hash_all(&mut file).map_err(at("read", &partial))?;
@@ -97,7 +96,8 @@ impl Sink for DataFile {
 
     fn set_origin(&self, url: &str, tag: &str) {
         // Losing it costs nothing but time.
-        let _ = fs::write(self.origin(), format!("{url}\n{tag}\n"));
+        let text = format!("{url}\n{tag}\n");
+        let _ = create_own(&self.origin()).and_then(|mut file| file.write_all(text.as_bytes()));
     }
 
     fn take(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
