@@ -58,6 +58,7 @@ mod preflight;
 mod previous;
 mod record;
 mod reference;
+mod rehearsal;
 mod repeats;
 mod resume;
 mod run;
@@ -97,6 +98,7 @@ pub use record::{
     ImageRecord, ParsedRecord, Repeat, RunRecord, Status, read_record, read_records, record_files,
 };
 pub use reference::{HostDifference, host_differences};
+pub use rehearsal::{PATIENCE, Reached, Rehearsed, rehearse};
 pub use repeats::{RepeatedFigure, Repeats, repeats};
 pub use run::{Event, Events, Options, RunSummary, run};
 pub use series::SeriesRecord;

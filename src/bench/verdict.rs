@@ -156,7 +156,7 @@ fn signal_name(signal: i32) -> String {
 }
 
 /// An error and its causes as one text: a record has no other place for them.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

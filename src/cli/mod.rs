@@ -50,6 +50,7 @@ mod push;
 mod rebuild;
 mod recipes;
 mod reference;
+mod rehearse;
 mod report;
 mod results;
 mod run;

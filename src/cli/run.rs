@@ -12,14 +12,14 @@ use serde_json::json;
 use super::context::Context;
 use super::error::CliError;
 use super::preflight::{Draft, Preflight};
-use super::{build, detach, dry_run, output, report, watch};
+use super::{build, detach, dry_run, output, rehearse, report, watch};
 use crate::bench::{self, Announced, End, Host, Options, RunSummary, Setup, StateKeeper};
 use crate::dataset::Unpacked;
 use crate::results;
 use crate::store::Store;
 
 pub use request::Request;
-use request::profile_files;
+pub use request::profile_files;
 
 /// Run the benchmark's cases in the sealed image; write records and a table
 #[derive(Debug, Args)]
@@ -32,6 +32,7 @@ use request::profile_files;
     repro run --image seg-debian --detach                goes on when this terminal is closed\n  \
     repro run --image seg-debian --gpus 2,3 --jobs 2     one-card cases side by side on two cards\n  \
     repro run --image seg-debian --input checkpoint=last.ckpt --case '*/eval/*'\n  \
+    repro run --image seg-debian --rehearse     what a case on GPUs would lack, on a machine without them\n  \
     repro run --image seg-debian --dry-run      the exact command, mounts and environment of each case"
 )]
 pub struct Arguments {
@@ -40,7 +41,7 @@ pub struct Arguments {
     image: String,
     /// How to run it: a profile of the recipe
     #[arg(long, short, default_value = bench::FULL_PROFILE, help_heading = "What is run")]
-    profile: String,
+    pub(super) profile: String,
     /// Only these cases: names or globs
     #[arg(long, value_name = "CASE", help_heading = "What is run")]
     case: Vec<String>,
@@ -49,13 +50,13 @@ pub struct Arguments {
     set: Vec<String>,
     /// Go on with the next case when one fails
     #[arg(long, help_heading = "How it goes")]
-    keep_going: bool,
+    pub(super) keep_going: bool,
     /// Refuse to start if this machine lacks what a case needs, instead of skipping the case
     #[arg(long, help_heading = "How it goes")]
-    strict: bool,
+    pub(super) strict: bool,
     /// Seconds a case may take, instead of the recipe's
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..), help_heading = "How it goes")]
-    timeout: Option<u64>,
+    pub(super) timeout: Option<u64>,
     /// The folder that the run's own folder is made in [default: `results` in the project]
     #[arg(long, value_name = "DIR", help_heading = "Results")]
     out: Option<PathBuf>,
@@ -84,6 +85,10 @@ pub struct Arguments {
     /// Only say what would be run
     #[arg(long, help_heading = "How it goes")]
     dry_run: bool,
+    /// Only see how far each case comes without a GPU: its real command starts on made-up data in the layout
+    /// of the real ones, and has to fail for want of a GPU and of nothing else. Writes no record
+    #[arg(long, conflicts_with_all = ["dry_run", "detach", "resume", "repeat", "keep", "out", "jobs", "gpus", "any_gpu"], help_heading = "How it goes")]
+    rehearse: bool,
     /// Go on without this terminal once nothing can be refused any more; `repro attach` follows it
     #[arg(long, help_heading = "How it goes")]
     detach: bool,
@@ -105,6 +110,9 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliErro
     let mut draft = Draft::resolve(context, &store, &arguments.image)?;
     let host = Host::of_this_machine();
     let mut request = Request::new(arguments, &host)?;
+    if arguments.rehearse {
+        return rehearse::run(context, &store, draft, request, arguments);
+    }
     let mut ready = request.ready(context, &store, &draft)?;
     if arguments.dry_run {
         let cases = (ready.planned.as_slice(), arguments.repeat.unwrap_or(1));

@@ -31,7 +31,11 @@ pub(super) fn load(
             false => None,
         },
     };
-    let paths = text.map(|text| parse(rule, &text)).transpose()?;
+    let mut paths = text.map(|text| parse(rule, &text)).transpose()?;
+    if let (Some(paths), Some(beside)) = (&mut paths, &rule.beside) {
+        let more: Vec<String> = paths.iter().map(|path| beside.of(path)).collect();
+        paths.extend(more);
+    }
     Ok(List { rule: rule.clone(), paths })
 }
 
@@ -88,6 +92,7 @@ mod tests {
             strip: strip.map(str::to_owned),
             path: None,
             git: None,
+            beside: None,
         }
     }
 
@@ -96,6 +101,14 @@ mod tests {
         let paths = parse(&rule(2, Some("A")), "A/images/1.png\r\nA/images/2 b.png\n").unwrap();
         assert_eq!(paths, ["images/1.png", "images/2 b.png"]);
         assert_eq!(parse(&rule(1, None), "A/1.png").unwrap(), ["A/1.png"]);
+    }
+
+    #[test]
+    fn what_belongs_to_a_listed_file_is_found_as_the_guides_find_it() {
+        let (from, to, extension) = ("images".into(), "labels".into(), "txt".into());
+        let beside = crate::dataset::Beside { from, to, extension };
+        assert_eq!(beside.of("A/images/b.c/1.png"), "A/labels/b.c/1.txt");
+        assert_eq!(beside.of("images/b.c/1"), "labels/b.c/1.txt");
     }
 
     #[test]

@@ -26,6 +26,7 @@ mod pin;
 mod presence;
 mod read;
 mod report;
+mod stand_in;
 mod types;
 mod unpack;
 mod verify;
@@ -50,6 +51,7 @@ pub use read::FILE;
 pub use report::{
     ArchiveReport, FileDifference, ListReport, PartReport, SetReport, State, TreeReport, Verdict,
 };
+pub use stand_in::stand_in;
 pub use types::*;
 pub use unpack::{Unpacked, ensure_unpacked, expected, unpack_in_data};
 pub use verify::verify;
@@ -159,6 +161,22 @@ pub enum DatasetError {
     NoManifest {
         /// Its name.
         name: String,
+    },
+    /// Nothing says how a data set is laid out, so none can be made up for a rehearsal.
+    #[error(
+        "data set `{name}` has no stand-in: `{FILE}` does not say which data set of the project has its layout"
+    )]
+    NoStandIn {
+        /// Its name.
+        name: String,
+    },
+    /// A list that tells the layout of a data set has to be brought first.
+    #[error("the list `{list}` of data set `{name}` is not here")]
+    NoList {
+        /// The data set's name.
+        name: String,
+        /// The list's name.
+        list: String,
     },
     /// A file is not what is known of it, so it is not pinned.
     #[error("`{}` is not the known file{}{}", path.display(), indented(reasons), source_of(evidence))]

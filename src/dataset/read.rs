@@ -44,7 +44,9 @@ impl Datasets {
             }
         }
         for set in sets.values() {
-            Check { document: &document, faults: &mut faults, set: &set.name }.union(set, &sets);
+            let mut check = Check { document: &document, faults: &mut faults, set: &set.name };
+            check.union(set, &sets);
+            check.stand_in(set, &sets);
         }
         if !faults.is_empty() {
             return Err(invalid(faults));
@@ -148,6 +150,16 @@ impl Check<'_, '_> {
         }
     }
 
+    /// What takes its place is always at hand: all of it is part of the project.
+    fn stand_in(&mut self, set: &Dataset, sets: &BTreeMap<String, Dataset>) {
+        let Some(name) = &set.stand_in else { return };
+        let fine = sets.get(name).is_some_and(Dataset::is_of_project);
+        let message = format!("`{name}` is no data set whose archives all lie in the project");
+        self.rule(fine, &["stand-in"], message);
+        let message = "each data set that a union is made of has a stand-in of its own".to_owned();
+        self.rule(!set.is_union(), &["stand-in"], message);
+    }
+
     fn archive(&mut self, at: &str, archive: &Archive) {
         let file = &archive.file;
         let fine = names::file_name(file);
@@ -202,6 +214,7 @@ impl Check<'_, '_> {
             ("path", list.path.as_ref()),
             ("strip", list.strip.as_ref()),
             ("git", list.git.as_ref().map(|git| &git.path)),
+            ("beside", list.beside.as_ref().map(|beside| &beside.to)),
         ];
         for (key, path) in paths {
             let Some(path) = path else { continue };

@@ -39,6 +39,8 @@ pub struct Dataset {
     /// What a person should know.
     #[serde(default)]
     pub notes: String,
+    /// The data set of the project that has its layout and takes its place in a rehearsal.
+    pub stand_in: Option<String>,
     /// The data sets that it is made of, by the folder that each takes in it.
     #[serde(default)]
     pub of: BTreeMap<String, String>,
@@ -138,6 +140,21 @@ pub struct ListRule {
     pub path: Option<String>,
     /// The commit that it is a file of.
     pub git: Option<GitFile>,
+    /// The file that belongs to each listed one, as its label.
+    pub beside: Option<Beside>,
+}
+
+/// Where the file that belongs to another one lies, in the words of the guides' loaders: the other one's path with
+/// one word replaced by another, and with an ending of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Beside {
+    /// The word, wherever it stands in the path: `images`.
+    pub from: String,
+    /// What stands there instead: `labels_with_ids`.
+    pub to: String,
+    /// The ending without its point: `txt`.
+    pub extension: String,
 }
 
 /// A file of a commit.
@@ -169,6 +186,11 @@ impl Dataset {
         !self.archives.is_empty() && self.archives.iter().all(|archive| archive.sha256.is_some())
     }
 
+    /// Whether all of it is part of the project.
+    pub fn is_of_project(&self) -> bool {
+        !self.archives.is_empty() && self.archives.iter().all(|archive| archive.path.is_some())
+    }
+
     /// The folder of the unpacked data set below the data folder.
     pub fn folder(&self, data: &Path) -> PathBuf {
         data.join(&self.name)
@@ -178,6 +200,15 @@ impl Dataset {
     /// give different archives one name.
     pub fn archive_folder(&self, data: &Path) -> PathBuf {
         data.join(ARCHIVES).join(&self.name)
+    }
+}
+
+impl Beside {
+    /// The path of the file that belongs to `path`.
+    pub fn of(&self, path: &str) -> String {
+        let path = path.replace(&self.from, &self.to);
+        let stem = path.rfind('.').filter(|point| !path[*point..].contains('/'));
+        format!("{}.{}", &path[..stem.unwrap_or(path.len())], self.extension)
     }
 }
 

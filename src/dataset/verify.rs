@@ -287,7 +287,7 @@ fn look_up(list: &List, listing: &Listing) -> ListReport {
     let is_missing = |path: &&String| !listing.files.contains_key(*path);
     ListReport {
         name: list.rule.name.clone(),
-        entries: list.rule.entries,
+        entries: list.paths.as_ref().map_or(list.rule.entries, |paths| paths.len() as u64),
         is_here: list.paths.is_some(),
         missing: list.paths.iter().flatten().filter(is_missing).cloned().collect(),
     }

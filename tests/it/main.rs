@@ -43,6 +43,7 @@ mod real_layers;
 mod recipe_reading;
 mod recipe_rules;
 mod references;
+mod rehearsing;
 mod registry_client;
 mod registry_push;
 mod registry_serve;

@@ -95,6 +95,12 @@ impl CliError {
             Self::Dataset(DatasetError::Occupied { .. }) => {
                 Some("move it away if it is not needed; the data set is then unpacked there".to_owned())
             }
+            Self::Dataset(DatasetError::NoStandIn { name }) => Some(format!(
+                "set `stand-in` in `[{name}]` of `datasets.toml` to a data set of the project with its layout"
+            )),
+            Self::Dataset(DatasetError::NoList { name, .. }) => {
+                Some(format!("`repro fetch-data {name}` brings it"))
+            }
             Self::Dataset(DatasetError::NoManifest { name }) => Some(format!(
                 "nothing pins the files of `{name}`, so a run could not say what it used; `repro fetch-data {name}` brings what can be had, and `repro pin-data FILE` pins an archive that you have"
             )),

@@ -31,7 +31,7 @@ pub struct Request<'a> {
 }
 
 /// What would be run, what is missing for it, and the GPUs that are held for it.
-pub(super) struct Ready {
+pub struct Ready {
     pub planned: Vec<PlannedCase>,
     pub preflight: Preflight,
     /// Whether wheels that may decide which GPUs can be used are not here yet.
@@ -53,7 +53,7 @@ impl<'a> Request<'a> {
     }
 
     /// Claims GPUs that the image can run on, and says what is missing.
-    pub(super) fn ready(
+    pub fn ready(
         &mut self,
         context: &Context,
         store: &Store,
@@ -130,7 +130,7 @@ impl<'a> Request<'a> {
         Ok((planned, lacks))
     }
 
-    pub(super) fn setup<'s>(
+    pub fn setup<'s>(
         &'s self,
         recipe: &'s Recipe,
         (lock, software): (Digest, &'s BTreeMap<String, String>),
@@ -208,7 +208,7 @@ fn unverified_data(
 }
 
 /// The profile's files, out of the store: what is mounted cannot change any more.
-pub(super) fn profile_files(
+pub fn profile_files(
     store: &Store,
     folder: &Path,
     lock: &Lock,

@@ -201,6 +201,22 @@ pub fn fetch_data(
     outcomes
 }
 
+/// Brings the lists of the data sets and nothing else; which could not be had, and why.
+///
+/// # Errors
+///
+/// A data set that is not listed, or a store that cannot be written.
+pub fn fetch_lists(request: &DataRequest<'_>, means: Means<'_>) -> Result<Vec<String>, FetchError> {
+    let client = Client::new(means.settings)?;
+    let DataRequest { datasets, data, .. } = *request;
+    let crew = Crew { means, client, data, datasets, down: RefCell::default() };
+    let mut failed = Vec::new();
+    for set in datasets.plain(request.names)? {
+        failed.extend(list::bring(&crew, set)?);
+    }
+    Ok(failed)
+}
+
 /// Everything that bringing an archive needs.
 struct Crew<'a> {
     means: Means<'a>,

@@ -121,14 +121,14 @@ impl Engine for Player {
 }
 
 /// A store, a folder for results and everything else a run needs.
-struct Bench {
-    recipe: Recipe,
-    image: Image,
+pub struct Bench {
+    pub recipe: Recipe,
+    pub image: Image,
     software: BTreeMap<String, String>,
-    store: Store,
-    results: PathBuf,
+    pub store: Store,
+    pub results: PathBuf,
     files: Vec<ProfileFile>,
-    data: BTreeMap<String, Unpacked>,
+    pub data: BTreeMap<String, Unpacked>,
     host: Host,
     /// All of the host's GPUs.
     pool: OnceCell<Pool>,
@@ -141,7 +141,7 @@ struct Bench {
 
 impl Bench {
     /// The smoke profile of the segmentation guide.
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self::of(recipe("seg"), "smoke")
     }
 
@@ -180,7 +180,7 @@ impl Bench {
         }
     }
 
-    fn cases(mut self, cases: &[&str]) -> Self {
+    pub fn cases(mut self, cases: &[&str]) -> Self {
         self.cases = cases.iter().map(|case| (*case).to_owned()).collect();
         self
     }
@@ -190,7 +190,7 @@ impl Bench {
         self
     }
 
-    fn setup(&self) -> Setup<'_> {
+    pub fn setup(&self) -> Setup<'_> {
         Setup {
             recipe: &self.recipe,
             lock: Digest::of(b"lock"),
