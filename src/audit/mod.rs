@@ -52,7 +52,7 @@ pub struct Report {
     pub places: Vec<Places>,
     /// What it says, and what covers it.
     pub statements: Vec<StatementReport>,
-    /// Lines of the code in its text that no statement covers.
+    /// Lines of its text that no statement covers.
     pub uncovered: Vec<Line>,
 }
 

@@ -36,7 +36,7 @@ pub fn statements(guide: &Guide) -> Result<Vec<StatementReport>, AuditError> {
     guide.audit().statements.iter().map(|statement| find(guide, statement)).collect()
 }
 
-/// The lines of code in the guide's text that no statement covers; empty ones do not count.
+/// The lines of the guide's text that say something and that no statement covers.
 pub fn uncovered(guide: &Guide) -> Result<Vec<Line>, AuditError> {
     let path = guide.path(None);
     let found = statements(guide)?;
@@ -44,7 +44,7 @@ pub fn uncovered(guide: &Guide) -> Result<Vec<Line>, AuditError> {
         found.iter().filter(|found| found.file == path).filter_map(|found| found.lines).collect();
     let is_covered =
         |line: &Line| covered.iter().any(|lines| (lines.first..=lines.last).contains(&line.number));
-    let mut lines = code(&guide.text(&path)?);
+    let mut lines = said(&guide.text(&path)?);
     lines.retain(|line| !is_covered(line));
     Ok(lines)
 }
@@ -91,19 +91,27 @@ fn place(text: &str, quote: &str) -> Option<Lines> {
     Some(Lines { first: found[0].0, last: found[last].0 })
 }
 
-/// The lines inside the fences of a Markdown text.
-fn code(text: &str) -> Vec<Line> {
+/// The lines of a Markdown text that say something: all code, and text that is more than its outline.
+fn said(text: &str) -> Vec<Line> {
     let mut inside = false;
     let mut lines = Vec::new();
     for (at, line) in text.lines().enumerate() {
         let line = line.trim();
         if line.starts_with("```") {
             inside = !inside;
-        } else if inside && !line.is_empty() {
+        } else if !line.is_empty() && (inside || !is_outline(line)) {
             lines.push(Line { number: at + 1, text: line.to_owned() });
         }
     }
     lines
+}
+
+/// Whether a line is a heading, a link to one, a comment, or the rule of a table.
+fn is_outline(line: &str) -> bool {
+    let item = line.trim_start_matches(['-', '*', ' ']);
+    let is_link = item.starts_with('[') && item.contains("](#") && item.ends_with(')');
+    let is_rule = line.chars().all(|sign| "|-: ".contains(sign));
+    line.starts_with('#') || line.starts_with("<!--") || is_link || is_rule
 }
 
 #[cfg(test)]
@@ -127,8 +135,12 @@ mod tests {
     }
 
     #[test]
-    fn only_lines_between_fences_are_code() {
-        let numbers: Vec<_> = code(TEXT).iter().map(|line| line.number).collect();
-        assert_eq!(numbers, [6, 8]);
+    fn the_whole_text_says_something_but_for_its_outline() {
+        let outline = "<!-- comment -->\n- [Guide](#guide)\n|---|:-:|\n";
+        let numbers: Vec<_> =
+            said(&format!("{TEXT}{outline}")).iter().map(|line| line.number).collect();
+        assert_eq!(numbers, [3, 6, 8, 10]);
+        let comment = said("```bash\n# in code\n```\n");
+        assert_eq!(comment.len(), 1, "a comment in code is no heading");
     }
 }

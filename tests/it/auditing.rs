@@ -278,13 +278,13 @@ fn a_file_that_is_not_there_says_nothing_and_one_that_is_not_taken_cannot_be_ask
 }
 
 #[test]
-fn a_statement_that_the_guide_does_not_make_is_a_fault_and_code_that_nothing_covers_is_listed() {
+fn a_statement_that_the_guide_does_not_make_is_a_fault_and_what_nothing_covers_is_listed() {
     let world = World::new();
     let report = world.report(AUDIT);
     assert_eq!(report.statements[0].lines.unwrap().to_string(), "6");
     let left: Vec<_> =
         report.uncovered.iter().map(|line| (line.number, line.text.as_str())).collect();
-    assert_eq!(left, [(7, "sleep 60")]);
+    assert_eq!(left, [(3, "Batch size 22."), (7, "sleep 60")]);
     let moved = world.report(&AUDIT.replace("bash run.sh  sp 22", "bash run.sh sp 18"));
     assert!(!moved.statements[0].is_there && !moved.is_good());
 }
@@ -344,7 +344,8 @@ fn the_command_shows_what_it_found_and_ends_with_3_where_something_is_wrong() {
     what the guide says, and what covers it
       line 6  recipe:benchmark.mode.sp.command  bash run.sh sp 22
 
-    nothing covers 1 line of the guide's code
+    nothing covers 2 lines of the guide's text
+      line 3: Batch size 22.
       line 7: sleep 60
     ");
     let wrong = AUDIT.replace("sp 22\"\n", "sp 18\"\n");

@@ -91,7 +91,7 @@ fn show_statements(report: &Report) {
     output::print(&output::columns(&rows.collect::<Vec<_>>(), &[]));
     if !report.uncovered.is_empty() {
         let count = output::count(report.uncovered.len(), "line", "lines");
-        output::print(&format!("\nnothing covers {count} of the guide's code\n"));
+        output::print(&format!("\nnothing covers {count} of the guide's text\n"));
     }
     for line in &report.uncovered {
         output::print(&format!("  line {}: {}\n", line.number, line.text));
