@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::Global;
 use super::error::CliError;
@@ -161,7 +162,7 @@ impl Context {
     }
 
     fn embedded(&self, program: PathBuf) -> Embedded {
-        let engine = Embedded::new(program);
+        let engine = Embedded::new(program).with_progress(Arc::new(self.display.clone()));
         match self.settings.cdi_folders() {
             Some(folders) => engine.with_cdi_folders(folders),
             None => engine,

@@ -76,12 +76,11 @@ fn audit(context: &Context, store: &Store, remove: bool) -> Result<Vec<Damage>, 
         if context.stop.is_requested() {
             return Err(CliError::Stopped);
         }
-        if let Some(found) = found? {
-            damage.push(found);
-            if remove {
-                store.remove_rootfs(&diff_id)?;
-            }
+        let found = found?;
+        if remove && !found.is_empty() {
+            store.remove_rootfs(&diff_id)?;
         }
+        damage.extend(found);
     }
     Ok(damage)
 }
@@ -99,11 +98,12 @@ fn audit_data(context: &Context, store: &Store, remove: bool) -> Result<Vec<Dama
 
 fn print_report(report: &crate::store::FsckReport) {
     let digest = |digest: &Option<crate::digest::Digest>| {
-        digest.map_or("not a digest".to_owned(), |digest| digest.to_string())
+        digest.map_or("nothing".to_owned(), |digest| digest.to_string())
     };
     for damage in &report.damage {
         output::print(&format!(
-            "damaged `{}`\n  expected  {}\n  found     {}\n",
+            "{} `{}`\n  expected  {}\n  found     {}\n",
+            if damage.expected.is_some() { "damaged" } else { "too much" },
             damage.path.display(),
             digest(&damage.expected),
             digest(&damage.found)

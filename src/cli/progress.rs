@@ -4,29 +4,34 @@
 //! a pipe, in a dumb terminal and beside `-v` each step is a plain line when it begins, and then
 //! one now and then, ever more seldom: a log tells what it waited for and does not drown in it.
 
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::output;
-use crate::engine::Stop;
+use crate::engine::{Changed, Stop, Unpacking};
 use crate::{build, dataset, fetch};
 
-/// A line on standard error: what is going on, how far it is, how fast.
+/// A line on standard error: what is going on, how far it is, how fast. Clones share the line.
+#[derive(Debug, Clone)]
 pub struct Display {
     offline: bool,
     stop: Stop,
-    shown: Mutex<Option<Shown>>,
+    shown: Arc<Mutex<Option<Shown>>>,
+    /// The step that another one interrupts.
+    interrupted: Arc<Mutex<Option<Shown>>>,
 }
 
 /// A step that goes on.
+#[derive(Debug)]
 enum Shown {
     Drawn(ProgressBar),
     Told(Told),
 }
 
 /// A step that is told in lines.
+#[derive(Debug)]
 struct Told {
     what: String,
     bytes: u64,
@@ -35,6 +40,7 @@ struct Told {
 }
 
 /// Says when the next line is due.
+#[derive(Debug)]
 struct Pace {
     last: Instant,
     wait: Duration,
@@ -48,6 +54,9 @@ const UNKNOWN: &str = "{spinner} {wide_msg} {elapsed}";
 
 /// What a line has beside its message.
 const AROUND: usize = 10;
+
+/// How often a line is drawn again.
+const TICK: Duration = Duration::from_millis(200);
 
 const FIRST_WAIT: Duration = Duration::from_secs(10);
 const LONGEST_WAIT: Duration = Duration::from_secs(600);
@@ -86,7 +95,7 @@ impl Told {
 impl Display {
     /// `offline` says that what is brought does not come from a network.
     pub fn new(offline: bool, stop: Stop) -> Self {
-        Self { offline, stop, shown: Mutex::new(None) }
+        Self { offline, stop, shown: Arc::default(), interrupted: Arc::default() }
     }
 
     /// A step begins; 0 bytes if nobody knows how much there is to do.
@@ -160,6 +169,10 @@ impl Display {
     fn shown(&self) -> MutexGuard<'_, Option<Shown>> {
         self.shown.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
+
+    fn interrupted(&self) -> MutexGuard<'_, Option<Shown>> {
+        self.interrupted.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
 }
 
 fn drawn(what: &str, bytes: u64) -> ProgressBar {
@@ -172,7 +185,7 @@ fn drawn(what: &str, bytes: u64) -> ProgressBar {
     };
     bar.set_style(ProgressStyle::with_template(template).expect("the template is a constant"));
     bar.set_message(fitting(what));
-    bar.enable_steady_tick(Duration::from_millis(200));
+    bar.enable_steady_tick(TICK);
     bar
 }
 
@@ -240,6 +253,46 @@ impl dataset::Progress for Display {
 
     fn is_stopped(&self) -> bool {
         self.stop.is_requested()
+    }
+}
+
+/// A job's layers are unpacked while the line says which case runs; that line comes back.
+impl Unpacking for Display {
+    fn begin(&self, layers: usize, bytes: u64) {
+        let shown = self.shown().take();
+        if let Some(Shown::Drawn(bar)) = &shown {
+            bar.disable_steady_tick();
+            bar.set_draw_target(ProgressDrawTarget::hidden());
+        }
+        *self.interrupted() = shown;
+        let layers = output::count(layers, "layer", "layers");
+        let what = match bytes {
+            0 => format!("unpacking {layers}"),
+            bytes => format!("unpacking {layers}, {}", output::size(bytes)),
+        };
+        Display::begin(self, &what, bytes);
+    }
+
+    fn layer(&self, name: &str) {
+        self.say(&format!("unpacking {name}"));
+    }
+
+    fn advance(&self, bytes: u64) {
+        Display::advance(self, bytes);
+    }
+
+    fn end(&self) {
+        self.finish();
+        let interrupted = self.interrupted().take();
+        if let Some(Shown::Drawn(bar)) = &interrupted {
+            bar.set_draw_target(ProgressDrawTarget::stderr());
+            bar.enable_steady_tick(TICK);
+        }
+        *self.shown() = interrupted;
+    }
+
+    fn changed(&self, changed: &Changed) {
+        self.note(&changed.to_string());
     }
 }
 

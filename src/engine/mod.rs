@@ -30,11 +30,13 @@ mod inside;
 mod meter;
 mod outputs;
 mod sealed;
+mod unpacking;
 
 pub use error::{EngineError, Failure};
 pub use gpus::{Card, Gpus};
 pub use meter::{Counter, Meter, Running};
 pub use outputs::{Keep, Kept, KeptFile};
+pub use unpacking::{Changed, Unpacking};
 
 /// The host name inside every sealed run.
 pub const HOST_NAME: &str = "repro";

@@ -107,7 +107,8 @@ pub fn plan(store: &Store, options: &Options) -> Result<Plan, GcError> {
         let stored = store.stored(kind)?.into_iter();
         // Repositories lie in packs together; the trees themselves are blobs.
         let needs_git = kind == Kind::Git && keep.needs_git;
-        remove.extend(stored.filter(|stored| !needs_git && !keep.has(stored.kind, &stored.name)));
+        remove
+            .extend(stored.filter(|stored| !needs_git && !keep.has(stored.kind, stored.digest())));
     }
     let built = image::list(store)?.into_iter().map(|(_, seal)| seal);
     let imported = build::sources(store)?.into_iter().map(|(seal, _)| seal);

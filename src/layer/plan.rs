@@ -188,6 +188,19 @@ impl LayerPlan {
         self.entries.iter().map(|entry| self.describe(entry))
     }
 
+    /// Bytes of the tar stream.
+    pub fn tar_size(&self) -> u64 {
+        let entry = |entry: &Entry| {
+            let size = match &entry.body {
+                Body::File { source, .. } => source.size(),
+                Body::Directory | Body::Symlink(_) | Body::HardLink { .. } => 0,
+            };
+            let header = tar::header(&entry.path, &entry.body).len() as u64;
+            header + size + tar::padding(size) as u64
+        };
+        self.entries.iter().map(entry).sum::<u64>() + tar::END.len() as u64
+    }
+
     /// The table for the next layer: what is below this one, and what this one adds. The next one
     /// leaves out the directories of this one.
     pub fn directories(&self, below: &Directories) -> Directories {

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use super::{Store, StoreError, at};
-use crate::digest::{DiffId, Digest, hash_reader};
+use crate::digest::{Digest, hash_reader};
 
 /// What `fsck` found.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -58,12 +58,6 @@ impl Store {
             report.bytes += size;
         }
         Ok(report)
-    }
-
-    /// Removes an unpacked layer, so that the next job unpacks it again.
-    pub fn remove_rootfs(&self, diff_id: &DiffId) -> Result<(), StoreError> {
-        let path = self.rootfs_path(diff_id);
-        self.discard(&path)
     }
 
     /// Names of the data sets unpacked here, and their folders, sorted; a name is the digest of the

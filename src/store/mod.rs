@@ -8,8 +8,9 @@
 //! ```text
 //! version            format of this folder; a newer one is refused
 //! blobs/sha256/HEX   downloads, built wheels, image configurations, manifests, layer plans
-//! rootfs/HEX         layers unpacked for the embedded engine by root, by diff ID
+//! rootfs/HEX         layers unpacked for the embedded engine by root, by diff ID (see `layers`)
 //! rootfs/HEX.user    the same by an ordinary user, who owns every file of them
+//! stamps/HEX         what such a layer looked like when it was unpacked
 //! data/HEX           data sets unpacked from the project's archives, by the digest of their manifest
 //! runs/              run records
 //! git/objects/pack/  objects of git repositories, as they were fetched; all can be fetched again
@@ -29,6 +30,7 @@ mod blob;
 mod database;
 mod facts;
 mod fsck;
+mod layers;
 mod ownership;
 mod partial;
 mod reading;
@@ -48,12 +50,13 @@ pub use blob::BlobWriter;
 pub use database::{Derived, is_damage};
 pub use facts::FileStamp;
 pub use fsck::{Damage, FsckReport};
+pub use layers::Seat;
 pub use ownership::{is_root, remove_tree};
 pub use remove::{Kind, Stored};
 pub use usage::Alone;
 pub use whole::{create_own, open_own, open_to_append, write_inside, write_output, write_whole};
 
-use ownership::{future_owner, give, make_folder};
+use ownership::{close_folder, future_owner, give, make_folder};
 use session::Session;
 use usage::Usage;
 
@@ -64,10 +67,11 @@ const NO_LINK: i32 = rustix::fs::OFlags::NOFOLLOW.bits() as i32;
 const VERSION: u32 = 1;
 
 /// What every store has.
-const FOLDERS: [&str; 9] = [
+const FOLDERS: [&str; 10] = [
     "blobs",
     "blobs/sha256",
     "rootfs",
+    "stamps",
     "data",
     "runs",
     "git/objects/pack",
@@ -75,6 +79,11 @@ const FOLDERS: [&str; 9] = [
     "partial",
     "tmp",
 ];
+
+/// The modes of folders that other users have no business in. What is in `tmp` is closed for
+/// itself; whoever looks at another user's run asks there by name whether it goes on.
+const CLOSED: [(&str, u32); 4] =
+    [("rootfs", 0o700), ("stamps", 0o700), ("partial", 0o700), ("tmp", 0o711)];
 
 /// What can go wrong with the store.
 #[derive(Debug, thiserror::Error)]
@@ -189,6 +198,9 @@ impl Store {
         for folder in FOLDERS {
             make_folder(&root.join(folder), owner)?;
         }
+        for (folder, mode) in CLOSED {
+            close_folder(&root.join(folder), mode)?;
+        }
         let usage = Usage::begin(root, owner)?;
         let index = facts::open(root)?;
         for file in ["repro.db", "repro.db-wal", "repro.db-shm"] {
@@ -297,15 +309,6 @@ impl Store {
     /// Whether the process that has or had this session is still running.
     pub fn session_is_live(&self, id: &str) -> bool {
         session::is_live(&self.root.join("tmp"), id)
-    }
-
-    /// The folder of the layer unpacked for the embedded engine, whether it is there or not.
-    ///
-    /// Root and an ordinary user have one each: owners and marks of deletions differ, and
-    /// under sudo both may use the same store.
-    pub fn rootfs_path(&self, diff_id: &crate::digest::DiffId) -> PathBuf {
-        let hex = diff_id.0.hex();
-        self.root.join("rootfs").join(if is_root() { hex } else { format!("{hex}.user") })
     }
 
     /// Moves a finished folder of [`Store::scratch`] to its place; an equal one that

@@ -3,7 +3,7 @@
 //! Under sudo the store stays the invoking user's: what root makes is given to that user. A
 //! process that is root only inside a user namespace is an ordinary user here.
 
-use std::fs::{self, Permissions};
+use std::fs::{self, File, Permissions};
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
@@ -38,6 +38,25 @@ pub(super) fn make_folder(folder: &Path, owner: (u32, u32)) -> Result<(), StoreE
     fs::create_dir_all(folder).map_err(at("create", folder))?;
     new.into_iter().for_each(|folder| give(folder, owner));
     Ok(())
+}
+
+/// Closes one of the store's folders to other users, also one that an older program left open.
+///
+/// The user may keep the folder elsewhere and have a link here; whoever made the link must own what
+/// it leads to, so that root closes no folder of the machine.
+pub(super) fn close_folder(folder: &Path, mode: u32) -> Result<(), StoreError> {
+    let close = || {
+        let link = fs::symlink_metadata(folder)?;
+        let handle = File::open(folder)?;
+        let found = handle.metadata()?;
+        let user = rustix::process::geteuid();
+        let is_ours = found.uid() == link.uid() && (user.is_root() || found.uid() == user.as_raw());
+        match is_ours && found.mode() & 0o7777 & !mode != 0 {
+            true => handle.set_permissions(Permissions::from_mode(mode)),
+            false => Ok(()),
+        }
+    };
+    close().map_err(at("close to other users", folder))
 }
 
 /// Gives what root made to `owner`; a failure only matters to a later removal.

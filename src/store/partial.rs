@@ -6,13 +6,13 @@
 //! from, and the server's name of that version (its entity tag), stand beside it in `HEX.origin`.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Seek};
-use std::os::unix::fs::MetadataExt;
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::FlockOperation;
 
-use super::{BlobWriter, Store, StoreError, at};
+use super::{BlobWriter, NO_LINK, Store, StoreError, at, create_own};
 use crate::digest::{Digest, Hasher};
 
 impl Store {
@@ -55,7 +55,7 @@ fn open_alone(path: &Path) -> io::Result<Option<File>> {
 }
 
 fn open(path: &Path) -> io::Result<File> {
-    File::options().read(true).append(true).create(true).open(path)
+    File::options().read(true).append(true).create(true).custom_flags(NO_LINK).open(path)
 }
 
 fn is_same(file: &File, path: &Path) -> bool {
@@ -103,7 +103,8 @@ impl BlobWriter<'_> {
     /// Remembers the origin for a later process; losing it costs nothing but time.
     pub fn set_origin(&self, url: &str, tag: &str) {
         if let Some(partial) = &self.partial {
-            let _ = fs::write(origin_path(partial), format!("{url}\n{tag}\n"));
+            let origin = create_own(&origin_path(partial));
+            let _ = origin.and_then(|mut file| writeln!(file, "{url}\n{tag}"));
             self.store.give_to_owner(&origin_path(partial));
         }
     }

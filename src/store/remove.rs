@@ -8,6 +8,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use super::layers::layer_of;
 use super::{Alone, Store, StoreError, at, remove_tree};
 
 /// What a removable thing is.
@@ -55,6 +56,16 @@ pub struct Stored {
     pub bytes: u64,
 }
 
+impl Stored {
+    /// The name without what says who unpacked it.
+    pub fn digest(&self) -> &str {
+        match self.kind {
+            Kind::Rootfs => layer_of(&self.name),
+            _ => &self.name,
+        }
+    }
+}
+
 impl Store {
     /// Everything of a kind, sorted by name.
     pub fn stored(&self, kind: Kind) -> Result<Vec<Stored>, StoreError> {
@@ -88,6 +99,9 @@ impl Alone<'_> {
     pub fn remove(&self, stored: &Stored) -> Result<(), StoreError> {
         let path = self.store.root.join(stored.kind.folder()).join(&stored.name);
         let is_folder = fs::symlink_metadata(&path).map_err(at("remove", &path))?.is_dir();
+        if stored.kind == Kind::Rootfs {
+            self.store.forget_stamp(&stored.name)?;
+        }
         match is_folder {
             true => self.store.discard(&path),
             false => fs::remove_file(&path).map_err(at("remove", &path)),
@@ -114,4 +128,19 @@ fn size_on_disk(path: &PathBuf) -> io::Result<u64> {
         }
     }
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_layer_of_an_ordinary_user_is_needed_as_long_as_the_layer_is() {
+        let digest =
+            |kind, name: &str| Stored { kind, name: name.to_owned(), bytes: 0 }.digest().to_owned();
+        assert_eq!(digest(Kind::Rootfs, "ab"), "ab");
+        assert_eq!(digest(Kind::Rootfs, "ab.user"), "ab");
+        assert_eq!(digest(Kind::Rootfs, "ab.user.changed-1"), "ab.user.changed-1");
+        assert_eq!(digest(Kind::Data, "ab.user"), "ab.user");
+    }
 }

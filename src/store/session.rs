@@ -6,7 +6,7 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::FlockOperation;
@@ -42,7 +42,8 @@ impl Session {
                 continue;
             }
             let folder = tmp.join(&id);
-            fs::create_dir(&folder).map_err(at("create", &folder))?;
+            // What a job writes may have any mode; nobody else comes near it.
+            fs::DirBuilder::new().mode(0o700).create(&folder).map_err(at("create", &folder))?;
             return Ok(Self { id, folder, lock_path, _lock: lock, count: 0 });
         }
     }

@@ -6,6 +6,7 @@ mod bad_archives;
 mod bench;
 mod building;
 mod bundles;
+mod changed_layers;
 mod collecting;
 mod checking_the_store;
 mod commands;

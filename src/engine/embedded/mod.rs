@@ -26,12 +26,13 @@ mod watch;
 
 use std::io::Write;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engine::outputs::Collector;
 use crate::engine::sealed;
-use crate::engine::{Counter, Engine, EngineError, Exit, Job, Meter, Outcome, Stop};
-use crate::image::Image;
+use crate::engine::{Counter, Engine, EngineError, Exit, Job, Meter, Outcome, Stop, Unpacking};
+use crate::image::{Image, ImageLayer};
 use crate::store::Store;
 
 use bundle::Bundle;
@@ -48,12 +49,18 @@ pub use cgroup::sweep;
 pub struct Embedded {
     exe: PathBuf,
     cdi_folders: Vec<PathBuf>,
+    progress: Arc<dyn Unpacking>,
 }
 
 impl Embedded {
     /// Prepares jobs in a process of `exe`, a program whose `main` begins with [`child::entry`].
     pub fn new(exe: PathBuf) -> Self {
-        Self { exe, cdi_folders: cdi::usual_folders() }
+        Self { exe, cdi_folders: cdi::usual_folders(), progress: Arc::new(()) }
+    }
+
+    /// Tells `progress` what happens before a job starts.
+    pub fn with_progress(self, progress: Arc<dyn Unpacking>) -> Self {
+        Self { progress, ..self }
     }
 
     /// Looks for descriptions of GPUs in `folders`; what a later one says wins.
@@ -77,7 +84,7 @@ impl Engine for Embedded {
         meter: &Meter,
     ) -> Result<Outcome, EngineError> {
         sealed::check(job)?;
-        let layers = unpacked_layers(store, image)?;
+        let layers = unpacked_layers(store, image, &*self.progress, stop)?;
         if stop.is_requested() {
             return Ok(never_started());
         }
@@ -133,13 +140,38 @@ fn never_started() -> Outcome {
     }
 }
 
-/// The folders of the image's layers, lowest first, unpacking what is not there yet.
-fn unpacked_layers(store: &Store, image: &Image) -> Result<Vec<PathBuf>, EngineError> {
-    let mut folders = Vec::with_capacity(image.layers.len());
+/// The folders of the image's layers, lowest first, unpacking what is not there as it should be.
+fn unpacked_layers(
+    store: &Store,
+    image: &Image,
+    progress: &dyn Unpacking,
+    stop: &Stop,
+) -> Result<Vec<PathBuf>, EngineError> {
+    let mut missing = Vec::new();
     for layer in &image.layers {
-        let write = |out: &mut (dyn Write + Send)| layer.write_tar(store, out);
-        folders.push(rootfs::ensure(store, layer.diff_id, write)?);
+        if !rootfs::is_whole(store, layer.diff_id)? {
+            missing.push(layer);
+        }
     }
+    let ensure = |layer: &ImageLayer| {
+        let write = |out: &mut (dyn Write + Send)| layer.write_tar(store, out);
+        let watch = rootfs::Watch { name: &layer.origin, progress, stop };
+        rootfs::ensure_watched(store, layer.diff_id, &watch, write)
+    };
+    if !missing.is_empty() {
+        // Nobody knows how much a registry's layer unpacks to.
+        let sizes: Option<Vec<u64>> =
+            missing.iter().map(|layer| Some(layer.plan()?.tar_size())).collect();
+        progress.begin(missing.len(), sizes.map_or(0, |sizes| sizes.iter().sum()));
+        let unpacked = missing.iter().try_for_each(|layer| {
+            progress.layer(&layer.origin);
+            ensure(layer).map(drop)
+        });
+        progress.end();
+        unpacked?;
+    }
+    let place = |layer: &ImageLayer| store.rootfs_path(&layer.diff_id);
+    let folders: Vec<_> = image.layers.iter().map(place).collect();
     rootfs::check_fit(store, &image.layers, &folders)?;
     Ok(folders)
 }

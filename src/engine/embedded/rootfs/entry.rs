@@ -44,7 +44,7 @@ pub(in crate::engine::embedded) fn place(path: &Path) -> Result<Place, String> {
 }
 
 /// A path without `./`, a leading and a trailing slash.
-pub(super) fn relative(path: &Path) -> Result<PathBuf, String> {
+pub(in crate::engine::embedded) fn relative(path: &Path) -> Result<PathBuf, String> {
     let mut clean = PathBuf::new();
     for component in path.components() {
         match component {

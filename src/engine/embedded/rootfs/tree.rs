@@ -22,6 +22,9 @@ use crate::tarball::PathBytes;
 /// Bytes copied at once.
 const BUFFER: usize = 256 << 10;
 
+/// The mode of the layer's own folder.
+const CLOSED: u32 = 0o700;
+
 /// Metadata of a directory; set last, because whatever is made inside changes its time.
 #[derive(Clone, Copy)]
 struct Directory {
@@ -258,11 +261,13 @@ impl<'a> Tree<'a> {
 
     fn finish_directory(&self, path: &Path, directory: &Directory) -> io::Result<()> {
         let full = self.root.join(path);
-        self.give(&full, directory.owner)?;
         let mut mode = directory.mode;
-        if !self.gives && path.as_os_str().is_empty() {
-            // A folder that its owner may not change cannot be moved to its place (rename(2)).
-            mode |= 0o700;
+        if path.as_os_str().is_empty() {
+            // A job's root is the overlay's upper folder. This one keeps other users from what is in
+            // it, and can be moved to its place only if its owner may change it (rename(2)).
+            mode = CLOSED;
+        } else {
+            self.give(&full, directory.owner)?;
         }
         fs::set_permissions(&full, Permissions::from_mode(mode))?;
         set_time(&full, directory.time)
