@@ -13,6 +13,7 @@
 #![warn(missing_docs)]
 
 pub mod digest;
+pub mod address;
 pub mod stats;
 pub mod tarball;
 pub mod store;

@@ -1,14 +1,16 @@
 //! `repro run --detach`: the run goes on in a process of its own, without a terminal.
 //!
 //! The first process does everything that can be refused, then starts this program again with
-//! the same arguments: a process that has threads cannot fork. The second one leaves the session of
+//! the same arguments: a process that has threads cannot fork. They go through a pipe, because a
+//! command line is there for everybody to read, and longer than that of the first process. The second one leaves the session of
 //! the terminal, finds everything built and verified, and says which run it is over the pipe that is
 //! its standard output; what refuses it after all comes the same way. Then both streams become a file in
 //! the run's folder, the pipes close, and the first process ends.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
@@ -21,6 +23,7 @@ use serde_json::json;
 use super::context::Context;
 use super::error::CliError;
 use super::output;
+use crate::address::Address;
 use crate::store::open_to_append;
 
 /// The hidden option of the second process.
@@ -44,13 +47,18 @@ pub fn start(context: &Context) -> Result<ExitCode, CliError> {
     let program = Path::new("/proc/self/exe");
     let failed = |action| move |source| CliError::Io { action, path: program.to_owned(), source };
     let mut child = Command::new(program)
-        .args(std::env::args_os().skip(1))
+        .args(without_secrets(std::env::args_os().skip(1)))
         .arg(format!("--{WORD}"))
-        .stdin(Stdio::null())
+        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .map_err(failed("start"))?;
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    if let Some(mut input) = child.stdin.take() {
+        // One that could not be given them says so itself.
+        let _ = input.write_all(arguments.join(OsStr::new("\0")).as_bytes());
+    }
     let (said, complaint) = listen(context, &mut child);
     if let Ok(handed) = serde_json::from_slice::<Handed>(&said) {
         tell(context, &handed);
@@ -60,6 +68,23 @@ pub fn start(context: &Context) -> Result<ExitCode, CliError> {
     output::error(String::from_utf8_lossy(&complaint).trim_end());
     let status = child.wait().map_err(failed("wait for"))?;
     Ok(ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
+}
+
+/// The arguments that this process works with: those of its command line, or for the second process
+/// those that the first one hands it.
+pub fn arguments() -> Vec<OsString> {
+    let mut arguments: Vec<OsString> = std::env::args_os().collect();
+    let word = OsString::from(format!("--{WORD}"));
+    if arguments.last() == Some(&word) {
+        let whole = read_all(Some(io::stdin().lock()));
+        let parts = whole.split(|byte| *byte == 0).map(|part| OsString::from_vec(part.to_owned()));
+        // Somebody who types the word has nothing to hand over.
+        if !whole.is_empty() {
+            arguments = parts.collect();
+            arguments.push(word);
+        }
+    }
+    arguments
 }
 
 /// Everything that the second process says until it is alone or ends; Ctrl-C ends it.
@@ -136,11 +161,44 @@ fn open_log(folder: &Path) -> io::Result<File> {
     Ok(file)
 }
 
+/// Options that name a place that may hold a password.
+const PLACES: [&str; 6] = [
+    "--index-url",
+    "--extra-index-url",
+    "--find-links",
+    "--debian-mirror",
+    "--debian-security-mirror",
+    "--mirror",
+];
+
+/// `arguments` without what nobody else may read: an option that names a place with its password is
+/// left out, because nothing is fetched once a run has begun.
+fn without_secrets(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let is_secret = |text: &str| Address::from(text).is_secret();
+    let mut kept: Vec<OsString> = Vec::new();
+    for argument in arguments {
+        let Some(text) = argument.to_str().filter(|text| is_secret(text)) else {
+            kept.push(argument);
+            continue;
+        };
+        let is_place = |word: &OsString| PLACES.iter().any(|option| word == option);
+        let is_whole = PLACES
+            .iter()
+            .any(|option| text.strip_prefix(option).is_some_and(|rest| rest.starts_with('=')));
+        if kept.last().is_some_and(is_place) {
+            kept.pop();
+        } else if !is_whole {
+            kept.push(Address::from(text).to_string().into());
+        }
+    }
+    kept
+}
+
 /// The words that go on with a run that was started by `arguments`, but for its name.
 pub fn resume_words(arguments: impl Iterator<Item = OsString>) -> Vec<String> {
     let mut words = vec!["repro".to_owned()];
     let mut after_resume = false;
-    for argument in arguments {
+    for argument in without_secrets(arguments) {
         let argument = argument.to_string_lossy().into_owned();
         let is_value = after_resume && !argument.starts_with('-');
         after_resume = argument == "--resume";
@@ -165,6 +223,15 @@ mod tests {
     fn a_run_is_gone_on_with_by_what_started_it() {
         let started = "run --image a --case x/* --detach --set n=2";
         assert_eq!(words(started), "repro run --image a --case x/* --set n=2 --resume");
+    }
+
+    #[test]
+    fn what_goes_on_with_a_run_has_no_password() {
+        let started = "run --index-url http://me:pw@a.test/ --mirror=http://me:pw@b.test --image a \
+                       --find-links http://c.test --set url=http://me:pw@d.test --detach";
+        let expected = "repro run --image a --find-links http://c.test --set url=http://***@d.test \
+                        --resume";
+        assert_eq!(words(started), expected);
     }
 
     #[test]

@@ -109,7 +109,8 @@ fn show_plan(context: &Context, plan: &DataPlan) {
         };
         let size = archive.size.map_or("unknown".to_owned(), output::size);
         let pinned = if archive.pinned { "pinned" } else { "unpinned" };
-        let origin = archive.origin.join(" or ");
+        let origin: Vec<_> = archive.origin.iter().map(|place| place.to_string()).collect();
+        let origin = origin.join(" or ");
         let cells = [archive.set.as_str(), &archive.file, &size, pinned, step, &origin];
         cells.map(str::to_owned).to_vec()
     };
@@ -176,7 +177,7 @@ fn show_archive(archive: &ArchiveOutcome) {
 }
 
 fn by_part(part: &PlannedPart) -> String {
-    let page = part.page.as_deref().unwrap_or("its publisher");
+    let page = part.page.as_ref().map_or("its publisher".to_owned(), ToString::to_string);
     format!("or put  {} from {page}", part.place.display())
 }
 

@@ -69,6 +69,7 @@ use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use crate::address::Address;
 use crate::settings;
 use context::Context;
 use error::CliError;
@@ -105,22 +106,22 @@ struct Global {
     data: Option<PathBuf>,
     /// Package index for wheels and source distributions [default: as pip and uv are set up]
     #[arg(long, global = true, value_name = "URL", help_heading = "Locations")]
-    index_url: Option<String>,
+    index_url: Option<Address>,
     /// A further package index
     #[arg(long, global = true, value_name = "URL", help_heading = "Locations")]
-    extra_index_url: Vec<String>,
+    extra_index_url: Vec<Address>,
     /// A folder or page with links to wheels
     #[arg(long, global = true, value_name = "DIR|URL", help_heading = "Locations")]
-    find_links: Vec<String>,
+    find_links: Vec<Address>,
     /// Debian archive [default: as apt is set up]
     #[arg(long, global = true, value_name = "URL", help_heading = "Locations")]
-    debian_mirror: Vec<String>,
+    debian_mirror: Vec<Address>,
     /// Debian security archive [default: as apt is set up]
     #[arg(long, global = true, value_name = "URL", help_heading = "Locations")]
-    debian_security_mirror: Vec<String>,
+    debian_security_mirror: Vec<Address>,
     /// A folder or URL that `repro mirror` filled; looked at before anything else
     #[arg(long, global = true, value_name = "DIR|URL", help_heading = "Locations")]
-    mirror: Vec<String>,
+    mirror: Vec<Address>,
     /// What jobs run in: `auto` (a Docker daemon of this machine if one answers, else embedded),
     /// `docker` or `embedded` [default: $REPRO_ENGINE, `engine` in the settings, `auto`]
     #[arg(long, global = true, value_name = "ENGINE", help_heading = "Global options")]
@@ -253,7 +254,7 @@ fn parse(arguments: &[OsString]) -> clap::ArgMatches {
 
 /// Runs the program with this process's arguments.
 pub fn main() -> ExitCode {
-    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let arguments = detach::arguments();
     output::set_color(output::color_of(&arguments));
     completions::answer();
     let matches = parse(&arguments);

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::DatasetError;
+use crate::address::Address;
 use crate::digest::{self, Checks, CommitId, Digest};
 
 /// The folder of the data folder that archives are downloaded to.
@@ -35,7 +36,7 @@ pub struct Dataset {
     #[serde(default)]
     pub login_required: bool,
     /// Where a person gets what no program can download.
-    pub page: Option<String>,
+    pub page: Option<Address>,
     /// What a person should know.
     #[serde(default)]
     pub notes: String,
@@ -61,7 +62,7 @@ pub struct Archive {
     pub path: Option<String>,
     /// Where its publisher offers it.
     #[serde(default)]
-    pub urls: Vec<String>,
+    pub urls: Vec<Address>,
     /// Bytes, if known.
     pub size: Option<u64>,
     /// SHA-256, if known.
@@ -70,7 +71,7 @@ pub struct Archive {
     /// Why there is no SHA-256.
     pub unpinned: Option<String>,
     /// Where a person gets it if no program can.
-    pub page: Option<String>,
+    pub page: Option<Address>,
     /// What must hold when it is first pinned.
     #[serde(default)]
     pub checks: Checks,
@@ -94,9 +95,9 @@ pub struct Part {
     pub file: String,
     /// Where its publisher offers it.
     #[serde(default)]
-    pub urls: Vec<String>,
+    pub urls: Vec<Address>,
     /// Where a person gets it if no program can.
-    pub page: Option<String>,
+    pub page: Option<Address>,
     /// Bytes, if known.
     pub size: Option<u64>,
     /// SHA-256, if known.

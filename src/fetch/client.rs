@@ -248,13 +248,13 @@ fn async_builder(proxies: Proxies) -> Result<reqwest::ClientBuilder, FetchError>
         .no_proxy();
     let none_for = proxies.none_for.as_deref().and_then(NoProxy::from_string);
     if let Some(url) = &proxies.http {
-        let proxy =
-            Proxy::http(url).map_err(client("the proxy for http (HTTP_PROXY, pip, apt)"))?;
+        let proxy = Proxy::http(url.whole())
+            .map_err(client("the proxy for http (HTTP_PROXY, pip, apt)"))?;
         builder = builder.proxy(proxy.no_proxy(none_for.clone()));
     }
     if let Some(url) = &proxies.https {
         let what = "the proxy for https (HTTPS_PROXY, pip, apt)";
-        let proxy = Proxy::https(url).map_err(client(what))?;
+        let proxy = Proxy::https(url.whole()).map_err(client(what))?;
         builder = builder.proxy(proxy.no_proxy(none_for));
     }
     Ok(builder)

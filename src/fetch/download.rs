@@ -9,7 +9,7 @@ use super::error::{Refusal, Trouble};
 use super::progress::Progress;
 use super::retry::{Attempts, Ending, Stopped, wait};
 use super::wanted::Wanted;
-use crate::settings::masked;
+use crate::address::masked;
 use crate::store::{BlobWriter, Store, StoreError};
 
 /// Why an input is not in the store.

@@ -15,8 +15,9 @@ use super::git::{self, NoTree};
 use super::offers::{NoOffer, Offers, Source, Way};
 use super::progress::{Progress, Quiet};
 use super::wanted::{Place, Wanted, plan};
+use crate::address::masked;
 use crate::lock::LockedGit;
-use crate::settings::{Settings, masked};
+use crate::settings::Settings;
 use crate::store::{Store, StoreError};
 
 /// More would not be faster on one line, and unkind to small mirrors.

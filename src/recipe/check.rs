@@ -12,6 +12,7 @@ use super::names::{
     self, ABSOLUTE_PATH, FIND_LINKS, IMAGE_REFERENCE, PLAIN_NAME, RELATIVE_PATH, WEB_ADDRESS,
 };
 use super::types::{BaseRecipe, BuildRecipe, DownloadRecipe, GitRecipe, Gone, ImageRecipe, Recipe};
+use crate::address::masked;
 use crate::git::check_pattern;
 
 /// Reports everything in `recipe` that no build or run could make sense of.
@@ -47,7 +48,7 @@ impl Check<'_, '_> {
     /// `value` under `path` must keep a rule; `words` say which.
     fn rule(&mut self, kept: bool, path: &[&str], value: &str, words: &str) {
         if !kept {
-            self.fault(path, format!("`{}` is `{value}`: {words}", path.join(".")));
+            self.fault(path, format!("`{}` is `{}`: {words}", path.join("."), masked(value)));
         }
     }
 

@@ -23,7 +23,7 @@ pub(super) struct AptSource {
 impl AptSource {
     pub(super) fn location(&self) -> Result<Location, SettingsError> {
         let setting = format!("apt's source `{}`", self.place.display());
-        Location::parse(&self.uri, &setting, Path::new("/"))
+        Location::parse(&self.uri.as_str().into(), &setting, Path::new("/"))
     }
 }
 

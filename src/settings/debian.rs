@@ -7,6 +7,7 @@ use super::apt::{self, AptSource};
 use super::file::SettingsFile;
 use super::python::Said;
 use super::{Credentials, Location, Settings, SettingsError};
+use crate::address::Address;
 
 /// The root of one Debian archive: what `dists/` and `pool/` lie in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,7 +80,7 @@ pub(super) fn resolve(settings: &Settings, suite: &str) -> Result<Vec<Archive>, 
 }
 
 /// What is set for `repro` itself under `key`.
-pub(super) fn own(settings: &Settings, key: &str, argument: &[String]) -> Option<Said> {
+pub(super) fn own(settings: &Settings, key: &str, argument: &[Address]) -> Option<Said> {
     let variable = format!("REPRO_{}", key.to_uppercase().replace('-', "_"));
     let environment = &settings.environment;
     Said::by_argument(argument, &format!("--{key}"), environment.folder())

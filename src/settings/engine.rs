@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::file::SettingsFile;
 use super::{Settings, SettingsError};
+use crate::address::{Address, masked};
 use crate::digest::Digest;
 
 /// The engine that a user chose.
@@ -31,20 +32,26 @@ pub struct DaemonPlace {
 }
 
 /// How a daemon is reached.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum DaemonAddress {
     /// A socket of this machine.
     Socket(PathBuf),
     /// `HOST:PORT`, plain HTTP.
-    Tcp(String),
+    Tcp(Address),
 }
 
 impl std::fmt::Display for DaemonAddress {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Socket(path) => write!(out, "unix://{}", path.display()),
-            Self::Tcp(place) => write!(out, "tcp://{place}"),
+            Self::Tcp(place) => out.write_str(&masked(&format!("tcp://{}", place.whole()))),
         }
+    }
+}
+
+impl std::fmt::Debug for DaemonAddress {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "{self}")
     }
 }
 
@@ -143,12 +150,12 @@ fn place(setting: &str, value: &str) -> Result<DaemonPlace, SettingsError> {
     let address = match value.split_once("://") {
         Some(("unix", path)) if path.starts_with('/') => DaemonAddress::Socket(path.into()),
         Some(("tcp" | "http", rest)) if !rest.trim_end_matches('/').is_empty() => {
-            DaemonAddress::Tcp(rest.trim_end_matches('/').to_owned())
+            DaemonAddress::Tcp(rest.trim_end_matches('/').into())
         }
         _ => {
             return Err(SettingsError::Value {
                 setting: setting.to_owned(),
-                value: super::masked(value),
+                value: masked(value),
                 expected: "unix:///PATH or tcp://HOST:PORT; for a daemon behind ssh or TLS, forward its socket and name that",
             });
         }

@@ -10,6 +10,7 @@ use toml::de::DeTable;
 
 use super::python::Said;
 use super::{Environment, SettingsError};
+use crate::address::Address;
 
 /// A settings file that was found and read.
 #[derive(Debug)]
@@ -26,14 +27,14 @@ pub(super) struct Content {
     pub(super) store: Option<String>,
     pub(super) data: Option<String>,
     pub(super) results: Option<String>,
-    pub(super) index_url: Option<String>,
-    pub(super) extra_index_url: Vec<String>,
-    pub(super) find_links: Vec<String>,
-    pub(super) debian_mirror: Vec<String>,
-    pub(super) debian_security_mirror: Vec<String>,
-    pub(super) mirror: Vec<String>,
+    pub(super) index_url: Option<Address>,
+    pub(super) extra_index_url: Vec<Address>,
+    pub(super) find_links: Vec<Address>,
+    pub(super) debian_mirror: Vec<Address>,
+    pub(super) debian_security_mirror: Vec<Address>,
+    pub(super) mirror: Vec<Address>,
     pub(super) offline: Option<bool>,
-    pub(super) registry_mirrors: BTreeMap<String, Vec<String>>,
+    pub(super) registry_mirrors: BTreeMap<String, Vec<Address>>,
     pub(super) insecure_registries: Vec<String>,
     pub(super) engine: Option<String>,
     pub(super) cdi_folders: Option<Vec<String>>,

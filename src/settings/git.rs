@@ -10,7 +10,8 @@ use std::process::Stdio;
 
 use reqwest::Url;
 
-use super::{Environment, Proxies, Settings, SettingsError, masked};
+use super::{Environment, Proxies, Settings, SettingsError};
+use crate::address::{Address, masked};
 
 /// The values of git's configuration that concern other machines.
 #[derive(Clone, Default)]
@@ -22,8 +23,8 @@ pub struct GitSettings {
 /// A place of a repository, and the setting that named it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct GitPlace {
-    /// A URL or a path: for requests, never for printing.
-    pub url: String,
+    /// A URL or a path.
+    pub url: Address,
     /// The setting, if another place was asked for than this.
     pub setting: Option<String>,
 }
@@ -87,9 +88,9 @@ impl GitSettings {
         });
         // Of equals the last, as git has it.
         match bases.max_by_key(|(length, ..)| *length) {
-            None => GitPlace { url: url.to_owned(), setting: None },
+            None => GitPlace { url: url.into(), setting: None },
             Some((_, base, rest)) => GitPlace {
-                url: format!("{base}{rest}"),
+                url: format!("{base}{rest}").into(),
                 setting: Some(format!("`url.{}.insteadOf` of git's configuration", masked(base))),
             },
         }
@@ -108,7 +109,7 @@ impl GitSettings {
             None => proxies,
             // Set to nothing means none, whatever the environment says.
             Some(proxy) => {
-                let proxy = Some(proxy).filter(|proxy| !proxy.is_empty());
+                let proxy = Some(proxy).filter(|proxy| !proxy.is_empty()).map(Address::from);
                 Proxies { http: proxy.clone(), https: proxy, ..proxies }
             }
         }
@@ -225,10 +226,10 @@ mod tests {
         let home = folder.path().to_str().unwrap().to_owned();
         let git = git(Environment::new(folder.path(), folder.path()).with("HOME", &home));
         let place = git.place("https://hub.test/one/net.git");
-        assert_eq!(place.url, "file:///srv/git/net.git");
+        assert_eq!(place.url.whole(), "file:///srv/git/net.git");
         let setting = "`url.file:///srv/git/.insteadOf` of git's configuration";
         assert_eq!(place.setting.as_deref(), Some(setting));
-        assert_eq!(git.place("https://hub.test/two").url, "https://mirror.test/two");
+        assert_eq!(git.place("https://hub.test/two").url.whole(), "https://mirror.test/two");
         assert_eq!(git.place("https://other.test/two").setting, None);
     }
 
@@ -243,10 +244,10 @@ mod tests {
             .with("GIT_CONFIG_KEY_1", "http.proxy")
             .with("GIT_CONFIG_VALUE_1", "http://proxy.test:3128");
         let git = git(environment);
-        assert_eq!(git.place("https://hub.test/net").url, "file:///srv/net");
+        assert_eq!(git.place("https://hub.test/net").url.whole(), "file:///srv/net");
         let url = Url::parse("https://other.test/").unwrap();
         let proxies = git.proxies(&url, Proxies::default());
-        assert_eq!(proxies.https.as_deref(), Some("http://proxy.test:3128"));
+        assert_eq!(proxies.https, Some("http://proxy.test:3128".into()));
     }
 
     #[test]

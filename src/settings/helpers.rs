@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::{Proxies, Settings, SettingsError};
+use crate::address::Address;
 
 /// Variables that helpers are given as they are: where programs are, whose credentials
 /// (`~/.netrc`) to use, which certificates to trust.
@@ -55,9 +56,10 @@ impl Settings {
             let value = self.environment.variable(name).map(str::to_owned);
             variables.extend(value.map(|value| (name.to_owned(), value)));
         }
+        let whole = |proxy: Option<Address>| proxy.map(|proxy| proxy.whole().to_owned());
         let named = [
-            ("http_proxy", proxies.http),
-            ("https_proxy", proxies.https),
+            ("http_proxy", whole(proxies.http)),
+            ("https_proxy", whole(proxies.https)),
             ("no_proxy", proxies.none_for),
         ];
         for (name, value) in named {

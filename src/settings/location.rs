@@ -6,6 +6,7 @@ use std::path::Path;
 use reqwest::Url;
 
 use super::SettingsError;
+use crate::address::{Address, masked};
 
 /// A URL with the name of the setting it came from. Printed without credentials.
 #[derive(Clone, PartialEq, Eq)]
@@ -16,10 +17,15 @@ pub struct Location {
 
 impl Location {
     /// Parses what `setting` says. What is no URL but a folder's path is taken relative to `folder`.
-    pub(super) fn parse(text: &str, setting: &str, folder: &Path) -> Result<Self, SettingsError> {
+    pub(super) fn parse(
+        address: &Address,
+        setting: &str,
+        folder: &Path,
+    ) -> Result<Self, SettingsError> {
+        let text = address.whole();
         let error = || SettingsError::Value {
             setting: setting.to_owned(),
-            value: masked(text),
+            value: address.to_string(),
             expected: "a URL (http, https or file) or a folder's path",
         };
         let url = if text.contains("://") {
@@ -35,7 +41,7 @@ impl Location {
 
     /// A place that a recipe names; what is no URL is a folder below `folder`. `None` for what is neither.
     pub(crate) fn of_recipe(text: &str, folder: &Path) -> Option<Self> {
-        Self::parse(text, "the recipe", folder).ok()
+        Self::parse(&text.into(), "the recipe", folder).ok()
     }
 
     /// The same with name and password, where `add` knows some.
@@ -76,22 +82,12 @@ impl fmt::Debug for Location {
     }
 }
 
-/// `text` with `***` in place of what stands between `://` and `@`.
-pub fn masked(text: &str) -> String {
-    let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
-    let authority = rest.find('/').unwrap_or(rest.len());
-    match rest[..authority].rfind('@') {
-        Some(at) => format!("{scheme}://***{}", &rest[at..]),
-        None => text.to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn parse(text: &str) -> Result<Location, SettingsError> {
-        Location::parse(text, "TEST_URL", Path::new("/home/user"))
+        Location::parse(&text.into(), "TEST_URL", Path::new("/home/user"))
     }
 
     #[test]
@@ -115,10 +111,5 @@ mod tests {
     fn a_path_is_taken_relative_to_the_folder_it_was_said_in() {
         assert_eq!(parse("wheels").unwrap().to_string(), "file:///home/user/wheels/");
         assert_eq!(parse("/srv/wheels").unwrap().to_string(), "file:///srv/wheels/");
-    }
-
-    #[test]
-    fn an_at_sign_in_a_path_is_not_taken_for_credentials() {
-        assert_eq!(masked("https://mirror.test/a@b"), "https://mirror.test/a@b");
     }
 }

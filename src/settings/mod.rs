@@ -10,7 +10,7 @@
 //!
 //! Invariants: every location remembers the name of the setting it came from,
 //! so that an error can say what to change; credentials in a location are never
-//! printed (see [`Location`]); under sudo the store is the invoking user's unless
+//! printed (see [`Location`] and [`Address`]); under sudo the store is the invoking user's unless
 //! somebody says otherwise. Asking the locations for anything is left to `fetch`.
 
 mod apt;
@@ -41,12 +41,13 @@ pub use engine::{DaemonAddress, DaemonPlace, EngineChoice};
 pub use environment::Environment;
 pub use error::SettingsError;
 pub use git::{GitPlace, GitSettings};
-pub use location::{Location, masked};
+pub use location::Location;
 pub use netrc::Credentials;
 pub use proxies::Proxies;
 pub use python::PythonSources;
 pub use registries::RegistryPlace;
 
+use crate::address::Address;
 use apt_conf::AptConfiguration;
 use file::SettingsFile;
 use pip::PipConfiguration;
@@ -64,17 +65,17 @@ pub struct Options {
     /// `--results DIR`: the folder that run folders are made in.
     pub results: Option<PathBuf>,
     /// `--index-url URL`.
-    pub index_url: Option<String>,
+    pub index_url: Option<Address>,
     /// `--extra-index-url URL`, in the order given.
-    pub extra_index_url: Vec<String>,
+    pub extra_index_url: Vec<Address>,
     /// `--find-links URL-OR-FOLDER`, in the order given.
-    pub find_links: Vec<String>,
+    pub find_links: Vec<Address>,
     /// `--debian-mirror URL`, in the order given.
-    pub debian_mirror: Vec<String>,
+    pub debian_mirror: Vec<Address>,
     /// `--debian-security-mirror URL`, in the order given.
-    pub debian_security_mirror: Vec<String>,
+    pub debian_security_mirror: Vec<Address>,
     /// `--mirror DIR-OR-URL`, in the order given.
-    pub mirror: Vec<String>,
+    pub mirror: Vec<Address>,
     /// `--offline`.
     pub offline: bool,
     /// `--engine ENGINE`.

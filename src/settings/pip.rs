@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use super::python::Said;
 use super::{Environment, SettingsError};
+use crate::address::Address;
 
 /// Prints the index that pip asks when nothing is configured.
 const ASK_DEFAULT: &str = "from pip._internal.models.index import PyPI; print(PyPI.simple_url)";
@@ -73,7 +74,7 @@ impl PipConfiguration {
     /// The locations that a key lists.
     pub(super) fn locations(&self, key: &str) -> Option<Said> {
         let (value, setting) = self.value(key)?;
-        let values = value.split_whitespace().map(str::to_owned).collect();
+        let values = value.split_whitespace().map(Address::from).collect();
         Some(Said { values, setting, folder: PathBuf::from("/") })
     }
 }
@@ -147,7 +148,7 @@ pub(super) fn built_in_default(environment: &Environment) -> Result<Said, Settin
             Ok(output) if output.status.success() => {
                 let url = String::from_utf8_lossy(&output.stdout).trim().to_owned();
                 let setting = format!("the built-in default of the pip of `{program}`");
-                return Ok(Said { values: vec![url], setting, folder: PathBuf::from("/") });
+                return Ok(Said { values: vec![url.into()], setting, folder: PathBuf::from("/") });
             }
             Ok(output) => last_line(&String::from_utf8_lossy(&output.stderr)),
             Err(error) => error.to_string(),

@@ -3,14 +3,15 @@
 use super::Environment;
 use super::apt_conf::AptConfiguration;
 use super::pip::PipConfiguration;
+use crate::address::Address;
 
 /// What to go through to reach a network; each is a URL with credentials if it needs any.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Proxies {
     /// For `http` URLs.
-    pub http: Option<String>,
+    pub http: Option<Address>,
     /// For `https` URLs.
-    pub https: Option<String>,
+    pub https: Option<Address>,
     /// Hosts that are reached without one, in the form that curl takes.
     pub none_for: Option<String>,
 }
@@ -19,13 +20,14 @@ impl Proxies {
     /// Reads `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` in either case.
     pub(super) fn of(environment: &Environment) -> Self {
         let either = |lower: &str, upper: &str| {
-            environment.variable(lower).or_else(|| environment.variable(upper)).map(str::to_owned)
+            environment.variable(lower).or_else(|| environment.variable(upper))
         };
-        let all = either("all_proxy", "ALL_PROXY");
+        let address = |lower, upper| either(lower, upper).map(Address::from);
+        let all = address("all_proxy", "ALL_PROXY");
         Self {
-            http: either("http_proxy", "HTTP_PROXY").or_else(|| all.clone()),
-            https: either("https_proxy", "HTTPS_PROXY").or(all),
-            none_for: either("no_proxy", "NO_PROXY"),
+            http: address("http_proxy", "HTTP_PROXY").or_else(|| all.clone()),
+            https: address("https_proxy", "HTTPS_PROXY").or(all),
+            none_for: either("no_proxy", "NO_PROXY").map(str::to_owned),
         }
     }
 
@@ -33,8 +35,8 @@ impl Proxies {
     pub(super) fn or_pips(self, environment: &Environment, pip: &PipConfiguration) -> Self {
         let named = environment.variable("PIP_PROXY").or(pip.value("proxy").map(|(url, _)| url));
         let named = named.map(|url| match url.contains("://") {
-            true => url.to_owned(),
-            false => format!("http://{url}"),
+            true => Address::from(url),
+            false => format!("http://{url}").into(),
         });
         Self {
             http: self.http.or_else(|| named.clone()),
@@ -51,9 +53,9 @@ impl Proxies {
         let http = value("acquire::http::proxy");
         // What is set for `http` holds for `https`, too, where nothing else is set.
         let https = value("acquire::https::proxy").or_else(|| http.clone());
-        let chosen = |said: Option<String>, environment: Option<String>| match said {
+        let chosen = |said: Option<String>, environment: Option<Address>| match said {
             Some(value) if is_none(&value) => None,
-            Some(value) => Some(value),
+            Some(value) => Some(value.into()),
             None => environment,
         };
         let hosts = ["acquire::http::proxy", "acquire::https::proxy"];
@@ -65,16 +67,5 @@ impl Proxies {
             https: chosen(https, self.https),
             none_for: (!none_for.is_empty()).then(|| none_for.join(",")),
         }
-    }
-}
-
-impl std::fmt::Debug for Proxies {
-    /// A proxy's URL may hold a password.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Proxies")
-            .field("http", &self.http.is_some())
-            .field("https", &self.https.is_some())
-            .field("none_for", &self.none_for)
-            .finish()
     }
 }

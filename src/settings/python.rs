@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use super::environment::{Environment, truth};
 use super::pip::PipConfiguration;
 use super::{Location, Settings, SettingsError};
+use crate::address::Address;
 
 /// Indexes and folders of links that Python's packages come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,7 +49,7 @@ const FIND_LINKS: Key = Key {
 
 /// What one source says about an option.
 pub(super) struct Said {
-    pub(super) values: Vec<String>,
+    pub(super) values: Vec<Address>,
     pub(super) setting: String,
     /// What a relative path is relative to.
     pub(super) folder: PathBuf,
@@ -59,19 +60,19 @@ impl Said {
     pub(super) fn by_variable(environment: &Environment, name: &str) -> Option<Self> {
         let apart = |c: char| c.is_whitespace() || (name == "UV_FIND_LINKS" && c == ',');
         let values = environment.variable(name)?.split(apart).filter(|value| !value.is_empty());
-        let values: Vec<_> = values.map(|value| without_name(value).to_owned()).collect();
+        let values: Vec<_> = values.map(|value| without_name(value).into()).collect();
         let folder = environment.folder().to_owned();
         (!values.is_empty()).then(|| Self { values, setting: name.to_owned(), folder })
     }
 
     /// What the command line says, if it says anything.
-    pub(super) fn by_argument(values: &[String], name: &str, folder: &Path) -> Option<Self> {
+    pub(super) fn by_argument(values: &[Address], name: &str, folder: &Path) -> Option<Self> {
         let (values, folder) = (values.to_vec(), folder.to_owned());
         (!values.is_empty()).then(|| Self { values, setting: name.to_owned(), folder })
     }
 
     pub(super) fn locations(&self) -> Result<Vec<Location>, SettingsError> {
-        let parse = |value: &String| Location::parse(value, &self.setting, &self.folder);
+        let parse = |value: &Address| Location::parse(value, &self.setting, &self.folder);
         self.values.iter().map(parse).collect()
     }
 }
@@ -118,7 +119,7 @@ fn links(settings: &Settings, pip: &PipConfiguration) -> Result<Vec<Location>, S
 
 /// The main index; `None` if another tool's settings forbid indexes and ours name none.
 fn main_index(settings: &Settings, pip: &PipConfiguration) -> Result<Option<Said>, SettingsError> {
-    let argument: Vec<String> = settings.options.index_url.iter().cloned().collect();
+    let argument: Vec<Address> = settings.options.index_url.iter().cloned().collect();
     if let Some(said) = own(settings, &INDEX_URL, &argument) {
         return Ok(Some(said));
     }
@@ -132,7 +133,7 @@ fn main_index(settings: &Settings, pip: &PipConfiguration) -> Result<Option<Said
 }
 
 /// What is set for `repro` itself: command line, variable, settings files.
-fn own(settings: &Settings, key: &Key, argument: &[String]) -> Option<Said> {
+fn own(settings: &Settings, key: &Key, argument: &[Address]) -> Option<Said> {
     let environment = &settings.environment;
     Said::by_argument(argument, key.argument, environment.folder())
         .or_else(|| Said::by_variable(environment, key.own_variable))

@@ -10,6 +10,7 @@ use reqwest::Url;
 
 use super::credentials::{self, RegistryCredentials};
 use super::{Settings, SettingsError};
+use crate::address::{Address, masked};
 
 /// Docker's own registry goes by three names.
 const HUB: [&str; 3] = ["docker.io", "index.docker.io", "registry-1.docker.io"];
@@ -33,7 +34,7 @@ impl RegistryPlace {
 }
 
 /// What a setting says: its name, and by registry or repository the places to ask first.
-type MirrorTable = (String, BTreeMap<String, Vec<String>>);
+type MirrorTable = (String, BTreeMap<String, Vec<Address>>);
 
 impl Settings {
     /// The places to ask for a repository of a registry, mirrors first, the registry itself last.
@@ -118,14 +119,14 @@ impl Settings {
         let mut tables = Vec::new();
         const VARIABLE: &str = "REPRO_REGISTRY_MIRRORS";
         if let Some(text) = self.environment.variable(VARIABLE) {
-            let mut table: BTreeMap<String, Vec<String>> = BTreeMap::new();
+            let mut table: BTreeMap<String, Vec<Address>> = BTreeMap::new();
             for pair in text.split_whitespace() {
                 let (name, url) = pair.split_once('=').ok_or_else(|| SettingsError::Value {
                     setting: VARIABLE.to_owned(),
-                    value: super::masked(pair),
+                    value: masked(pair),
                     expected: "pairs of registry and mirror, `registry.test/team=https://mirror.test/team`",
                 })?;
-                table.entry(name.to_owned()).or_default().push(url.to_owned());
+                table.entry(name.to_owned()).or_default().push(url.into());
             }
             tables.push((VARIABLE.to_owned(), table));
         }
@@ -142,13 +143,13 @@ fn rest_after<'a>(wanted: &'a str, name: &str) -> Option<&'a str> {
     wanted.strip_prefix(name.trim_end_matches('/'))?.strip_prefix('/')
 }
 
-fn mirror(text: &str, rest: &str, setting: &str) -> Result<RegistryPlace, SettingsError> {
+fn mirror(address: &Address, rest: &str, setting: &str) -> Result<RegistryPlace, SettingsError> {
     let error = || SettingsError::Value {
         setting: setting.to_owned(),
-        value: super::masked(text),
+        value: address.to_string(),
         expected: "a mirror's URL without credentials, `https://mirror.test/team`",
     };
-    let mut url = Url::parse(text).map_err(|_| error())?;
+    let mut url = Url::parse(address.whole()).map_err(|_| error())?;
     let is_bare = url.username().is_empty() && url.password().is_none();
     if !matches!(url.scheme(), "http" | "https") || !url.has_host() || !is_bare {
         return Err(error());

@@ -40,7 +40,8 @@ mod usage;
 mod whole;
 
 use std::fs;
-use std::io;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -383,15 +384,17 @@ impl Store {
     }
 
     /// Writes a small file below the store's folder (`runs/ID/record.json`) in one step.
+    /// Only its owner can read it.
     pub fn write_file(&self, relative: &Path, bytes: &[u8]) -> Result<PathBuf, StoreError> {
         let place = self.root.join(relative);
         let folder = place.parent().unwrap_or(&self.root).to_owned();
         fs::create_dir_all(&folder).map_err(at("create", &folder))?;
         self.give_to_owner(&folder);
         let temporary = self.scratch("file")?.join("content");
-        fs::write(&temporary, bytes).map_err(at("write", &temporary))?;
-        let written = fs::File::open(&temporary).and_then(|file| file.sync_all());
-        written.map_err(at("sync", &temporary))?;
+        let file = fs::File::options().write(true).create_new(true).mode(0o600).open(&temporary);
+        let written =
+            file.and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()));
+        written.map_err(at("write", &temporary))?;
         self.give_to_owner(&temporary);
         fs::rename(&temporary, &place).map_err(at("create", &place))?;
         Ok(place)

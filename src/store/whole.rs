@@ -28,7 +28,7 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
             "it is a symbolic link; remove it to have a file written in its place",
         ));
     }
-    write(path, bytes, File::sync_all)?;
+    write(path, bytes, 0o644, File::sync_all)?;
     File::open(folder_of(path))?.sync_all()
 }
 
@@ -131,15 +131,20 @@ fn refused(reason: &str) -> io::Error {
 }
 
 /// The same without waiting for the disk: a reader sees the old or the new content, but a power
-/// cut may leave neither.
+/// cut may leave neither. Only its owner can read it.
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    write(path, bytes, |_| Ok(()))
+    write(path, bytes, 0o600, |_| Ok(()))
 }
 
-fn write(path: &Path, bytes: &[u8], sync: impl Fn(&File) -> io::Result<()>) -> io::Result<()> {
+fn write(
+    path: &Path,
+    bytes: &[u8],
+    mode: u32,
+    sync: impl Fn(&File) -> io::Result<()>,
+) -> io::Result<()> {
     let partial = partial_name(path);
     let mut file = take(&partial)?;
-    let written = fill(&mut file, bytes).and_then(|()| sync(&file)).and_then(|()| {
+    let written = fill(&mut file, bytes, mode).and_then(|()| sync(&file)).and_then(|()| {
         give(&file, path);
         fs::rename(&partial, path)
     });
@@ -161,10 +166,11 @@ fn take(partial: &Path) -> io::Result<File> {
     }
 }
 
-fn fill(file: &mut File, bytes: &[u8]) -> io::Result<()> {
+fn fill(file: &mut File, bytes: &[u8], mode: u32) -> io::Result<()> {
     file.set_len(0)?;
-    file.write_all(bytes)?;
-    file.set_permissions(Permissions::from_mode(0o644))
+    // Nobody may read it before it is known who may.
+    file.set_permissions(Permissions::from_mode(mode))?;
+    file.write_all(bytes)
 }
 
 /// A failure only matters to whoever edits the file next, and root can repair it.

@@ -237,7 +237,7 @@ fn a_locked_download_comes_from_a_mirror_or_an_address_and_never_with_other_byte
     fs::write(mirror.join(Digest::of(WEIGHTS).hex()), WEIGHTS).unwrap();
     let mirror = bench.folder.path().join("mirror").display().to_string();
     let asked = server.asked().len();
-    let options = Options { offline: true, mirror: vec![mirror], ..Options::default() };
+    let options = Options { offline: true, mirror: vec![mirror.into()], ..Options::default() };
     assert_eq!(Bench::new().fetch(&lock, options).unwrap(), 1);
     let offline = Options { offline: true, ..Options::default() };
     let error = Bench::new().fetch(&lock, offline).unwrap_err().to_string();

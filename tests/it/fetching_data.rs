@@ -65,7 +65,7 @@ impl World {
     fn settings(&self) -> Settings {
         let environment =
             Environment::new(&self.path(""), &self.path("root")).with("HOME", "/nowhere");
-        let mirror = self.mirror.iter().cloned().collect();
+        let mirror = self.mirror.iter().cloned().map(Into::into).collect();
         Settings::load_in(Options { mirror, ..Options::default() }, environment).unwrap()
     }
 
@@ -395,7 +395,7 @@ fn what_needs_an_account_is_told_and_the_same_command_goes_on_once_it_is_there()
     let ArchiveState::ByHand { pages, .. } = &outcome.archives[0].state else {
         panic!("{outcome:?}")
     };
-    assert_eq!(*pages, ["https://a.test".to_owned(), server.url("/a.zip")]);
+    assert_eq!(*pages, ["https://a.test".into(), server.url("/a.zip").into()]);
     assert!(server.asked().is_empty());
     fs::create_dir_all(outcome.archives[0].place.parent().unwrap()).unwrap();
     fs::write(&outcome.archives[0].place, &bytes).unwrap();

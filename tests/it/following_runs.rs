@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
@@ -95,6 +96,20 @@ fn rest(mut lines: BufReader<std::process::ChildStderr>) -> String {
     let mut text = String::new();
     lines.read_to_string(&mut text).unwrap();
     text
+}
+
+#[test]
+fn only_its_owner_reads_what_a_run_is_doing() {
+    let stage = Stage::new();
+    let store = stage.store();
+    let mode = || {
+        let state = store.runs().join(RUN).join("state.json");
+        fs::metadata(state).unwrap().permissions().mode() & 0o777
+    };
+    stage.run(&store, None);
+    assert_eq!(mode(), 0o600);
+    stage.run(&store, ended(0));
+    assert_eq!(mode(), 0o600);
 }
 
 #[test]

@@ -35,6 +35,7 @@ mod module_order;
 mod next_steps;
 mod other_locks;
 mod others_settings;
+mod passwords;
 mod pinning;
 mod planted_links;
 mod pip_equality;

@@ -23,7 +23,7 @@ fn fill(world: &World, lock: &Lock, folder: &Path) -> repro::carry::Mirrored {
 fn build_from(mirror: &Path, lock: &Lock) -> Result<repro::digest::Digest, String> {
     let folder = tempfile::tempdir().unwrap();
     let environment = Environment::new(folder.path(), folder.path()).with("HOME", "/nowhere");
-    let mirror = vec![mirror.display().to_string()];
+    let mirror = vec![mirror.display().to_string().into()];
     let options = Options { offline: true, mirror, ..Options::default() };
     let settings = Settings::load_in(options, environment).unwrap();
     let store = Store::open(&folder.path().join("store")).unwrap();

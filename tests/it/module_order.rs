@@ -4,8 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The order of `ARCHITECTURE.md`.
-const ORDER: [&str; 25] = [
+const ORDER: [&str; 26] = [
     "digest",
+    "address",
     "stats",
     "tarball",
     "store",

@@ -163,7 +163,7 @@ fn apts_proxy_is_asked_for_debians_packages_only() {
     assert_eq!(proxy.count("http://archive.test/debian/pool/dash_1_all.deb"), 1);
     assert_eq!((proxy.asked().len(), index.asked().len()), (1, 2));
     let proxies = machine.settings().debian_proxies();
-    assert_eq!(proxies.https, Some(proxy.url("")), "what is set for http holds for https");
+    assert_eq!(proxies.https, Some(proxy.url("").into()), "what is set for http holds for https");
     assert_eq!(proxies.none_for.as_deref(), Some("near.test"));
 }
 

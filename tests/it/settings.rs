@@ -188,7 +188,7 @@ fn the_nearest_index_wins_and_knows_its_setting() {
     assert_eq!(world.index().0, "http://file.test/");
     let world = world.with("REPRO_INDEX_URL", "http://own.test/");
     assert_eq!(world.index().1, "REPRO_INDEX_URL");
-    let index_url = Some("http://said.test/".to_owned());
+    let index_url = Some("http://said.test/".into());
     let settings = world.load_with(Options { index_url, ..Options::default() }).unwrap();
     let indexes = said(&settings.python_sources().unwrap().indexes);
     assert_eq!(indexes, [("http://said.test/".into(), "--index-url".into())]);

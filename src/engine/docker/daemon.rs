@@ -52,7 +52,7 @@ impl Daemon {
                 Client::connect_with_unix(&path.to_string_lossy(), seconds, API_DEFAULT_VERSION)
             }
             DaemonAddress::Tcp(place) => {
-                Client::connect_with_http(place, seconds, API_DEFAULT_VERSION)
+                Client::connect_with_http(place.whole(), seconds, API_DEFAULT_VERSION)
             }
         };
         let client = client.map_err(|error| refused(words(&error)))?;

@@ -11,9 +11,9 @@ use super::super::offers::below;
 use super::file::DataFile;
 use super::joined::Joined;
 use super::{Crew, is_about_content, plan};
+use crate::address::{Address, masked};
 use crate::dataset::{self, Archive, Dataset, DatasetError};
 use crate::digest::Digest;
-use crate::settings::masked;
 
 /// Where a URL stands that no setting named.
 const LIST: &str = "`datasets.toml`";
@@ -21,7 +21,7 @@ const LIST: &str = "`datasets.toml`";
 /// A file that is to come: an archive, or a part of one.
 struct Wish<'a> {
     file: &'a str,
-    urls: &'a [String],
+    urls: &'a [Address],
     size: Option<u64>,
     sha256: Option<Digest>,
 }
@@ -217,7 +217,7 @@ impl Crew<'_> {
                 places.push((url, mirror.setting().to_owned()));
             }
         }
-        let own = wish.urls.iter().filter_map(|url| Url::parse(url).ok());
+        let own = wish.urls.iter().filter_map(|url| Url::parse(url.whole()).ok());
         places.extend(own.map(|url| (url, LIST.to_owned())));
         Ok(places)
     }

@@ -28,6 +28,7 @@ use super::client::Client;
 use super::download::Downloader;
 use super::error::FetchError;
 use super::progress::Progress;
+use crate::address::Address;
 use crate::dataset::{self, Archive, Dataset, Datasets, SetReport, Verdict};
 use crate::digest::Digest;
 use crate::settings::Settings;
@@ -85,7 +86,7 @@ pub enum ArchiveState {
     /// A person has to bring it.
     ByHand {
         /// The pages to open.
-        pages: Vec<String>,
+        pages: Vec<Address>,
         /// The files to put into the folder, if it comes in parts.
         parts: Vec<PlannedPart>,
     },
@@ -94,7 +95,7 @@ pub enum ArchiveState {
         /// Each place with what came of it, for a reader.
         tried: Vec<String>,
         /// The pages that a person may open instead.
-        pages: Vec<String>,
+        pages: Vec<Address>,
         /// The files that a person may put into the folder instead.
         parts: Vec<PlannedPart>,
     },
@@ -111,7 +112,7 @@ pub struct PlannedPart {
     /// Where it belongs.
     pub place: PathBuf,
     /// The page to open.
-    pub page: Option<String>,
+    pub page: Option<Address>,
 }
 
 /// One archive, and what became of it.

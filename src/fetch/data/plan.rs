@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::file::brought;
+use crate::address::Address;
 use crate::dataset::{Archive, Dataset, DatasetError, Datasets, Manifest, Part};
 
 /// What is to be done about one file.
@@ -37,7 +38,7 @@ pub struct PlannedArchive {
     /// Whether its SHA-256 is known.
     pub pinned: bool,
     /// Where it comes from: URLs, or the pages that a person has to open.
-    pub origin: Vec<String>,
+    pub origin: Vec<Address>,
     /// What is to be done.
     pub step: Step,
 }
@@ -146,7 +147,7 @@ pub(super) fn is_downloadable(set: &Dataset, archive: &Archive) -> bool {
 }
 
 /// Where a person gets it.
-pub(super) fn pages(set: &Dataset, archive: &Archive) -> Vec<String> {
+pub(super) fn pages(set: &Dataset, archive: &Archive) -> Vec<Address> {
     let own = archive.page.iter().chain(set.page.as_ref().filter(|_| archive.page.is_none()));
     let urls = archive.urls.iter().filter(|_| set.login_required);
     own.chain(urls).cloned().collect()

@@ -28,10 +28,11 @@ pub use self::source::{GitTree, git_tree};
 use super::client::http_client_through;
 use super::error::{FetchError, Refusal, Tried};
 use super::progress::Progress;
+use crate::address::masked;
 use crate::digest::{CommitId, TreeId};
 use crate::git::{GitError, Selection};
 use crate::lock::{LockedBlob, LockedGit, LockedSubmodule};
-use crate::settings::{GitSettings, Settings, masked};
+use crate::settings::{GitSettings, Settings};
 use crate::store::{Store, StoreError};
 
 /// What every fetch from git needs.
@@ -166,7 +167,7 @@ impl<'a> Fetcher<'a> {
         let mut tried = Vec::new();
         for url in wish.urls {
             let place = self.git.place(url);
-            let refusal = match place::target(&place.url, &self.settings_folder()) {
+            let refusal = match place::target(place.url.whole(), &self.settings_folder()) {
                 Target::Local(path) => match local::open(&path, wish) {
                     Ok(repository) => return Ok(repository),
                     Err(refusal) => refusal,
@@ -184,7 +185,7 @@ impl<'a> Fetcher<'a> {
                 Target::Other(reason) => Refusal::git(&reason),
             };
             let setting = place.setting.unwrap_or_else(|| RECIPE.to_owned());
-            tried.push(Tried { url: masked(&place.url), setting, refusal });
+            tried.push(Tried { url: place.url.to_string(), setting, refusal });
         }
         Err(NoTree::Refused(wish.commit, tried))
     }

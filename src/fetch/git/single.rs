@@ -23,9 +23,9 @@ pub(in crate::fetch) enum Here {
 pub(in crate::fetch) fn place_of(settings: &Settings, url: &str) -> Result<Here, FetchError> {
     let place = settings.git()?.place(url).url;
     let folder = settings.project().map_or_else(|_| "/".into(), Path::to_owned);
-    Ok(match place::target(&place, &folder) {
+    Ok(match place::target(place.whole(), &folder) {
         Target::Local(path) => Here::Folder(path),
-        Target::Http(_) | Target::Other(_) => Here::Elsewhere(place),
+        Target::Http(_) | Target::Other(_) => Here::Elsewhere(place.whole().to_owned()),
     })
 }
 

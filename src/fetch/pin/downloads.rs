@@ -7,6 +7,7 @@ use reqwest::Url;
 use super::error::Problems;
 use super::holes::Holes;
 use super::{Context, PinError, Scope};
+use crate::address::masked;
 use crate::digest::{Digest, Hasher};
 use crate::fetch::FetchError;
 use crate::fetch::client::{Answer, Ask, Client, Publisher, Request};
@@ -14,7 +15,6 @@ use crate::fetch::error::{Refusal, Tried};
 use crate::fetch::retry::{Attempts, Ending, wait};
 use crate::lock::{Lock, LockedDownload, Unpinned};
 use crate::recipe::DownloadRecipe;
-use crate::settings::masked;
 use crate::store::Store;
 
 /// No file that an image is made of is larger (bytes); a server that sends for ever would fill the

@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::PinError;
+use crate::address::masked;
 use crate::settings::Location;
 
 /// A helper program.
@@ -42,7 +43,8 @@ impl Tool {
         prepare(&mut command);
         let output = command.output().map_err(|error| self.unusable(error))?;
         if !output.status.success() {
-            let mut stderr = without_credentials(&String::from_utf8_lossy(&output.stderr));
+            let said = String::from_utf8_lossy(&output.stderr);
+            let mut stderr = without_credentials(&said, environment);
             if stderr.trim().is_empty() {
                 stderr = output.status.to_string();
             }
@@ -84,11 +86,15 @@ pub(super) fn looking_at<'a>(
     }
 }
 
-/// Masks what stands before the `@` of every URL.
-fn without_credentials(text: &str) -> String {
+/// Masks each address that the program was given, and what stands before the `@` of every other.
+fn without_credentials(text: &str, environment: &BTreeMap<String, String>) -> String {
     static CREDENTIALS: LazyLock<Regex> =
         LazyLock::new(|| Regex::new(r"://[^/\s@]+@").expect("the pattern is valid"));
-    CREDENTIALS.replace_all(text, "://***@").into_owned()
+    let given = environment.values().flat_map(|value| value.split([' ', ',']));
+    let text = given
+        .filter(|given| masked(given) != *given)
+        .fold(text.to_owned(), |text, given| text.replace(given, &masked(given)));
+    CREDENTIALS.replace_all(&text, "://***@").into_owned()
 }
 
 #[cfg(test)]
