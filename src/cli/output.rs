@@ -1,11 +1,13 @@
 //! How things are printed: sizes, times, JSON, tables of plain columns, colour.
 //!
 //! The only place that writes to a stream. Text may carry colour wherever it is made; the
-//! streams take it out where nobody wants it (`terminal`). It is never the only sign.
+//! streams take it out where nobody wants it (`terminal`). It is never the only sign. Whatever else a
+//! terminal would obey is shown instead (`visible`), wherever the text goes.
 
 mod columns;
 mod paint;
 mod terminal;
+mod visible;
 
 use std::io::{self, Write};
 
@@ -15,8 +17,11 @@ use serde::Serialize;
 pub use columns::{KEPT, columns, columns_within, fits, indented, rows_within, shorten};
 pub use paint::{complaint, state, states};
 pub use terminal::{
-    Color, Talk, color_of, is_drawn, is_quiet, note_width, set_color, set_talk, width,
+    Color, Talk, color_of, is_drawn, is_quiet, note_width, set_color, set_talk,
+    width,
 };
+pub use visible::visible;
+use visible::visible_in_json;
 
 /// `831.4 MB`: decimal units, as package indexes and disks are sold.
 pub fn size(bytes: u64) -> String {
@@ -41,13 +46,14 @@ pub fn count(number: usize, one: &str, many: &str) -> String {
 /// Prints one JSON document on standard output.
 pub fn json(value: &impl Serialize) {
     let text = serde_json::to_string_pretty(value).expect("results always serialise");
-    print(&format!("{text}\n"));
+    print(&format!("{}\n", visible_in_json(&text)));
 }
 
 /// Prints on standard output; a reader that went away is no error, a full disk is one.
 pub fn print(text: &str) {
     let mut output = AutoStream::auto(io::stdout().lock());
-    let Err(error) = output.write_all(text.as_bytes()).and_then(|()| output.flush()) else {
+    let Err(error) = output.write_all(visible(text).as_bytes()).and_then(|()| output.flush())
+    else {
         return;
     };
     // A lost terminal answers EIO; what it would have shown is in the records.
@@ -69,7 +75,7 @@ pub fn note(text: &str) {
 /// An error on standard error: what nobody can choose not to see.
 pub fn error(text: &str) {
     let mut output = AutoStream::auto(io::stderr().lock());
-    let _ = writeln!(output, "{}", complaint(text));
+    let _ = writeln!(output, "{}", visible(&complaint(text)));
 }
 
 /// Shows what the program does on standard error: `REPRO_LOG=debug`, or as often as `-v` is given.
@@ -81,11 +87,26 @@ pub fn start_logging(verbose: u8) {
         _ => EnvFilter::new(usual),
     };
     let is_coloured = AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never;
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| Log);
     let lines = lines.with_ansi(is_coloured);
     match verbose {
         0 => lines.init(),
         _ => lines.without_time().with_target(false).init(),
+    }
+}
+
+/// Standard error for lines of what is done.
+struct Log;
+
+impl Write for Log {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let shown = visible(&String::from_utf8_lossy(line));
+        io::stderr().lock().write_all(shown.as_bytes())?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
     }
 }
 

@@ -191,7 +191,7 @@ fn drawn(what: &str, bytes: u64) -> ProgressBar {
 
 /// A message that does not break the line, nor hold another one.
 fn fitting(text: &str) -> String {
-    let line = text.replace(char::is_control, " ");
+    let line = output::visible(&text.replace(char::is_control, " "));
     let width = output::note_width().unwrap_or(usize::MAX);
     output::shorten(&line, width.saturating_sub(AROUND).max(AROUND))
 }

@@ -39,7 +39,7 @@ impl Report<'_> {
         let never = "writing into memory cannot fail";
         writer.write_record(HEADER).expect(never);
         for record in self.cases().flat_map(|case| case.records()) {
-            let (begin, engine) = (beginning(record), text(&record.engine));
+            let (begin, engine) = (beginning(record), cell(&record.engine));
             for (metric, value, unit) in metrics(record) {
                 let comparison =
                     record.comparisons.iter().find(|one| one.published.metric == metric);
@@ -59,13 +59,13 @@ fn beginning(record: &RunRecord) -> [String; 9] {
     let flags: Vec<&str> = flags.map(|flag| words::flag(flag.kind)).collect();
     let seal = record.parsed.is_none().then(|| record.image.seal.to_string());
     [
-        text(&record.run),
-        text(&record.case),
+        cell(&record.run),
+        cell(&record.case),
         record.repeat.map_or(String::new(), |repeat| repeat.number.to_string()),
-        text(&record.image.name),
+        cell(&record.image.name),
         seal.unwrap_or_default(),
-        text(&record.profile.name),
-        text(&record.start),
+        cell(&record.profile.name),
+        cell(&record.start),
         words::status(record).to_owned(),
         flags.join("; "),
     ]
@@ -75,12 +75,12 @@ fn beginning(record: &RunRecord) -> [String; 9] {
 fn metrics(record: &RunRecord) -> Vec<Metric> {
     let figures = record.metrics.iter().map(|figure| {
         let value = figure.value.map(Number::repr).unwrap_or_default();
-        (text(&figure.name), value, text(&figure.unit))
+        (cell(&figure.name), value, cell(&figure.unit))
     });
     let mut metrics: Vec<Metric> = figures.collect();
     let number = |value: Option<f64>| value.map(|value| Number::Float(value).repr());
     let mut add = |name: &str, value: Option<String>, unit: &str| {
-        metrics.push((name.to_owned(), value.unwrap_or_default(), unit.to_owned()));
+        metrics.push((cell(name), value.unwrap_or_default(), cell(unit)));
     };
     add("duration", number(record.duration), "s");
     add("cpu_time", number(record.cpu_time), "s");
@@ -118,12 +118,12 @@ fn beside_published(comparison: Option<&Comparison>) -> [String; 5] {
         published.tolerance.map(|tolerance| tolerance.to_string()).unwrap_or_default(),
         comparison.ratio.map(|ratio| Number::Float(ratio).repr()).unwrap_or_default(),
         words::verdict(&comparison.verdict).to_owned(),
-        text(&comparison.verdict.reasons().join("; ")),
+        cell(&comparison.verdict.reasons().join("; ")),
     ]
 }
 
-/// Text of a record in a cell. A spreadsheet would run what begins like a formula.
-fn text(text: &str) -> String {
+/// Text of a record in a cell of CSV. A spreadsheet would run what begins like a formula.
+pub fn cell(text: &str) -> String {
     let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
     if is_formula { format!("'{text}") } else { text.to_owned() }
 }
@@ -134,8 +134,8 @@ mod tests {
 
     #[test]
     fn a_spreadsheet_finds_no_formula_in_the_text_of_a_record() {
-        assert_eq!(text("=1+2"), "'=1+2");
-        assert_eq!(text("@SUM(A1)"), "'@SUM(A1)");
-        assert_eq!(text("seg/fastscnn"), "seg/fastscnn");
+        assert_eq!(cell("=1+2"), "'=1+2");
+        assert_eq!(cell("@SUM(A1)"), "'@SUM(A1)");
+        assert_eq!(cell("seg/fastscnn"), "seg/fastscnn");
     }
 }

@@ -33,6 +33,7 @@ mod text;
 mod words;
 
 pub use history::History;
+pub use lines::cell;
 pub use model::Report;
 pub use table::Format;
 pub use words::memory;

@@ -56,5 +56,6 @@ mod settings;
 mod simulated_runs;
 mod shell_comfort;
 mod starting_a_recipe;
+mod terminals;
 mod unpack;
 mod unpinned;

@@ -9,6 +9,7 @@ use serde_json::json;
 use super::super::context::Context;
 use super::super::error::CliError;
 use super::super::output;
+use crate::report;
 use crate::results::{Filter, Index, Pattern, Row, since, until};
 
 /// What of the records is shown.
@@ -173,7 +174,7 @@ fn csv(rows: &[Row]) -> String {
             line.push(
                 metric.and_then(|metric| metric.value).map_or(String::new(), |v| v.to_string()),
             );
-            line.push(metric.map(|metric| metric.unit.clone()).unwrap_or_default());
+            line.push(metric.map(|metric| report::cell(&metric.unit)).unwrap_or_default());
         }
         lines.push(line);
     }
@@ -187,7 +188,7 @@ fn csv(rows: &[Row]) -> String {
 fn plain(value: &serde_json::Value) -> String {
     match value {
         serde_json::Value::Null => String::new(),
-        serde_json::Value::String(text) => text.clone(),
+        serde_json::Value::String(text) => report::cell(text),
         other => other.to_string(),
     }
 }
