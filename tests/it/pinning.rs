@@ -541,6 +541,16 @@ fn what_no_index_and_no_archive_has_is_written_as_unpinned_and_the_rest_is_pinne
 }
 
 #[test]
+fn what_exists_as_a_source_distribution_only_is_told_with_what_compiles_it() {
+    let world = World::new();
+    world.write("uv-sources", "numpy==1.21.6\n");
+    let (lock, _) = world.pin_openly(None);
+    let reason = "there is no wheel for this Python, platform and date, only a source distribution: \
+                  a `[[build]]` in the recipe compiles it";
+    assert_eq!(lock.unpinned, [Unpinned::new("distribution `numpy==1.21.6`", reason)]);
+}
+
+#[test]
 fn locking_again_where_more_can_be_reached_fills_exactly_the_holes() {
     let world = World::new();
     let complete = world.pin(None, None);

@@ -13,6 +13,7 @@ use super::pylock::Distribution;
 use super::uv::{Question, Uv};
 
 const NO_VERSION: &str = "no index that was asked has a version for this Python, platform and date";
+const ONLY_SOURCE: &str = "there is no wheel for this Python, platform and date, only a source distribution: a `[[build]]` in the recipe compiles it";
 const NO_ANSWER: &str = "the index could not be asked";
 
 /// Requirements that can be resolved, and those that cannot, with the reasons.
@@ -44,7 +45,11 @@ impl Uv<'_> {
         let names: Vec<_> =
             failed.iter().filter_map(|(text, _)| requirement_name(text).ok()).collect();
         for (requirement, error) in failed {
-            let reason = if error.is_no_solution() { NO_VERSION } else { NO_ANSWER };
+            let reason = match error.is_no_solution() {
+                true if self.has_source(&requirement) => ONLY_SOURCE,
+                true => NO_VERSION,
+                false => NO_ANSWER,
+            };
             holes.add(part, &requirement, reason, error);
         }
         if fine.is_empty() {
@@ -57,6 +62,20 @@ impl Uv<'_> {
         Ok(found)
     }
 
+    /// Whether a requirement without a wheel could be had as a source distribution. What that requires is
+    /// not asked, so that uv has no reason to run anything of it.
+    fn has_source(&self, requirement: &str) -> bool {
+        let Ok(name) = requirement_name(requirement) else { return false };
+        let question = Question {
+            purpose: format!("a source distribution of `{requirement}`"),
+            requirements: vec![requirement.to_owned()],
+            builds: &[],
+            sources: vec![name],
+            preferred: Vec::new(),
+        };
+        self.ask(&question).is_ok()
+    }
+
     /// The requirements that can be resolved each by itself, and the others with their errors.
     fn one_by_one(&self, question: &Question<'_>) -> Result<Halves, PinError> {
         let (mut fine, mut failed) = (Vec::new(), Vec::new());
@@ -67,6 +86,7 @@ impl Uv<'_> {
                 purpose: format!("`{requirement}`"),
                 requirements: vec![requirement.clone()],
                 builds: question.builds,
+                sources: Vec::new(),
                 preferred: Vec::new(),
             };
             // Only whether there is an answer matters; what it says would not be used.

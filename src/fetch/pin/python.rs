@@ -215,6 +215,7 @@ impl<'a> Resolution<'a> {
             purpose: format!("`{}`", recipe.name),
             requirements: asked.chain(built).chain(needs).collect(),
             builds,
+            sources: Vec::new(),
             preferred: self.preferred(locked),
         };
         let mut found = self.uv.resolve_possible(question, Part::Wheels, holes)?;
@@ -264,6 +265,7 @@ impl<'a> Resolution<'a> {
             purpose: format!("building `{}`", build.name),
             requirements,
             builds: &[],
+            sources: Vec::new(),
             preferred: self.preferred(locked),
         };
         let target = Target { part: Part::BuildWheels(&name), requirements: &build.wheels };

@@ -30,6 +30,8 @@ pub(super) struct Question<'a> {
     pub(super) requirements: Vec<String>,
     /// Source distributions that may take part.
     pub(super) builds: &'a [BuildRecipe],
+    /// Others that may, without what they require.
+    pub(super) sources: Vec<String>,
     /// Names and versions that stay wherever they satisfy the requirements.
     pub(super) preferred: Vec<(String, String)>,
 }
@@ -93,7 +95,7 @@ impl<'a> Uv<'a> {
             // uv keeps to the versions of an output file that is there already.
             write(&folder.join("pylock.toml"), &pylock::preferring(&question.preferred))?;
         }
-        write(&folder.join("uv.toml"), &configuration(question.builds))?;
+        write(&folder.join("uv.toml"), &configuration(question.builds, &question.sources))?;
         write(&folder.join("requirements.in"), &(question.requirements.join("\n") + "\n"))?;
         let task = format!("resolve the wheels for {}", question.purpose);
         UV.run(&self.environment, &task, |command| {
@@ -183,14 +185,17 @@ fn locations(sources: &PythonSources) -> BTreeMap<String, String> {
 ///
 /// The metadata carries no version: where the version differs uv falls back to running `setup.py`
 /// (seen with 0.13.9); without one it holds for every version.
-fn configuration(builds: &[BuildRecipe]) -> String {
-    let names: Vec<_> = builds.iter().map(|build| build.name.clone()).collect();
+fn configuration(builds: &[BuildRecipe], sources: &[String]) -> String {
+    let built = builds.iter().map(|build| (build.name.clone(), build.requires.clone()));
+    let named = sources.iter().map(|name| (name.clone(), Vec::new()));
+    let all: Vec<(String, Vec<String>)> = built.chain(named).collect();
+    let names: Vec<_> = all.iter().map(|(name, _)| name.clone()).collect();
     let mut text = format!("no-build = true\nno-binary-package = {}\n", toml::Value::from(names));
-    for build in builds {
+    for (name, requires) in all {
         text.push_str(&format!(
             "\n[[dependency-metadata]]\nname = {}\nrequires-dist = {}\n",
-            toml::Value::from(build.name.clone()),
-            toml::Value::from(build.requires.clone()),
+            toml::Value::from(name),
+            toml::Value::from(requires),
         ));
     }
     text
@@ -233,7 +238,7 @@ mod tests {
             repeatable: true,
             reason: String::new(),
         };
-        let text = configuration(&[build]);
+        let text = configuration(&[build], &[]);
         let read: toml::Table = text.parse().unwrap();
         assert_eq!(read["no-build"].as_bool(), Some(true));
         assert_eq!(read["no-binary-package"].as_array().unwrap().len(), 1);
