@@ -1,5 +1,7 @@
 //! `repro lock`
 
+mod summary;
+
 use std::process::ExitCode;
 
 use clap::Args;
@@ -11,7 +13,7 @@ use super::{output, recipes};
 use crate::build;
 use crate::fetch::pin::{self, Base, Pinned, Request};
 use crate::layer::EPOCH;
-use crate::lock::{Lock, LockedBase, Unpinned};
+use crate::lock::{Difference, Lock, LockedBase, Unpinned};
 use crate::recipe::Recipe;
 use crate::registry;
 use crate::store::Store;
@@ -72,7 +74,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliErro
         if context.json {
             documents.push(document(&lock, &changes));
         } else {
-            show(&lock, &changes);
+            show(context, &lock, &changes, arguments.diff || previous.is_none());
         }
         let is_new = previous.is_none_or(|previous| previous.to_text() != lock.to_text());
         if !arguments.diff && is_new {
@@ -200,30 +202,37 @@ fn show_checked(checked: &Checked) {
     show_unpinned(name, unpinned);
 }
 
-fn changes(previous: Option<&Lock>, lock: &Lock) -> Vec<String> {
-    match previous {
-        Some(previous) => previous.diff(lock).iter().map(ToString::to_string).collect(),
-        None => vec![format!(
-            "new lock: {} Debian packages, {} wheels, {} compiled",
+fn changes(previous: Option<&Lock>, lock: &Lock) -> Vec<Difference> {
+    let inputs = || {
+        format!(
+            "{} Debian packages, {} wheels, {} compiled",
             lock.packages.len(),
             lock.wheels.len(),
             lock.builds.len()
-        )],
-    }
+        )
+    };
+    let new = || Difference { what: "lock:".to_owned(), before: None, after: Some(inputs()) };
+    previous.map_or_else(|| vec![new()], |previous| previous.diff(lock))
 }
 
-fn document(lock: &Lock, changes: &[String]) -> Value {
+fn document(lock: &Lock, changes: &[Difference]) -> Value {
+    let changes: Vec<String> = changes.iter().map(ToString::to_string).collect();
     json!({ "image": lock.name, "lock": lock.digest(), "changes": changes,
         "unpinned": lock.unpinned })
 }
 
-fn show(lock: &Lock, changes: &[String]) {
-    if changes.is_empty() {
-        output::print(&format!("{}: nothing changes\n", lock.name));
-    } else {
-        output::print(&format!("{}:\n", lock.name));
-        changes.iter().for_each(|change| output::print(&format!("  {change}\n")));
+/// What changes: all of it if somebody asks, else in a few lines.
+fn show(context: &Context, lock: &Lock, changes: &[Difference], asked: bool) {
+    let all = || changes.iter().map(ToString::to_string).collect();
+    let is_whole = asked || context.talk.verbose > 0;
+    let lines: Vec<String> = if is_whole { all() } else { summary::summary(changes) };
+    let (name, count) = (&lock.name, output::count(changes.len(), "change", "changes"));
+    match lines.len() {
+        0 => output::print(&format!("{name}: nothing changes\n")),
+        shown if shown == changes.len() => output::print(&format!("{name}:\n")),
+        _ => output::print(&format!("{name}: {count}; `-v` and `--diff` show each\n")),
     }
+    lines.iter().for_each(|line| output::print(&format!("  {line}\n")));
     show_unpinned(&lock.name, &lock.unpinned);
 }
 
