@@ -12,7 +12,7 @@ use super::progress::Display;
 use crate::build::Builder;
 use crate::engine::docker::Docker;
 use crate::engine::embedded::{self, Embedded};
-use crate::engine::{Engine, Stop};
+use crate::engine::{Engine, Input, Stop};
 use crate::fetch;
 use crate::image::Image;
 use crate::lock::Lock;
@@ -115,7 +115,8 @@ impl Context {
         }
     }
 
-    /// The folders of the runs that a command line names; the newest run if it names none.
+    /// The folders of the runs that a command line names; the newest run of this project, else
+    /// of the store, if it names none.
     pub fn find_runs(&self, store: &Store, words: &[String]) -> Result<Vec<PathBuf>, CliError> {
         let project = [self.settings.results_folder().to_owned()];
         let folders = crate::results::folders(store, &project)?;
@@ -124,6 +125,11 @@ impl Context {
 
     /// The engine that jobs run in.
     pub fn engine(&self) -> Result<Box<dyn Engine>, CliError> {
+        self.engine_with(None)
+    }
+
+    /// The same; its jobs read `input`.
+    pub fn engine_with(&self, input: Option<Input>) -> Result<Box<dyn Engine>, CliError> {
         let program = std::env::current_exe().map_err(|source| CliError::Io {
             action: "find",
             path: "/proc/self/exe".into(),
@@ -132,22 +138,25 @@ impl Context {
         let choice = self.settings.engine()?;
         tracing::info!(?choice, "an engine is looked for");
         match choice {
-            EngineChoice::Embedded => Ok(Box::new(self.embedded(program))),
-            EngineChoice::Docker => Ok(Box::new(Docker::find(program, &self.settings.daemons()?)?)),
-            EngineChoice::Auto => Ok(self.automatic(program)),
+            EngineChoice::Embedded => Ok(Box::new(self.embedded(program).with_input(input))),
+            EngineChoice::Docker => {
+                let docker = Docker::find(program, &self.settings.daemons()?)?;
+                Ok(Box::new(docker.with_input(input)))
+            }
+            EngineChoice::Auto => Ok(self.automatic(program, input)),
         }
     }
 
     /// Docker where a daemon of this machine answers. A daemon elsewhere sees none of our files and has
     /// to be asked for, and a setting that names none must not stop who never wanted one.
-    fn automatic(&self, program: PathBuf) -> Box<dyn Engine> {
+    fn automatic(&self, program: PathBuf, input: Option<Input>) -> Box<dyn Engine> {
         let mut places = self.settings.daemons().unwrap_or_default();
         places.retain(|place| matches!(place.address, DaemonAddress::Socket(_)));
         match Docker::find(program.clone(), &places) {
-            Ok(docker) => Box::new(docker),
+            Ok(docker) => Box::new(docker.with_input(input)),
             Err(error) => {
                 tracing::debug!(%error, "the embedded engine is used");
-                Box::new(self.embedded(program))
+                Box::new(self.embedded(program).with_input(input))
             }
         }
     }

@@ -1,5 +1,7 @@
 //! `repro exec`
 
+mod console;
+
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -11,16 +13,20 @@ use serde_json::{Value, json};
 use super::context::Context;
 use super::error::CliError;
 use super::{output, reference};
-use crate::engine::{Exit, Gpus, Job, Mount, Outcome};
+use crate::engine::{Exit, Gpus, Job, Meter, Mount, Outcome};
 use crate::image::Image;
 use crate::lock::Lock;
+use console::Console;
 
 /// Run one command in a sealed image
 #[derive(Debug, Args)]
 #[command(
     after_help = "The command runs as a case does: no network, a read-only root, no capabilities. \
+    It reads standard input. \
     Its output goes to standard output (with `--json` to standard error), and its exit status is the exit code.\n\nExamples:\n  \
     repro exec seg-debian -- python3 -c 'import torch; print(torch.__version__)'\n  \
+    repro exec seg-debian -- python3 -i             at a terminal: the command has one of its own\n  \
+    repro exec seg-debian -- python3 - < script.py\n  \
     repro exec seg-debian --mount ./script.py:/script.py -- python3 /script.py"
 )]
 pub struct Arguments {
@@ -58,7 +64,22 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliErro
             false => std::io::stdout().lock().write_all(bytes),
         };
     };
-    let outcome = context.engine()?.run(&store, &image, &job, &mut print, &context.stop)?;
+    let meter = Meter::new();
+    let (input, console) = Console::open(!is_json, &meter).map_err(|source| CliError::Io {
+        action: "read",
+        path: "standard input".into(),
+        source,
+    })?;
+    if console.is_terminal() {
+        job.env.extend(output::terminal_name().map(|name| ("TERM".to_owned(), name)));
+    }
+    let outcome = context.engine_with(input).and_then(|engine| {
+        let stop = &context.stop;
+        Ok(engine.run_metered(&store, &image, &job, &mut print, stop, &meter)?)
+    });
+    meter.end();
+    console.end();
+    let outcome = outcome?;
     let _ = std::io::stdout().flush();
     if is_json {
         output::json(&document(&image, &outcome));

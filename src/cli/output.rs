@@ -17,7 +17,7 @@ use serde::Serialize;
 pub use columns::{KEPT, columns, columns_within, fits, indented, rows_within, shorten};
 pub use paint::{complaint, state, states};
 pub use terminal::{
-    Color, Talk, color_of, is_drawn, is_quiet, note_width, set_color, set_talk,
+    Color, Talk, color_of, is_drawn, is_quiet, note_width, set_color, set_talk, terminal_name,
     width,
 };
 pub use visible::visible;

@@ -26,6 +26,7 @@ pub mod embedded;
 mod error;
 pub mod fake;
 mod gpus;
+mod input;
 mod inside;
 mod meter;
 mod outputs;
@@ -34,6 +35,7 @@ mod unpacking;
 
 pub use error::{EngineError, Failure};
 pub use gpus::{Card, Gpus};
+pub use input::Input;
 pub use meter::{Counter, Meter, Running};
 pub use outputs::{Keep, Kept, KeptFile};
 pub use unpacking::{Changed, Unpacking};

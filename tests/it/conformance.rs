@@ -3,6 +3,7 @@
 //! The image is made here: a static busybox as Debian has it, a probe compiled from
 //! `tests/probe.c`, and a second layer over it.
 
+mod inputs;
 mod killed;
 mod killed_docker;
 pub mod world;
@@ -22,6 +23,10 @@ use repro::engine::{
 };
 use repro::store::is_root;
 
+use inputs::{
+    a_job_need_not_read_what_is_piped_in, a_terminal_of_its_own_has_a_size_and_takes_control_keys,
+    what_is_piped_in_comes_out_to_the_byte,
+};
 use world::{SHM_SIZE, World, docker, embedded};
 
 /// The value of a line `key:<white space>value`.
@@ -502,6 +507,9 @@ conformance! {
     both_streams_come_as_one_in_order,
     any_byte_comes_through,
     input_is_empty,
+    what_is_piped_in_comes_out_to_the_byte,
+    a_job_need_not_read_what_is_piped_in,
+    a_terminal_of_its_own_has_a_size_and_takes_control_keys,
     a_job_that_takes_too_long_is_asked_to_end,
     a_job_that_will_not_end_is_killed,
     a_stop_ends_the_job,

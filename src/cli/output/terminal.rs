@@ -95,6 +95,11 @@ pub fn note_width() -> Option<usize> {
     width_of(&io::stderr())
 }
 
+/// What the terminal is, as programs ask for it.
+pub fn terminal_name() -> Option<String> {
+    variable("TERM")
+}
+
 fn width_of(stream: &(impl IsTerminal + AsFd)) -> Option<usize> {
     if !stream.is_terminal() {
         return None;

@@ -2,17 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
+use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
 use super::daemon::Kind;
+use super::inside::INPUT;
 use super::parts::Parts;
 use crate::engine::sealed::{
     GENERATED, LOCKED_MEMORY, MASKED, OOM_SCORE, OPEN_FILES, OPTIONAL, READ_ONLY, STACK,
 };
-use crate::engine::{Card, EngineError, Gpus, HOST_NAME, Job, Mount};
+use crate::engine::{Card, EngineError, Failure, Gpus, HOST_NAME, Input, Job, Mount};
 use crate::image::{Image, ImageLayer};
 use crate::layer::{EntryKind, LayerPlan};
 use crate::store::{Store, StoreError};
@@ -43,6 +45,20 @@ impl Files {
         Ok(files)
     }
 
+    /// Where the daemon finds what the job is to read: the terminal itself, or a named pipe.
+    pub(super) fn with_input(&self, input: &Input) -> Result<PathBuf, EngineError> {
+        let failed = |source: io::Error| Failure::step("hand on the input", source);
+        if input.is_terminal() {
+            return Ok(input.terminal_path().map_err(failed)?);
+        }
+        let path = self.folder.join("input");
+        let (kind, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::from_raw_mode(0o600));
+        let made = rustix::fs::mknodat(rustix::fs::CWD, &path, kind, mode, 0);
+        made.map_err(|error| failed(error.into()))?;
+        input.pass_into(path.clone());
+        Ok(path)
+    }
+
     /// The job's folder, unique in its session.
     pub(super) fn folder(&self) -> &Path {
         &self.folder
@@ -62,6 +78,8 @@ pub(super) struct Plan<'a> {
     pub(super) job: &'a Job,
     /// The job's mounts with their real sources.
     pub(super) mounts: &'a [Mount],
+    /// What the job reads, if it reads anything.
+    pub(super) input: Option<&'a Path>,
     pub(super) parts: &'a Parts,
     pub(super) files: &'a Files,
     pub(super) kind: &'a Kind,
@@ -133,7 +151,8 @@ impl Plan<'_> {
             });
         let parts = self.parts.files().map(|(path, target)| self.bind(path, &target, false));
         let mounts = self.mounts.iter().map(|it| self.bind(&it.source, &it.target, it.writable));
-        writable.chain(generated).chain(parts).chain(mounts).collect()
+        let input = self.input.map(|source| self.bind(source, INPUT, true));
+        writable.chain(generated).chain(parts).chain(mounts).chain(input).collect()
     }
 
     fn bind(&self, source: &Path, target: &str, writable: bool) -> Value {

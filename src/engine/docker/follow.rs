@@ -13,7 +13,7 @@ use super::daemon::{Daemon, words};
 use super::inside::{Order, Report};
 use crate::engine::embedded::cgroup::Counted;
 use crate::engine::inside::protocol::{self, Control};
-use crate::engine::{Counter, EngineError, Exit, Failure, Job, Outcome, Stop};
+use crate::engine::{Counter, EngineError, Exit, Failure, Input, Job, Outcome, Stop};
 
 /// Time between asking a job to end and ending it.
 const GRACE: Duration = Duration::from_secs(5);
@@ -61,7 +61,7 @@ impl Streams {
     pub(super) async fn follow(
         &mut self,
         daemon: &Daemon,
-        job: &Job,
+        (job, input): (&Job, Option<&Input>),
         modes: &BTreeMap<String, u32>,
         output: &mut dyn FnMut(&[u8]),
         stop: &Stop,
@@ -69,7 +69,7 @@ impl Streams {
         let start = Instant::now();
         // A timeout beyond the clock's range is none.
         let deadline = start.checked_add(job.timeout);
-        self.give(job, modes).await;
+        self.give(job, input, modes).await;
         let mut phase = Phase::Running;
         let mut messages = Vec::new();
         loop {
@@ -93,9 +93,10 @@ impl Streams {
         outcome(phase, &messages, start.elapsed())
     }
 
-    async fn give(&mut self, job: &Job, modes: &BTreeMap<String, u32>) {
+    async fn give(&mut self, job: &Job, input: Option<&Input>, modes: &BTreeMap<String, u32>) {
         let (command, env) = (job.command.clone(), job.env.clone());
-        let order = Order { command, env, modes: modes.clone() };
+        let has_terminal = input.map(Input::is_terminal);
+        let order = Order { command, env, modes: modes.clone(), has_terminal };
         let mut bytes = Vec::new();
         let _ = protocol::send(&order, &mut bytes);
         // The process's end says more than this error.

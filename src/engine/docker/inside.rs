@@ -7,7 +7,7 @@
 //! and what comes after it. When `repro` dies the daemon closes standard input, and the
 //! job ends with it.
 
-use std::ffi::c_int;
+use std::ffi::{CStr, c_int};
 use std::fs::{self, File, Permissions};
 use std::io::{self, Read};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -30,6 +30,10 @@ use crate::engine::inside::{NOT_RUN, filter};
 /// First argument that makes `repro` the first process of a container.
 pub(super) const ARGUMENT: &str = "__inside";
 
+/// Where the job's input is mounted.
+pub(super) const INPUT: &str = "/dev/repro-input";
+const INPUT_PATH: &CStr = c"/dev/repro-input";
+
 /// A job as that process needs it; the daemon does the rest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Order {
@@ -40,6 +44,8 @@ pub(super) struct Order {
     /// Permission bits of writable folders. A layer has no entry for a folder of the layers below
     /// it, and a daemon that unpacks a file into such a folder gives the folder bits of its own.
     pub modes: BTreeMap<String, u32>,
+    /// Whether what the job reads at [`INPUT`] is a terminal; absent if it reads nothing.
+    pub has_terminal: Option<bool>,
 }
 
 /// What that process answers, one line each.
@@ -97,7 +103,11 @@ fn run(reports: &Reports) -> Result<Report, Failure> {
     let job = match unsafe { libc::fork() } {
         -1 => return Err(Failure::step("start the job", io::Error::last_os_error())),
         0 => {
-            reports.send(&Report::Failed(become_job(&program, &filters)));
+            let failure = match order.has_terminal.map(take_input) {
+                Some(Err(error)) => Failure::step("take the input", error),
+                _ => become_job(&program, &filters),
+            };
+            reports.send(&Report::Failed(failure));
             // SAFETY: ends this copy of the process without its destructors.
             unsafe { libc::_exit(NOT_RUN) }
         }
@@ -125,6 +135,21 @@ fn prepare() -> io::Result<File> {
     // The job must not reach our program and our files through `/proc/1`.
     set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
     Ok(File::from(requests))
+}
+
+/// Puts the job's input in the place of its standard input, and a terminal in that of its output, too.
+fn take_input(is_terminal: bool) -> io::Result<()> {
+    let flags = if is_terminal { libc::O_RDWR } else { libc::O_RDONLY };
+    // SAFETY: a string that ends with a zero, and numbers; a forked process should only call the kernel.
+    unsafe {
+        let file = libc::open(INPUT_PATH.as_ptr(), flags | libc::O_NOCTTY);
+        let last = if is_terminal { 2 } else { 0 };
+        if file < 0 || (0..=last).any(|stream| libc::dup2(file, stream) < 0) {
+            return Err(io::Error::last_os_error());
+        }
+        libc::close(file);
+    }
+    Ok(())
 }
 
 /// A file that can be read when a process has ended.

@@ -18,7 +18,7 @@ mod inside;
 mod parts;
 mod transfer;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -32,7 +32,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::engine::embedded::cgroup;
 use crate::engine::sealed::{self, OPTIONAL};
-use crate::engine::{Engine, EngineError, Exit, Failure, Job, Meter, Mount, Outcome, Stop};
+use crate::engine::{Engine, EngineError, Exit, Failure, Input, Job, Meter, Mount, Outcome, Stop};
 use crate::image::Image;
 use crate::settings::{DaemonAddress, DaemonPlace};
 use crate::store::Store;
@@ -51,6 +51,7 @@ pub struct Docker {
     address: DaemonAddress,
     /// Asked for once, when the first job runs.
     parts: OnceLock<Parts>,
+    input: Option<Input>,
 }
 
 /// Does what this process was started for, if that is the inside of a container; to be
@@ -72,7 +73,14 @@ impl Docker {
         let mut tried = Vec::new();
         for DaemonPlace { address, setting } in places {
             match runtime.block_on(Daemon::connect(address)) {
-                Ok(_) => return Ok(Self { exe, address: address.clone(), parts: OnceLock::new() }),
+                Ok(_) => {
+                    return Ok(Self {
+                        exe,
+                        address: address.clone(),
+                        parts: OnceLock::new(),
+                        input: None,
+                    });
+                }
                 Err(EngineError::Daemon { reason, .. }) => {
                     tried.push(format!("{address} ({setting}): {reason}"));
                 }
@@ -96,6 +104,11 @@ impl Docker {
             let daemon = Daemon::connect(&self.address).await?;
             transfer::ensure(&daemon, store, image).await
         })
+    }
+
+    /// Lets jobs read this; without, they read nothing.
+    pub fn with_input(self, input: Option<Input>) -> Self {
+        Self { input, ..self }
     }
 
     /// The folder of the daemon's machine that it keeps images and containers in, if it tells.
@@ -145,7 +158,8 @@ impl Engine for Docker {
     ) -> Result<Outcome, EngineError> {
         sealed::check(job)?;
         let mounts = sealed::mounts(job)?;
-        let run = Run { parts: self.parts()?, store, image, job, mounts: &mounts, stop, meter };
+        let (parts, input) = (self.parts()?, self.input.as_ref());
+        let run = Run { parts, store, image, job, mounts: &mounts, input, stop, meter };
         runtime()?.block_on(async {
             let daemon = Daemon::connect(&self.address).await?;
             sweep(&daemon, store).await;
@@ -161,6 +175,7 @@ struct Run<'a> {
     image: &'a Image,
     job: &'a Job,
     mounts: &'a [Mount],
+    input: Option<&'a Input>,
     stop: &'a Stop,
     meter: &'a Meter,
 }
@@ -180,8 +195,9 @@ impl Run<'_> {
             return Ok(never_started());
         }
         let files = Files::create(self.store)?;
+        let input = self.input.map(|input| files.with_input(input)).transpose()?;
         let name = cgroup::name(self.store, files.folder())?;
-        let created = self.create(daemon, &image, &files, &name).await;
+        let created = self.create(daemon, &image, &files, input.as_deref(), &name).await;
         let ended = match created {
             Ok(()) => self.run_in(daemon, &name, &files, output).await,
             Err(error) => Err(error),
@@ -229,12 +245,14 @@ impl Run<'_> {
         daemon: &Daemon,
         image: &str,
         files: &Files,
+        input: Option<&Path>,
         name: &str,
     ) -> Result<(), EngineError> {
         let mut plan = Plan {
             image,
             job: self.job,
             mounts: self.mounts,
+            input,
             parts: self.parts,
             files,
             kind: &daemon.kind,
@@ -304,7 +322,7 @@ impl Run<'_> {
         started.map_err(daemon.failed("start the container"))?;
         let modes = container::modes(self.image, self.job);
         let running = self.meter.begin(follow::counter(daemon, name).await);
-        let ended = streams.follow(daemon, self.job, &modes, output, self.stop).await;
+        let ended = streams.follow(daemon, (self.job, self.input), &modes, output, self.stop).await;
         drop(running);
         match ended {
             Err(EngineError::Failed(Failure::Step { action, reason })) => {

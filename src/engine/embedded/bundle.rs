@@ -72,6 +72,7 @@ pub(super) fn order(layers: &[PathBuf], job: &Job, gpus: Edits) -> Result<Order,
         writable: job.writable.clone(),
         shm_size: job.shm_size,
         user_namespace: !is_root(),
+        input: None,
         hooks: gpus.hooks,
     })
 }

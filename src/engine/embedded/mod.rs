@@ -31,13 +31,16 @@ use std::time::Duration;
 
 use crate::engine::outputs::Collector;
 use crate::engine::sealed;
-use crate::engine::{Counter, Engine, EngineError, Exit, Job, Meter, Outcome, Stop, Unpacking};
+use crate::engine::{
+    Counter, Engine, EngineError, Exit, Failure, Input, Job, Meter, Outcome, Stop, Unpacking,
+};
 use crate::image::{Image, ImageLayer};
 use crate::store::Store;
 
 use bundle::Bundle;
 use cdi::Edits;
 use cgroup::Cgroup;
+use order::Given;
 use watch::Helper;
 
 pub use audit::audit;
@@ -50,12 +53,14 @@ pub struct Embedded {
     exe: PathBuf,
     cdi_folders: Vec<PathBuf>,
     progress: Arc<dyn Unpacking>,
+    input: Option<Input>,
 }
 
 impl Embedded {
     /// Prepares jobs in a process of `exe`, a program whose `main` begins with [`child::entry`].
     pub fn new(exe: PathBuf) -> Self {
-        Self { exe, cdi_folders: cdi::usual_folders(), progress: Arc::new(()) }
+        let cdi_folders = cdi::usual_folders();
+        Self { exe, cdi_folders, progress: Arc::new(()), input: None }
     }
 
     /// Tells `progress` what happens before a job starts.
@@ -66,6 +71,11 @@ impl Embedded {
     /// Looks for descriptions of GPUs in `folders`; what a later one says wins.
     pub fn with_cdi_folders(self, folders: Vec<PathBuf>) -> Self {
         Self { cdi_folders: folders, ..self }
+    }
+
+    /// Lets jobs read this; without, they read nothing.
+    pub fn with_input(self, input: Option<Input>) -> Self {
+        Self { input, ..self }
     }
 }
 
@@ -92,7 +102,12 @@ impl Engine for Embedded {
             true => cdi::gpus(&self.cdi_folders, &job.gpus)?,
             false => Edits::default(),
         };
-        let order = bundle::order(&layers, job, gpus)?;
+        let mut order = bundle::order(&layers, job, gpus)?;
+        if let Some(input) = &self.input {
+            let number =
+                input.hand_on().map_err(|error| Failure::step("hand on the input", error))?;
+            order.input = Some(Given { number, is_terminal: input.is_terminal() });
+        }
         let collector = Collector::new(job)?;
         let bundle = Bundle::create(store)?;
         let cgroup = Cgroup::create(&cgroup::name(store, bundle.folder())?);

@@ -59,9 +59,20 @@ pub(super) struct Order {
     pub shm_size: u64,
     /// Whether the job gets a user namespace in which the ordinary user of this process is root.
     pub user_namespace: bool,
+    /// What the job reads, which the preparing process was started with.
+    pub input: Option<Given>,
     /// Programs of this machine that prepare the job's root, by their time: the runtime
     /// specification's `hooks`.
     pub hooks: BTreeMap<String, Vec<Hook>>,
+}
+
+/// An open file that the job gets as its standard input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Given {
+    /// Its number in the preparing process.
+    pub number: i32,
+    /// Whether it is a terminal, which gets the job's output, too.
+    pub is_terminal: bool,
 }
 
 /// A program of this machine that prepares the job's root (OCI runtime specification).
@@ -131,6 +142,7 @@ mod tests {
             writable: Vec::new(),
             shm_size: 1,
             user_namespace: false,
+            input: None,
             hooks: BTreeMap::new(),
         };
         let mut bytes = Vec::new();

@@ -101,6 +101,12 @@ pub(in crate::engine) fn become_job(program: &Program, programs: &[BpfProgram]) 
 
 fn prepare_job(programs: &[BpfProgram]) -> Result<(), Box<dyn std::error::Error>> {
     rustix::process::setsid()?;
+    // A terminal of the job's own becomes the one that its keys for signals belong to. SAFETY: numbers only.
+    unsafe {
+        if libc::isatty(0) == 1 {
+            libc::ioctl(0, libc::TIOCSCTTY, 0);
+        }
+    }
     // SAFETY: numbers and plain data only; signals without a number are refused harmlessly.
     unsafe {
         for signal in 1..=libc::SIGRTMAX() {

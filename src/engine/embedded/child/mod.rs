@@ -17,7 +17,7 @@ mod user;
 
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, FromRawFd, OwnedFd};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -32,7 +32,7 @@ use rustix::process::{
     set_parent_process_death_signal, umask, waitpid,
 };
 
-use super::order::{ARGUMENT, Control, Order, Report, names};
+use super::order::{ARGUMENT, Control, Given, Order, Report, names};
 use crate::engine::Failure;
 use crate::engine::inside::protocol::Reports;
 use init::Init;
@@ -93,24 +93,43 @@ fn run(reports: &Arc<Reports>) -> Result<(), Failure> {
     mounts::leave_machine(order.user_namespace)?;
     loopback::bring_up()?;
     let run = mounts::memory(&folder)?;
+    let input = order
+        .input
+        .map(take)
+        .transpose()
+        .map_err(|error| Failure::step("take the input", error))?;
     let points = mounts::prepare(&run, &order)?;
     spec::write(&run, &order, &points)?;
     let init = Init::new(order, Arc::clone(reports))?;
-    own(&mut start(&run, init)?, reports, &requests)
+    own(&mut start(&run, init, input)?, reports, &requests)
+}
+
+/// Takes over the open file that the job is to read.
+fn take(given: Given) -> io::Result<(OwnedFd, bool)> {
+    // SAFETY: `repro` left exactly this file open for this process, and nothing else here owns it.
+    let file = unsafe { OwnedFd::from_raw_fd(given.number) };
+    rustix::io::fcntl_setfd(&file, rustix::io::FdFlags::CLOEXEC)?;
+    Ok((file, given.is_terminal))
 }
 
 /// Lets libcontainer make the container and start its first process.
-fn start(run: &Path, init: Init) -> Result<Container, Failure> {
+fn start(run: &Path, init: Init, input: Option<(OwnedFd, bool)>) -> Result<Container, Failure> {
     let failed = |error: &dyn std::error::Error| Failure::step("make the container", chain(error));
-    let null = File::open("/dev/null").map_err(|error| failed(&error))?;
-    let output = || io::stdout().as_fd().try_clone_to_owned();
+    let (input, is_terminal) = match input {
+        Some(given) => given,
+        None => (File::open("/dev/null").map_err(|error| failed(&error))?.into(), false),
+    };
+    let output = || match is_terminal {
+        true => input.try_clone(),
+        false => io::stdout().as_fd().try_clone_to_owned(),
+    };
     let (stdout, stderr): (OwnedFd, OwnedFd) =
         output().and_then(|one| Ok((one, output()?))).map_err(|error| failed(&error))?;
     let build = || {
         let mut container = ContainerBuilder::new("job".to_owned(), SyscallType::Linux)
             .with_root_path(run.join(names::STATE))?
             .with_executor(init)
-            .with_stdin(null)
+            .with_stdin(input)
             .with_stdout(stdout)
             .with_stderr(stderr)
             .as_init(run)

@@ -161,6 +161,7 @@ mod tests {
             writable: vec!["/tmp".to_owned()],
             shm_size: 1 << 30,
             user_namespace: false,
+            input: None,
             hooks: BTreeMap::new(),
         }
     }
