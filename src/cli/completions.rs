@@ -73,7 +73,9 @@ fn command() -> Command {
 /// An argument of one name means the same in every command.
 fn with_candidates(argument: Arg) -> Arg {
     let candidates = match argument.get_id().as_str() {
-        "image" | "images" | "before" | "after" | "what" => ArgValueCandidates::new(images),
+        "image" | "named_image" | "images" | "before" | "after" | "what" => {
+            ArgValueCandidates::new(images)
+        }
         "profile" => ArgValueCandidates::new(profiles),
         "case" => ArgValueCandidates::new(cases),
         "names" => ArgValueCandidates::new(data_sets),

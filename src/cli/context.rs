@@ -119,6 +119,12 @@ impl Context {
     /// of the store, if it names none.
     pub fn find_runs(&self, store: &Store, words: &[String]) -> Result<Vec<PathBuf>, CliError> {
         let project = [self.settings.results_folder().to_owned()];
+        if words.is_empty() {
+            // Whoever names nothing means a run of this project, if it has one.
+            if let Ok(found) = crate::results::find(&project, words) {
+                return Ok(found);
+            }
+        }
         let folders = crate::results::folders(store, &project)?;
         Ok(crate::results::find(&folders, words)?)
     }

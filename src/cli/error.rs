@@ -90,6 +90,8 @@ pub enum CliError {
     OtherRecipe { reference: String, differences: Vec<String> },
     #[error("{open}")]
     LockIsOpen { name: String, complete: Vec<String>, open: LockError },
+    #[error("`{reference}` is no image: {why}")]
+    NoSuchSeal { reference: String, name: String, why: String, others: Vec<String> },
     #[error("image `{name}` has no seal yet")]
     NotSealed { name: String },
     #[error("image `{reference}` was never built here\n  seal  {seal}")]

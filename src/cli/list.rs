@@ -8,15 +8,17 @@ use serde_json::{Value, json};
 use super::cases;
 use super::context::Context;
 use super::error::CliError;
-use super::{output, recipes};
+use super::{output, recipes, reference, subject};
 use crate::bench::{self, Case};
+use crate::digest::Digest;
 use crate::image;
 use crate::recipe::Recipe;
+use crate::store::Store;
 
 /// List images, their profiles and cases; what is sealed, unsealed or unpinned
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
-    repro list                 every image with its state\n  \
+    repro list                 every image with its state; outside a project, the images of the store\n  \
     repro list seg-debian      its profiles and cases\n  \
     repro list --cases         every case of the guides: what they type, what they publish\n  \
     repro list --cases --json  the same with what is run")]
@@ -29,6 +31,13 @@ pub struct Arguments {
 }
 
 pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliError> {
+    if context.settings.project().is_err() {
+        let store = context.store_to_read()?;
+        let images = reference::known(&store)?;
+        if !images.is_empty() && arguments.images.is_empty() && !arguments.cases {
+            return of_store(context, &store, &images);
+        }
+    }
     let recipes = recipes::load(context, &arguments.images)?;
     if arguments.cases {
         cases::show(&recipes, context.json)?;
@@ -45,6 +54,33 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliErro
     }
     for recipe in &recipes {
         details(context, recipe)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The images of the store, each with its seal: what was imported or pulled has no project.
+fn of_store(
+    context: &Context,
+    store: &Store,
+    images: &[(String, Digest)],
+) -> Result<ExitCode, CliError> {
+    let mut items = Vec::new();
+    let mut rows = vec![["image", "seal", "cases", "title"].map(str::to_owned).to_vec()];
+    for (name, seal) in images {
+        // An image whose recipe nobody kept can still be looked at and exported.
+        let recipe = subject::sealed(store, name.clone(), seal, None).ok().map(|it| it.recipe);
+        let title = recipe.as_ref().map_or(String::new(), |recipe| recipe.title.clone());
+        let profiles = recipe.as_ref().map_or(Ok(Vec::new()), profiles)?;
+        let count = |(profile, cases): &(String, Vec<Case>)| format!("{profile} {}", cases.len());
+        let cases: Vec<String> = profiles.iter().map(count).collect();
+        items.push(json!({ "image": name, "seal": seal, "title": title }));
+        rows.push(vec![name.clone(), seal.short(), cases.join(", "), title]);
+    }
+    if context.json {
+        output::json(&items);
+    } else {
+        output::print(&output::columns(&rows, &[]));
+        output::note("these are the images of the store; `NAME@SEAL` names one of several");
     }
     Ok(ExitCode::SUCCESS)
 }

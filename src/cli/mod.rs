@@ -96,7 +96,7 @@ struct Cli {
 }
 
 /// Options of every command.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 struct Global {
     /// The project's folder [default: found upwards from the current folder]
     #[arg(long, global = true, value_name = "DIR", help_heading = "Global options")]
@@ -240,15 +240,42 @@ fn command() -> clap::Command {
 
 /// What the user typed. The front page is made only where somebody wants to read it.
 fn parse(arguments: &[OsString]) -> clap::ArgMatches {
-    use clap::error::ErrorKind::{DisplayHelp, DisplayHelpOnMissingArgumentOrSubcommand};
+    use clap::error::ErrorKind::{
+        DisplayHelp, DisplayHelpOnMissingArgumentOrSubcommand, MissingRequiredArgument,
+    };
     match command().try_get_matches_from(arguments) {
         Ok(matches) => matches,
         Err(error) => match error.kind() {
             DisplayHelp | DisplayHelpOnMissingArgumentOrSubcommand => {
                 groups::with_front_page(command()).get_matches_from(arguments)
             }
+            MissingRequiredArgument if lacks_image(&error) => {
+                let _ = error.print();
+                tell_images();
+                std::process::exit(error.exit_code())
+            }
             _ => error.exit(),
         },
+    }
+}
+
+/// Whether a command was typed without the image that it is about.
+fn lacks_image(error: &clap::Error) -> bool {
+    use clap::error::{ContextKind, ContextValue};
+    let missing = error.get(ContextKind::InvalidArg);
+    matches!(missing, Some(ContextValue::Strings(names)) if names.iter().any(|name| name.starts_with("<IMAGE")))
+}
+
+/// Says which images a command could have named; what cannot be read is told once one is named.
+fn tell_images() {
+    let usable = || {
+        let context = Context::open(&Global::default()).ok()?;
+        let store = context.store_to_read().ok()?;
+        reference::usable(&context, &store).ok().filter(|names| !names.is_empty())
+    };
+    if let Some(names) = usable() {
+        let lines: String = names.iter().map(|name| format!("\n  {name}")).collect();
+        output::error(&format!("\nimages that can be built and run{lines}"));
     }
 }
 

@@ -25,7 +25,7 @@ pub use request::profile_files;
 #[derive(Debug, Args)]
 #[command(
     after_help = "Builds the image and checks the data first, where that is not done yet.\n\nExamples:\n  \
-    repro run --image seg-debian --profile smoke\n  \
+    repro run seg-debian --profile smoke           as `repro run --image seg-debian`\n  \
     repro run --image seg-debian --case 'seg/fastscnn/*' --set iterations=20\n  \
     repro run --image seg-debian --profile smoke --resume\n  \
     repro run --image seg-debian --repeat 5     how far apart runs lie, not only the steps of one\n  \
@@ -37,8 +37,18 @@ pub use request::profile_files;
 )]
 pub struct Arguments {
     /// The image: a name, `NAME@DIGEST` or an unambiguous prefix of its seal
-    #[arg(long, short, help_heading = "What is run")]
-    image: String,
+    #[arg(required_unless_present = "named_image")]
+    image: Option<String>,
+    /// The same as IMAGE
+    #[arg(
+        id = "named_image",
+        long = "image",
+        short,
+        value_name = "IMAGE",
+        conflicts_with = "image",
+        help_heading = "What is run"
+    )]
+    named: Option<String>,
     /// How to run it: a profile of the recipe
     #[arg(long, short, default_value = bench::FULL_PROFILE, help_heading = "What is run")]
     pub(super) profile: String,
@@ -97,6 +107,13 @@ pub struct Arguments {
     in_background: bool,
 }
 
+impl Arguments {
+    /// The image, which the parser made sure of.
+    fn image(&self) -> &str {
+        self.image.as_deref().or(self.named.as_deref()).unwrap_or_default()
+    }
+}
+
 fn at_least_one(text: &str) -> Result<usize, String> {
     let number = text.parse::<usize>().map_err(|error| error.to_string())?;
     if number == 0 { Err("one at least".to_owned()) } else { Ok(number) }
@@ -107,7 +124,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliErro
         detach::leave_terminal();
     }
     let store = context.store()?;
-    let mut draft = Draft::resolve(context, &store, &arguments.image)?;
+    let mut draft = Draft::resolve(context, &store, arguments.image())?;
     let host = Host::of_this_machine();
     let mut request = Request::new(arguments, &host)?;
     if arguments.rehearse {

@@ -84,7 +84,7 @@ fn fixture() -> (tempfile::TempDir, Recipe, Lock) {
     (folder, recipe, lock)
 }
 
-fn seal() -> LockedSeal {
+pub fn seal() -> LockedSeal {
     LockedSeal {
         manifest: Digest::of(b"manifest"),
         layers: vec![LockedLayer {

@@ -9,8 +9,8 @@ use repro::lock::{Lock, Unpinned};
 use repro::recipe::Recipe;
 
 use crate::commands::Project;
-use crate::lock_text::lock_of;
-use crate::recipe_reading::TRACKER;
+use crate::lock_text::{lock_of, seal};
+use crate::recipe_reading::{DATA_SETS, TRACKER};
 
 /// A recipe with two variants that differ in nothing but their name.
 pub fn two_variants() -> String {
@@ -29,6 +29,13 @@ impl Project {
         let mut lock = lock_of(&recipe);
         change(&mut lock);
         fs::write(self.lock_file(name), lock.to_text()).unwrap();
+    }
+
+    /// The digits of the seal that the lock of an image has.
+    pub fn sealed(&self, name: &str) -> String {
+        let path = self.lock_file(name);
+        let lock = Lock::parse(&fs::read_to_string(&path).unwrap(), &path).unwrap();
+        lock.seal.unwrap().manifest.hex()
     }
 }
 
@@ -196,4 +203,73 @@ fn an_engine_that_does_not_exist_is_refused_before_anything_else() {
     assert!(!project.folder.path().join("store").exists(), "nothing was looked at");
     let list = project.run(&["list", "--engine", "podman"]);
     assert_eq!(list.status.code(), Some(0), "what starts no job needs no engine");
+}
+
+#[test]
+fn a_seal_of_an_image_that_has_none_is_answered_with_what_lacks_and_what_builds() {
+    let project = Project::new(&two_variants());
+    project.lock("tracker-other", |_| ());
+    project.lock("tracker-debian", |lock| {
+        lock.seal = None;
+        lock.unpinned = vec![Unpinned::new("distribution `six`", "the index could not be asked")];
+    });
+    for text in ["tracker-debian@sha", "tracker-debian@8f7c", "tracker-debian@sha256:8f7c"] {
+        let (text, code) = project.error(&["run", text]);
+        assert_eq!(code, 2, "{text}");
+        assert!(text.contains("`tracker-debian` has no seal"), "{text}");
+        assert!(text.contains("unpinned  distribution `six`: the index"), "{text}");
+        assert!(text.contains("hint: `repro build tracker-other"), "{text}");
+    }
+    let (text, code) = project.error(&["inspect", "tracker-debian"]);
+    assert_eq!(code, 2, "{text}");
+    assert!(text.contains("hint: `repro build tracker-other` can be built"), "{text}");
+}
+
+#[test]
+fn a_seal_that_an_image_does_not_have_is_answered_with_the_one_that_it_has() {
+    let project = Project::new(TRACKER);
+    project.lock("tracker-debian", |lock| lock.seal = Some(seal()));
+    let seal = project.sealed("tracker-debian");
+    let (text, code) = project.error(&["run", "--image", "tracker-debian@0123"]);
+    assert_eq!(code, 2, "{text}");
+    assert!(text.contains("no seal of `tracker-debian` begins so"), "{text}");
+    assert!(
+        text.contains(&format!("hint: `repro build tracker-debian@{}`", &seal[..12])),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_command_that_lacks_its_image_says_which_there_are() {
+    let project = Project::new(&two_variants());
+    project.lock("tracker-other", |_| ());
+    for command in ["build", "run", "verify", "inspect"] {
+        let (text, code) = project.error(&[command]);
+        assert_eq!(code, 2, "{text}");
+        let list = "images that can be built and run\n  tracker-other";
+        assert!(text.contains("Usage: repro") && text.contains(list), "{text}");
+        assert!(!text.contains("\n  tracker-debian"), "{text}");
+    }
+}
+
+#[test]
+fn a_run_takes_its_image_as_every_command_does() {
+    let project = Project::new(TRACKER);
+    let named = project.error(&["run", "--image", "tracker-debian", "--profile", "smoke"]);
+    assert_eq!(project.error(&["run", "tracker-debian", "--profile", "smoke"]), named);
+    assert!(named.0.contains("the lock of `tracker-debian`"), "{named:?}");
+    let (text, code) = project.error(&["run", "tracker-debian", "--image", "tracker-debian"]);
+    assert!(code == 2 && text.contains("cannot be used with"), "{text}");
+}
+
+#[test]
+fn data_sets_are_counted_and_all_of_them_can_be_asked_for() {
+    let sets = format!("{DATA_SETS}\n{}", DATA_SETS.replace("tiny", "other"));
+    let project = Project::new(TRACKER);
+    fs::write(project.folder.path().join("datasets.toml"), sets).unwrap();
+    let output = project.run(&["verify-data"]);
+    assert_eq!(output.status.code(), Some(0));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("0 of 2 data sets are verified: 2 "), "{text}");
+    assert_eq!(project.run(&["verify-data", "--strict"]).status.code(), Some(3));
 }

@@ -36,6 +36,7 @@ impl CliError {
             | Self::LockIsOld { .. }
             | Self::LockIsOpen { .. }
             | Self::NotSealed { .. }
+            | Self::NoSuchSeal { .. }
             | Self::NotBuilt { .. }
             | Self::Unknown { .. }
             | Self::Ambiguous { .. }

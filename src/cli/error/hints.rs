@@ -47,6 +47,14 @@ impl CliError {
             ),
             Self::Fetch(error) | Self::Build(BuildError::Fetch(error)) => fetch_hint(error),
             Self::LockIsOpen { name, complete, .. } => Some(open_hint(name, complete)),
+            Self::NoSuchSeal { name, others, .. } => Some(match others.as_slice() {
+                [] => format!("`repro list {name}` shows its state"),
+                others => {
+                    let builds: Vec<_> =
+                        others.iter().map(|other| format!("`repro build {other}`")).collect();
+                    format!("{} builds an image of this system", builds.join(" or "))
+                }
+            }),
             Self::NotSealed { name } => Some(format!("`repro build {name}` builds and seals it")),
             Self::NotBuilt { reference, .. } => {
                 Some(format!("`repro build {reference}` builds it"))
