@@ -12,6 +12,7 @@
 
 #![warn(missing_docs)]
 
+pub mod named_file;
 pub mod digest;
 pub mod address;
 pub mod stats;

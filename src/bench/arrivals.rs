@@ -45,21 +45,16 @@ impl ArrivalsWriter {
     }
 }
 
-/// The pieces that `log` came in; what is wrong with `text` as a fragment.
-pub(super) fn pieces<'l>(text: &str, log: &'l [u8]) -> Result<Vec<(u64, &'l [u8])>, String> {
+/// When each piece came, and its bytes; what is wrong with `text` as a fragment.
+pub(super) fn pieces(text: &str) -> Result<Vec<(u64, u64)>, String> {
     let lines = text.strip_prefix(HEAD).ok_or("it has another head or version")?;
-    let (mut pieces, mut rest) = (Vec::new(), log);
-    for line in lines.lines() {
+    let piece = |line: &str| {
         let numbers = line.split_once(' ').and_then(|(time, bytes)| {
-            Some((time.parse::<u64>().ok()?, bytes.parse::<usize>().ok()?))
+            Some((time.parse::<u64>().ok()?, bytes.parse::<u64>().ok()?))
         });
-        let (time, bytes) = numbers.ok_or_else(|| format!("`{line}` is no time and size"))?;
-        let (piece, after) =
-            rest.split_at_checked(bytes).ok_or("the log is shorter than it says")?;
-        pieces.push((time, piece));
-        rest = after;
-    }
-    if rest.is_empty() { Ok(pieces) } else { Err("the log is longer than it says".to_owned()) }
+        numbers.ok_or_else(|| format!("`{line}` is no time and size"))
+    };
+    lines.lines().map(piece).collect()
 }
 
 /// Seconds as a text with all the digits there are: `0.513000`.
@@ -81,17 +76,26 @@ mod tests {
         let digest = writer.end().unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
         assert_eq!(digest, Digest::of(text.as_bytes()));
-        let expected: Vec<(u64, &[u8])> = vec![(0, b"abc"), (1_500_000, b"de")];
-        assert_eq!(pieces(&text, b"abcde").unwrap(), expected);
+        assert_eq!(pieces(&text).unwrap(), [(0, 3), (1_500_000, 2)]);
     }
 
     #[test]
     fn what_does_not_fit_the_log_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("log");
+        let rule = toml::from_str("skip = 0\nprogress = 't'\nstep = { t = 't=(.)' }").unwrap();
+        let patterns = super::super::log::LogPatterns::compile(&rule).unwrap();
+        let read = |bytes: &str, text: &str| {
+            std::fs::write(&log, bytes).unwrap();
+            let read = super::super::read_log::read(&log, &patterns, Some(text));
+            read.map(|read| read.size).map_err(|error| error.to_string())
+        };
         let text = "repro arrivals 1\n5 3\n";
-        assert!(pieces(text, b"ab").unwrap_err().contains("shorter"));
-        assert!(pieces(text, b"abcd").unwrap_err().contains("longer"));
-        assert!(pieces("repro arrivals 2\n", b"").unwrap_err().contains("version"));
-        assert!(pieces("repro arrivals 1\nsoon\n", b"").unwrap_err().contains("`soon`"));
+        assert_eq!(read("abc", text), Ok(3));
+        assert!(read("ab", text).unwrap_err().contains("shorter"));
+        assert!(read("abcd", text).unwrap_err().contains("longer"));
+        assert!(pieces("repro arrivals 2\n").unwrap_err().contains("version"));
+        assert!(pieces("repro arrivals 1\nsoon\n").unwrap_err().contains("`soon`"));
     }
 
     #[test]

@@ -72,6 +72,8 @@ pub(super) fn record(
 fn image(setup: &Setup) -> ImageRecord {
     ImageRecord {
         name: setup.image.name.clone(),
+        title: setup.recipe.title.clone(),
+        python: Some(setup.recipe.image.python.version.clone()),
         seal: setup.image.seal,
         lock: setup.lock,
         recipe: setup.recipe.digest(),

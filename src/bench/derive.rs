@@ -5,9 +5,9 @@
 //! record is right if it says what comes out here.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use super::BenchError;
-use super::arrivals;
 use super::blank;
 use super::comparison;
 use super::expected;
@@ -15,6 +15,7 @@ use super::figures::Rules;
 use super::judge;
 use super::log::Findings;
 use super::plan::{PlannedCase, plan, rules, without_image};
+use super::read_log;
 use super::record::{RunRecord, Status};
 use super::variables::Setting;
 use super::verdict;
@@ -25,8 +26,8 @@ use crate::recipe::Recipe;
 pub enum Evidence<'a> {
     /// Its log, and when the pieces of it arrived, if somebody noted that.
     Log {
-        /// The log's bytes.
-        bytes: &'a [u8],
+        /// Where the log lies.
+        path: &'a Path,
         /// The text of the file that says when they arrived.
         arrivals: Option<&'a str>,
     },
@@ -111,12 +112,16 @@ fn from_log(
     evidence: &Evidence,
 ) -> Result<Option<(String, String)>, BenchError> {
     let (findings, last_line) = match evidence {
-        Evidence::Log { bytes, arrivals } => read(record, rules, bytes, *arrivals)?,
+        Evidence::Log { path, arrivals } => {
+            let log = read_log::read(path, &rules.patterns, *arrivals)?;
+            (log.findings, Some(log.last_line))
+        }
         Evidence::Steps => (findings_of(record), None),
     };
     if let Some(log) = &mut fresh.log {
         log.file.clone_from(&case.log_file);
         log.cut_lines = findings.cut_lines;
+        log.repeated_lines = findings.repeated_lines;
     }
     let failure = verdict::of_record(record, last_line.as_deref());
     let variables = &case.case.variables;
@@ -126,30 +131,6 @@ fn from_log(
         let json = judge::guide_record(fresh, rules, variables, &case.log_file);
         (file, json)
     }))
-}
-
-/// What a log says, and its last line.
-fn read(
-    record: &RunRecord,
-    rules: &Rules,
-    log: &[u8],
-    arrivals: Option<&str>,
-) -> Result<(Findings, Option<String>), BenchError> {
-    let mut reader = match arrivals {
-        None => rules.patterns.reader(),
-        Some(_) => rules.patterns.timed_reader(),
-    };
-    match arrivals {
-        None => reader.push(log),
-        Some(text) => {
-            let name = record.log.as_ref().map(|log| log.file.clone()).unwrap_or_default();
-            let wrong = |reason| BenchError::Arrivals { log: name.into(), reason };
-            let pieces = arrivals::pieces(text, log).map_err(wrong)?;
-            pieces.into_iter().for_each(|(time, bytes)| reader.push_at(time, bytes));
-        }
-    }
-    let last_line = reader.last_line();
-    Ok((reader.finish(), Some(last_line)))
 }
 
 /// What the record says that its log says.
@@ -162,5 +143,7 @@ fn findings_of(record: &RunRecord) -> Findings {
         progress: record.totals.clone(),
         cut_lines: record.log.as_ref().map_or(0, |log| log.cut_lines),
         dropped_values: 0,
+        repeated_lines: record.log.as_ref().map_or(0, |log| log.repeated_lines),
+        miscounted: verdict::miscounted_of(record),
     }
 }

@@ -83,6 +83,7 @@ impl KeptLog {
             digest: self.hasher.finish(),
             size,
             cut_lines: findings.cut_lines,
+            repeated_lines: findings.repeated_lines,
             arrivals,
         };
         let log_error = error.map(at("write", path));

@@ -4,19 +4,30 @@
 //! progress bars with carriage returns, or have lines of any length. It is read
 //! line by line as Python reads text files (`\n`, `\r` and `\r\n` end a line; the
 //! guides' scripts see no other lines), with invalid UTF-8 replaced, and every line
-//! is matched once, so memory stays small however long the log is.
+//! is matched once, so memory stays small however long the log is. Colours and other control
+//! sequences are no part of a line, and UTF-16 is read as what it says.
+//!
+//! Where the rule has a counter, a step that is told again adds nothing, and of equal lines that
+//! follow each other one counts.
 //!
 //! A pattern that contains `\n` sees as many lines more, beginning at each line in turn.
 //! A value is kept as the text of the log: equality between runs is to the last digit.
 //! Where lines are pushed with their times, arrival series have the seconds between them.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Range;
 
 use regex::Regex;
 
+use self::steps::{CounterPatterns, Steps};
+use self::text::Decoder;
 use super::arrivals::seconds;
+use super::number::Number;
 use super::total::{Progress, TotalPattern};
 use crate::recipe::LogRule;
+
+mod steps;
+mod text;
 
 /// Bytes of a line that are looked at; the rest of a longer line is not.
 const LONGEST_LINE: usize = 64 << 10;
@@ -38,6 +49,7 @@ pub struct LogPatterns {
     step: Vec<Pattern>,
     arrival: Vec<Pattern>,
     total: Vec<TotalPattern>,
+    counter: CounterPatterns,
     lines: usize,
 }
 
@@ -63,6 +75,10 @@ pub struct Findings {
     pub cut_lines: u64,
     /// Values that were too many or too long to keep.
     pub dropped_values: u64,
+    /// Lines that told a step again, and added nothing.
+    pub repeated_lines: u64,
+    /// Why the steps of the log cannot be told apart, if so.
+    pub miscounted: Option<String>,
 }
 
 impl Findings {
@@ -75,14 +91,25 @@ impl Findings {
     }
 }
 
+#[derive(Debug, Clone)]
+struct Line {
+    text: String,
+    /// Whether it tells a step that was told before.
+    is_told: bool,
+}
+
 /// Reads a log piece by piece.
 #[derive(Debug, Clone)]
 pub struct LogReader {
     patterns: LogPatterns,
+    decoder: Decoder,
     line: Vec<u8>,
     too_long: bool,
     after_return: bool,
-    window: VecDeque<String>,
+    window: VecDeque<Line>,
+    /// Lines that ended so far.
+    number: u64,
+    steps: Steps,
     last_line: String,
     /// Microseconds at which the newest piece came, if somebody notes them.
     clock: Option<u64>,
@@ -103,10 +130,12 @@ impl LogPatterns {
         let arrival = compile(&rule.arrival, None);
         let total = rule.total.iter().map(|(name, rule)| TotalPattern::compile(name, rule));
         let total = keep(total, rule.total.keys(), &mut problems);
+        let counter = CounterPatterns::compile(&rule.counter, !rule.arrival.is_empty());
+        let counter = counter.map_err(|more| problems.extend(more)).unwrap_or_default();
         let all = once.iter().chain(&step).chain(&arrival);
         let lines = all.map(|pattern| pattern.lines).max().unwrap_or(1);
         if problems.is_empty() {
-            Ok(Self { once, step, arrival, total, lines })
+            Ok(Self { once, step, arrival, total, counter, lines })
         } else {
             Err(problems)
         }
@@ -139,10 +168,13 @@ impl LogPatterns {
         };
         LogReader {
             patterns: self.clone(),
+            decoder: Decoder::default(),
             line: Vec::new(),
             too_long: false,
             after_return: false,
             window: VecDeque::new(),
+            number: 0,
+            steps: Steps::default(),
             last_line: String::new(),
             clock: None,
             arrived: BTreeMap::new(),
@@ -201,7 +233,12 @@ impl Pattern {
         self.regex
             .captures_iter(text)
             .take_while(move |captures| captures.get_match().start() <= first)
-            .filter_map(|captures| captures.get(1).map(|group| group.as_str()))
+            .filter_map(move |captures| {
+                let (all, group) = (captures.get_match(), captures.get(1)?);
+                // What the pattern has after the value says where it ends.
+                let is_ended = all.end() != group.end();
+                Some(if is_ended { group.as_str() } else { whole(text, group.range()) })
+            })
     }
 }
 
@@ -213,7 +250,13 @@ impl LogReader {
     }
 
     /// Takes in the next bytes of the log.
-    pub fn push(&mut self, mut bytes: &[u8]) {
+    pub fn push(&mut self, bytes: &[u8]) {
+        let mut decoder = std::mem::take(&mut self.decoder);
+        self.take(&decoder.push(bytes));
+        self.decoder = decoder;
+    }
+
+    fn take(&mut self, mut bytes: &[u8]) {
         while let Some(end) = bytes.iter().position(|byte| matches!(byte, b'\n' | b'\r')) {
             let ends_return = std::mem::replace(&mut self.after_return, bytes[end] == b'\r');
             let is_rest_of_return =
@@ -237,13 +280,15 @@ impl LogReader {
 
     /// The beginning of the last line that is not blank, for a message.
     pub fn last_line(&self) -> String {
-        let open = String::from_utf8_lossy(&self.line);
+        let open = text::plain(&[self.decoder.held(), &self.line].concat());
         let line = if open.trim().is_empty() { self.last_line.as_str() } else { open.trim() };
         line.chars().filter(|character| !character.is_control()).take(LONGEST_QUOTE).collect()
     }
 
     /// Takes what follows the last newline for a line, too, and returns everything found.
     pub fn finish(mut self) -> Findings {
+        let rest = self.decoder.finish();
+        self.take(&rest);
         if !self.line.is_empty() {
             self.end_line();
         }
@@ -258,16 +303,48 @@ impl LogReader {
 
     fn end_line(&mut self) {
         self.findings.cut_lines += u64::from(std::mem::take(&mut self.too_long));
-        let line = String::from_utf8_lossy(&self.line).into_owned();
+        let plain = text::plain(&self.line);
         self.line.clear();
-        if !line.trim().is_empty() {
+        self.number += 1;
+        // Where the cursor went elsewhere and nothing follows, no line begins.
+        let mut lines = plain.split('\n');
+        self.add_line(lines.next().unwrap_or_default());
+        lines.filter(|line| !line.trim().is_empty()).for_each(|line| self.add_line(line));
+    }
+
+    fn add_line(&mut self, line: &str) {
+        let is_blank = line.trim().is_empty();
+        let counts = !self.patterns.counter.is_empty();
+        if counts && !is_blank && self.window.back().is_some_and(|before| before.text == line) {
+            self.findings.repeated_lines += 1;
+            return;
+        }
+        if !is_blank {
             line.trim().clone_into(&mut self.last_line);
         }
         if self.window.len() == self.patterns.lines {
             self.window.pop_front();
         }
-        self.window.push_back(line);
+        let is_told = counts && self.is_told(line);
+        self.window.push_back(Line { text: line.to_owned(), is_told });
         self.match_window();
+    }
+
+    fn is_told(&mut self, line: &str) -> bool {
+        let step = self.patterns.step.iter().filter(|pattern| pattern.lines == 1);
+        let values = || {
+            let of = |pattern: &Pattern| {
+                let values: Vec<&str> = pattern.values(line, line.len()).collect();
+                (!values.is_empty()).then(|| format!("{} {}", pattern.name, values.join(" ")))
+            };
+            step.clone().filter_map(of).collect::<Vec<_>>().join(", ")
+        };
+        let is_told = self.steps.is_told(&self.patterns.counter, (self.number, line), values);
+        if self.findings.miscounted.is_none() {
+            self.findings.miscounted.clone_from(&self.steps.trouble);
+        }
+        self.findings.repeated_lines += u64::from(is_told);
+        is_told
     }
 
     /// Matches every pattern against the last lines it can see, once it can see enough.
@@ -278,16 +355,17 @@ impl LogReader {
             let found = self.findings.once.entry(pattern.name.clone()).or_default();
             if found.is_none() && pattern.lines <= count {
                 let (text, first) = lines_of(&self.window, pattern.lines, &mut spanned);
-                *found = pattern.values(text, first).next().map(shorten);
+                *found = pattern.values(text, first).next().map(|value| shorten(value).to_owned());
             }
         }
+        let newest = self.window.back().filter(|line| !line.is_told);
         for total in &self.patterns.total {
             let progress = self.findings.progress.entry(total.name.clone()).or_default();
-            total.take(self.window.back().map_or("", String::as_str), progress);
+            total.take(newest.map_or("", |line| &line.text), progress);
         }
         self.note_arrivals(&mut spanned);
         for pattern in &self.patterns.step {
-            if pattern.lines > count {
+            if pattern.lines > count || self.window[count - pattern.lines].is_told {
                 continue;
             }
             let (text, first) = lines_of(&self.window, pattern.lines, &mut spanned);
@@ -308,7 +386,8 @@ impl LogReader {
     fn note_arrivals(&mut self, spanned: &mut String) {
         let Some(now) = self.clock else { return };
         for pattern in &self.patterns.arrival {
-            if pattern.lines > self.window.len() {
+            let first = self.window.len().checked_sub(pattern.lines);
+            if first.is_none_or(|first| self.window[first].is_told) {
                 continue;
             }
             let (text, first) = lines_of(&self.window, pattern.lines, spanned);
@@ -329,26 +408,50 @@ impl LogReader {
 
 /// The last `lines` lines as one text, and the length of the first of them.
 fn lines_of<'a>(
-    window: &'a VecDeque<String>,
+    window: &'a VecDeque<Line>,
     lines: usize,
     spanned: &'a mut String,
 ) -> (&'a str, usize) {
     let start = window.len() - lines;
-    let first = window[start].len();
+    let first = window[start].text.len();
     if lines == 1 {
-        return (&window[start], first);
+        return (&window[start].text, first);
     }
-    *spanned = window.iter().skip(start).map(String::as_str).collect::<Vec<_>>().join("\n");
+    *spanned =
+        window.iter().skip(start).map(|line| line.text.as_str()).collect::<Vec<_>>().join("\n");
     (spanned, first)
 }
 
+/// A number up to its end, where the pattern stops within it: `1` of `1,234`, `9.3` of `9.3e-05`, or
+/// `0.69` of a line that another one ran into (`0.69[1,1]<stdout>`). Most of these are no numbers then.
+fn whole(text: &str, place: Range<usize>) -> &str {
+    let (value, after) = (&text[place.clone()], &text[place.end..]);
+    let mut next = after.chars();
+    let goes_on = match next.next() {
+        Some('.' | ',' | '\'' | '_' | '\u{a0}' | '\u{2009}' | '\u{202f}') => {
+            next.next().is_some_and(|c| c.is_ascii_digit())
+        }
+        Some('e' | 'E') => {
+            next.as_str().trim_start_matches(['+', '-']).starts_with(|c: char| c.is_ascii_digit())
+        }
+        Some('[' | '<') => true,
+        _ => false,
+    };
+    if !goes_on || Number::parse(value).is_none() {
+        return value;
+    }
+    let end = after.find(|c: char| c.is_ascii_whitespace()).unwrap_or(after.len());
+    let token = &text[place.start..place.end + end];
+    shorten(token.trim_end_matches([',', ';', ':', '|', ')', '.']))
+}
+
 /// A value found once may be any text, so it is cut, not dropped.
-fn shorten(value: &str) -> String {
+fn shorten(value: &str) -> &str {
     let mut end = value.len().min(LONGEST_VALUE);
     while !value.is_char_boundary(end) {
         end -= 1;
     }
-    value[..end].to_owned()
+    &value[..end]
 }
 
 #[cfg(test)]

@@ -56,6 +56,7 @@ mod plan;
 mod pool;
 mod preflight;
 mod previous;
+mod read_log;
 mod record;
 mod reference;
 mod rehearsal;

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::fs;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use super::BenchError;
@@ -17,10 +18,12 @@ use super::figures::Rules;
 use super::files::{PARSED, RunFolder, now};
 use super::judge;
 use super::plan::{PlannedCase, Setup, plan, rules, without_image};
+use super::read_log::{self, ReadLog};
 use super::record::{ArrivalsRecord, FILE, JobRecord, LogRecord, ParsedRecord, Repeat, RunRecord};
 use super::repeats;
 use super::variables::Setting;
-use crate::digest::Digest;
+use crate::digest::{Digest, Hasher};
+use crate::named_file;
 use crate::recipe::Recipe;
 
 /// The logs among some files.
@@ -142,7 +145,7 @@ pub struct ParsedLog {
     pub record: RunRecord,
     /// The record that the guide asks for, if it asks for one: its name and its bytes.
     pub guide_record: Option<(String, String)>,
-    log: Vec<u8>,
+    path: PathBuf,
     arrivals: Option<String>,
 }
 
@@ -201,19 +204,10 @@ fn read(
     path: &Path,
     mut record: RunRecord,
 ) -> Result<ParsedLog, BenchError> {
-    let log = fs::read(path).map_err(at("read", path))?;
     let arrivals = beside(path)?;
-    let findings = match &arrivals {
-        None => rules.read(&log),
-        Some(text) => {
-            let wrong = |reason| BenchError::Arrivals { log: path.to_owned(), reason };
-            let mut reader = rules.patterns.timed_reader();
-            let pieces = arrivals::pieces(text, &log).map_err(wrong)?;
-            pieces.into_iter().for_each(|(time, bytes)| reader.push_at(time, bytes));
-            reader.finish()
-        }
-    };
-    record.log = Some(log_record(case, &log, findings.cut_lines, arrivals.as_deref()));
+    let log = read_log::read(path, &rules.patterns, arrivals.as_deref())?;
+    record.log = Some(log_record(case, &log, arrivals.as_deref()));
+    let findings = log.findings;
     let variables = &case.case.variables;
     judge::judge(&mut record, rules, variables, findings, None);
     record.comparisons = comparison::compare(&record);
@@ -222,7 +216,7 @@ fn read(
         let json = judge::guide_record(&record, rules, variables, &case.log_file);
         (file, json)
     });
-    Ok(ParsedLog { record, guide_record, log, arrivals })
+    Ok(ParsedLog { record, guide_record, path: path.to_owned(), arrivals })
 }
 
 /// Writes logs and records to a folder of their own below `results`, as a run does; returns it.
@@ -232,7 +226,7 @@ pub fn keep(results: &Path, parsed: &mut Parsed) -> Result<PathBuf, BenchError> 
         log.record.run.clone_from(&folder.id);
         let place = folder.case(&log.record.place())?;
         let kept = log.record.log.as_ref().map(|kept| kept.file.clone()).unwrap_or_default();
-        folder.write_file(&place.join(&kept), &log.log)?;
+        copy(&folder, &log.path, &place.join(&kept), log.record.log.as_ref())?;
         if let Some(arrivals) = &log.arrivals {
             let name = format!("{kept}{}", arrivals::SUFFIX);
             folder.write_file(&place.join(name), arrivals.as_bytes())?;
@@ -245,27 +239,54 @@ pub fn keep(results: &Path, parsed: &mut Parsed) -> Result<PathBuf, BenchError> 
     Ok(folder.path)
 }
 
+/// Copies a log, which must still be the one that was read.
+fn copy(
+    folder: &RunFolder,
+    from: &Path,
+    to: &Path,
+    read: Option<&LogRecord>,
+) -> Result<(), BenchError> {
+    let mut source = named_file::open(from).map_err(at("read", from))?;
+    let mut target = folder.create_file(to)?;
+    let (mut hasher, mut written) = (Hasher::new(), Ok(()));
+    let take = |bytes: &[u8]| {
+        hasher.update(bytes);
+        if written.is_ok() {
+            written = target.write_all(bytes);
+        }
+    };
+    read_log::each_piece(&mut source, u64::MAX, take).map_err(at("read", from))?;
+    written.and_then(|()| target.sync_all()).map_err(at("write", to))?;
+    let found = hasher.finish();
+    if read.is_some_and(|read| read.digest != found) {
+        let changed = io::Error::new(io::ErrorKind::InvalidData, "it changed while it was read");
+        return Err(at("read", from)(changed));
+    }
+    Ok(())
+}
+
 /// The text of the file that says when the pieces of a log arrived, if it lies beside it.
 fn beside(log: &Path) -> Result<Option<String>, BenchError> {
     let mut path = log.as_os_str().to_owned();
     path.push(arrivals::SUFFIX);
     let path = PathBuf::from(path);
-    if !path.is_file() {
+    if !path.try_exists().map_err(at("read", &path))? {
         return Ok(None);
     }
-    fs::read_to_string(&path).map(Some).map_err(at("read", &path))
+    named_file::read_text(&path).map(Some).map_err(at("read", &path))
 }
 
-fn log_record(case: &PlannedCase, log: &[u8], cut_lines: u64, arrivals: Option<&str>) -> LogRecord {
+fn log_record(case: &PlannedCase, log: &ReadLog, arrivals: Option<&str>) -> LogRecord {
     let arrivals = arrivals.map(|text| ArrivalsRecord {
         file: format!("{}{}", case.log_file, arrivals::SUFFIX),
         digest: Digest::of(text.as_bytes()),
     });
     LogRecord {
         file: case.log_file.clone(),
-        digest: Digest::of(log),
-        size: log.len() as u64,
-        cut_lines,
+        digest: log.digest,
+        size: log.size,
+        cut_lines: log.findings.cut_lines,
+        repeated_lines: log.findings.repeated_lines,
         arrivals,
     }
 }

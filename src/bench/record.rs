@@ -28,6 +28,7 @@ use super::variables::{Deviation, Variables};
 use crate::conditions::ConditionsRecord;
 use crate::digest::Digest;
 use crate::engine::Card;
+use crate::named_file;
 use crate::recipe::{Erratum, Guide, Published, ReferenceHost};
 
 /// The version of records that this program writes.
@@ -195,6 +196,12 @@ pub enum ExitRecord {
 pub struct ImageRecord {
     /// `seg-debian`.
     pub name: String,
+    /// What the recipe says that it is; empty in records of earlier programs.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub title: String,
+    /// The version of Python that the recipe asks for, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub python: Option<String>,
     /// Digest of the manifest.
     pub seal: Digest,
     /// Digest of the lock.
@@ -280,6 +287,9 @@ pub struct LogRecord {
     pub size: u64,
     /// Lines so long that only their beginning was searched.
     pub cut_lines: u64,
+    /// Lines that told a step again and so count for nothing.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub repeated_lines: u64,
     /// When its pieces arrived; absent if no figure needs it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub arrivals: Option<ArrivalsRecord>,
@@ -292,6 +302,11 @@ pub struct ArrivalsRecord {
     pub file: String,
     /// Digest of its bytes.
     pub digest: Digest,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl RunRecord {
@@ -349,7 +364,7 @@ struct Versioned {
 
 /// Reads one record.
 pub fn read_record(path: &Path) -> Result<RunRecord, BenchError> {
-    let bytes = fs::read(path).map_err(at("read", path))?;
+    let bytes = named_file::read(path).map_err(at("read", path))?;
     let wrong = |reason: String| BenchError::Record { path: path.to_owned(), reason };
     let parse_error = |error: serde_json::Error| wrong(error.to_string());
     // A whole record tells its version, too, so most files are gone through only once.

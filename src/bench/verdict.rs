@@ -49,6 +49,15 @@ pub(super) fn of_record(record: &RunRecord, last_line: Option<&str>) -> Option<S
 /// How a log that could not be written begins to be told.
 const NOT_KEPT: &str = "the log could not be kept";
 
+/// How a log whose steps cannot be told apart begins to be told.
+const MISCOUNTED: &str = "no step of this log is sure";
+
+/// That the steps of a record's log cannot be told apart, by the record: its values do not show it.
+pub(super) fn miscounted_of(record: &RunRecord) -> Option<String> {
+    let Status::Failed(reason) = &record.status else { return None };
+    reason.strip_prefix(MISCOUNTED)?.strip_prefix(": ").map(str::to_owned)
+}
+
 /// Why a log is that of a job that has failed, if it is, as a fragment.
 pub(super) fn of_log(
     rules: &Rules,
@@ -57,6 +66,7 @@ pub(super) fn of_log(
     checks: &[Check],
 ) -> Option<String> {
     dropped(findings)
+        .or_else(|| miscounted(findings))
         .or_else(|| cut(findings))
         .or_else(|| missing(rules, findings, figures))
         .or_else(|| too_few(rules, findings))
@@ -86,6 +96,10 @@ fn bad_file(ended: &Ended) -> Option<String> {
 fn dropped(findings: &Findings) -> Option<String> {
     let count = findings.dropped_values;
     (count > 0).then(|| format!("the log has {count} values too many or too long to keep"))
+}
+
+fn miscounted(findings: &Findings) -> Option<String> {
+    Some(format!("{MISCOUNTED}: {}", findings.miscounted.as_ref()?))
 }
 
 /// The first count that stopped before its total.

@@ -1,12 +1,13 @@
 //! Local files on their way into the store, and the search for a damaged input.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
 use std::path::Path;
 
 use super::BuildError;
 use crate::digest::{Digest, hash_reader};
 use crate::lock::{BuildSource, Lock};
+use crate::named_file;
 use crate::store::Store;
 
 /// Copies the recipe's local files, those of build jobs among them, into the store; each must be
@@ -44,7 +45,7 @@ fn import(store: &Store, folder: &Path, source: &str, expected: Digest) -> Resul
         return Ok(());
     }
     let path = folder.join(source);
-    let bytes = match fs::read(&path) {
+    let bytes = match named_file::read(&path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return Err(BuildError::LocalFile { path, expected, found: None });

@@ -15,6 +15,7 @@ use crate::digest::{Digest, Hasher};
 use crate::engine::Stop;
 use crate::layer;
 use crate::lock::Lock;
+use crate::named_file;
 use crate::recipe::Recipe;
 use crate::store::{Store, StoreError};
 
@@ -264,7 +265,7 @@ fn registrations(project: &Path) -> Result<Vec<Registration>, CarryError> {
     }
     paths.sort();
     for path in paths.iter().filter(|path| path.extension().is_some_and(|end| end == "lock")) {
-        let text = fs::read_to_string(path).map_err(at("read", path))?;
+        let text = named_file::read_text(path).map_err(at("read", path))?;
         let lock = Lock::parse(&text, path)?;
         let recipe = recipe_of(&project.join("images"), &lock.name);
         found.push(Registration { lock, recipe });
@@ -278,7 +279,7 @@ fn recipe_of(folder: &Path, image_name: &str) -> Option<String> {
         fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path()).collect();
     paths.sort();
     paths.into_iter().find_map(|path| {
-        let text = fs::read_to_string(&path).ok()?;
+        let text = named_file::read_text(&path).ok()?;
         Recipe::makes(&path, &text, image_name).then_some(text)
     })
 }

@@ -1,6 +1,5 @@
 //! What most commands need: settings, the store, recipes, locks, the engine, the wish to stop.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,6 +15,7 @@ use crate::engine::{Engine, Input, Stop};
 use crate::fetch;
 use crate::image::Image;
 use crate::lock::Lock;
+use crate::named_file;
 use crate::recipe::Recipe;
 use crate::registry;
 use crate::settings::{DaemonAddress, EngineChoice, Settings};
@@ -84,7 +84,7 @@ impl Context {
     /// The lock of an image, if there is one.
     pub fn find_lock(&self, name: &str) -> Result<Option<Lock>, CliError> {
         let path = self.lock_path(name)?;
-        match fs::read_to_string(&path) {
+        match named_file::read_text(&path) {
             Ok(text) => Ok(Some(Lock::parse(&text, &path)?)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(source) => Err(CliError::Io { action: "read", path, source }),

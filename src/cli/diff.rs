@@ -2,7 +2,6 @@
 
 mod runs;
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -15,6 +14,7 @@ use super::reference::{self, Reference};
 use crate::bench::RunRecord;
 use crate::diff::{self, Cause, DiffError, LayerReport, Place, Report, Side};
 use crate::lock::Lock;
+use crate::named_file;
 use crate::results;
 use crate::store::Store;
 
@@ -117,7 +117,7 @@ fn image<'a>(context: &Context, store: &'a Store, text: &str) -> Result<Side<'a>
     let path = Path::new(text);
     if path.extension().is_some_and(|extension| extension == "lock") {
         let read = |source| CliError::Io { action: "read", path: path.to_owned(), source };
-        let lock = Lock::parse(&fs::read_to_string(path).map_err(read)?, path)?;
+        let lock = Lock::parse(&named_file::read_text(path).map_err(read)?, path)?;
         return Ok(of_lock(store, text, lock));
     }
     if path.is_file() || path.join("index.json").is_file() {

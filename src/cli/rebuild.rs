@@ -1,6 +1,5 @@
 //! The hidden command behind `verify`: one build in perturbed surroundings.
 
-use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -11,6 +10,7 @@ use super::error::CliError;
 use super::output;
 use crate::build;
 use crate::lock::Lock;
+use crate::named_file;
 use crate::store::Store;
 
 /// The second build of `verify`
@@ -33,7 +33,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliErro
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     use_one_processor();
     let path = &arguments.lock;
-    let text = fs::read_to_string(path).map_err(|source| CliError::Io {
+    let text = named_file::read_text(path).map_err(|source| CliError::Io {
         action: "read",
         path: path.clone(),
         source,

@@ -4,10 +4,9 @@
 //! them all is still unpinned; one that lacks some is not the data set. A list lies in the
 //! project, or in the store once `fetch` has brought it out of its commit.
 
-use std::fs;
-
 use super::{DatasetError, Datasets, ListRule, at};
 use crate::digest::Digest;
+use crate::named_file;
 use crate::recipe::names::{self, RELATIVE_PATH};
 use crate::store::Store;
 
@@ -41,7 +40,7 @@ pub(super) fn load(
 
 fn read_pinned(datasets: &Datasets, rule: &ListRule, path: &str) -> Result<String, DatasetError> {
     let path = datasets.project.join(path);
-    let text = fs::read_to_string(&path).map_err(at("read", &path))?;
+    let text = named_file::read_text(&path).map_err(at("read", &path))?;
     let found = Digest::of(text.as_bytes());
     if found == rule.sha256 {
         return Ok(text);

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use super::{DatasetError, at};
 use crate::digest::Digest;
+use crate::named_file;
 use crate::recipe::names;
 
 /// Path to digest and size of every file of a data set.
@@ -99,7 +100,7 @@ impl Manifest {
 
     /// Reads the manifest `file`, which must have the digest `pinned`.
     pub(super) fn load(file: &Path, pinned: &Digest) -> Result<Self, DatasetError> {
-        let text = fs::read_to_string(file).map_err(at("read", file))?;
+        let text = named_file::read_text(file).map_err(at("read", file))?;
         let found = Digest::of(text.as_bytes());
         if found != *pinned {
             let path = file.to_owned();

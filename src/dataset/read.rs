@@ -1,11 +1,11 @@
 //! `datasets.toml` from text.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io;
 use std::path::Path;
 
 use super::{ARCHIVES, Archive, Dataset, DatasetError, Datasets, ListRule, TreeRule, at};
+use crate::named_file;
 use crate::recipe::document::{Document, Fault, problems};
 use crate::recipe::names::{self, FILE_NAME, PLAIN_NAME, RELATIVE_PATH};
 use crate::recipe::{Mistake, Recipe, nearest};
@@ -17,7 +17,7 @@ impl Datasets {
     /// Reads the project's `datasets.toml`; a project without one has no data sets.
     pub fn load(project: &Path) -> Result<Self, DatasetError> {
         let path = project.join(FILE);
-        let text = match fs::read_to_string(&path) {
+        let text = match named_file::read_text(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
             other => other.map_err(at("read", &path))?,
         };

@@ -11,7 +11,6 @@
 //! cannot be told.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::io;
 use std::path::PathBuf;
 
@@ -21,6 +20,7 @@ use crate::dataset::{self, DatasetError, Datasets};
 use crate::digest::Digest;
 use crate::image::{self, Image, ImageError};
 use crate::lock::{Lock, LockError};
+use crate::named_file;
 use crate::store::{Alone, Kind, Store, StoreError, Stored};
 
 /// Why nothing was collected.
@@ -189,7 +189,7 @@ impl Keep<'_> {
 
     fn checkout(&mut self, checkout: &Checkout) -> Result<(), GcError> {
         let path = checkout.lock_path();
-        let text = match fs::read_to_string(&path) {
+        let text = match named_file::read_text(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             Err(error) if error.kind() == io::ErrorKind::NotADirectory => return Ok(()),

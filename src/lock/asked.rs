@@ -1,6 +1,5 @@
 //! A recipe in the lock's types: what was asked for, and the hashes of its own files.
 
-use std::fs::File;
 use std::path::Path;
 
 use super::{
@@ -8,6 +7,7 @@ use super::{
     Unpinned,
 };
 use crate::digest::{Digest, hash_reader};
+use crate::named_file;
 use crate::recipe::{BuildRecipe, ImageRecipe, Recipe, names};
 
 impl Asked {
@@ -130,6 +130,6 @@ pub fn profile_files(recipe: &Recipe) -> Result<Vec<LockedProfileFile>, LockErro
 }
 
 fn hash(path: &Path) -> Result<(Digest, u64), LockError> {
-    let read = || hash_reader(File::open(path)?);
+    let read = || hash_reader(named_file::open(path)?);
     read().map_err(|source| LockError::Io { path: path.to_owned(), source })
 }

@@ -159,6 +159,10 @@ pub struct LogRule {
     /// regular expression.
     #[serde(default)]
     pub arrival: BTreeMap<String, String>,
+    /// The count of steps, one regular expression with one group for each level, the slowest first
+    /// (epoch, then step): a line that tells a count again adds nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub counter: Vec<String>,
     /// How far a log says that it has come; one that ends before has failed.
     #[serde(default)]
     pub total: BTreeMap<String, TotalRule>,

@@ -18,6 +18,7 @@ mod audit;
 mod benchmark;
 mod check;
 mod decode;
+mod doubts;
 pub(crate) mod document;
 mod exchange;
 mod example;
@@ -35,6 +36,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::digest::Digest;
+use crate::named_file;
 
 pub use audit::{Audit, AuditCheck, AuditScript, Covered, Finding, Lines, Statement};
 pub use benchmark::*;
@@ -271,7 +273,7 @@ fn stem(path: &Path) -> String {
 }
 
 fn read(path: &Path) -> Result<String, RecipeError> {
-    fs::read_to_string(path).map_err(|source| RecipeError::Io { path: path.to_owned(), source })
+    named_file::read_text(path).map_err(|source| RecipeError::Io { path: path.to_owned(), source })
 }
 
 /// The `*.toml` files of `folder`, sorted.

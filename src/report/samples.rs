@@ -1,10 +1,10 @@
 //! The samples of the machine's conditions that lie beside a record.
 
-use std::fs;
 use std::path::{Component, Path};
 
 use crate::conditions::ConditionsRecord;
 use crate::digest::Digest;
+use crate::named_file;
 
 /// Samples over time.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -72,7 +72,7 @@ impl Samples {
         let (Some(Component::Normal(name)), None) = (parts.next(), parts.next()) else {
             return Err(format!("`{file}` is no file beside the record"));
         };
-        let bytes = fs::read(folder.join(name))
+        let bytes = named_file::read(&folder.join(name))
             .map_err(|error| format!("`{file}` cannot be read: {}", error.kind()))?;
         if Digest::of(&bytes) != *digest {
             return Err(format!("`{file}` is not what was recorded"));
@@ -159,7 +159,7 @@ mod tests {
             };
             Samples::read(folder.path(), &record)
         };
-        fs::write(folder.path().join("conditions.csv"), TEXT).unwrap();
+        std::fs::write(folder.path().join("conditions.csv"), TEXT).unwrap();
         assert!(read("conditions.csv", TEXT.as_bytes()).is_ok());
         let reason = read("conditions.csv", b"other").unwrap_err();
         assert_eq!(reason, "`conditions.csv` is not what was recorded");

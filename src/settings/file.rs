@@ -1,7 +1,6 @@
 //! The two settings files.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -11,6 +10,7 @@ use toml::de::DeTable;
 use super::python::Said;
 use super::{Environment, SettingsError};
 use crate::address::Address;
+use crate::named_file;
 
 /// A settings file that was found and read.
 #[derive(Debug)]
@@ -104,7 +104,7 @@ pub(super) fn read_all(
     let of_user = configuration.map(|folder| folder.join("repro/settings.toml"));
     let mut files = Vec::new();
     for place in of_project.into_iter().chain(of_user) {
-        match fs::read_to_string(&place) {
+        match named_file::read_text(&place) {
             Ok(text) => files.push(SettingsFile { content: parse(&text, &place)?, place }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(source) => return Err(SettingsError::Read { path: place, source }),

@@ -4,7 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The order of `ARCHITECTURE.md`.
-const ORDER: [&str; 26] = [
+const ORDER: [&str; 27] = [
+    "named_file",
     "digest",
     "address",
     "stats",

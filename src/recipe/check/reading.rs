@@ -55,6 +55,9 @@ impl Check<'_, '_> {
             let path = [place, &["total", name, "pattern"]].concat();
             self.pattern(&path, &total.pattern, Some(2));
         }
+        for pattern in &log.counter {
+            self.pattern(&below(place, "counter"), pattern, Some(1));
+        }
         let series: Vec<_> =
             log.step.keys().chain(log.arrival.keys()).map(String::as_str).collect();
         let shown = std::iter::once(("progress", &log.progress));

@@ -1,19 +1,19 @@
 //! The files beside a record: log, arrivals, conditions, the guide's record, kept outputs.
 
-use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::Checked;
 use crate::bench::{RunRecord, Status};
 use crate::digest::{Digest, hash_reader};
+use crate::named_file;
 
 /// What was found, as far as it is what the record names.
 #[derive(Debug, Default)]
 pub(super) struct Beside {
     folder: PathBuf,
-    /// The log, with its arrivals where figures need them.
-    pub log: Option<Vec<u8>>,
+    /// Where the log lies, with its arrivals where figures need them.
+    pub log: Option<PathBuf>,
     /// The text of the file that says when its pieces arrived.
     pub arrivals: Option<String>,
 }
@@ -23,7 +23,8 @@ pub(super) fn check(record: &RunRecord, folder: &Path, checked: &mut Checked) ->
     let mut beside = Beside { folder: folder.to_owned(), ..Beside::default() };
     if let Some(log) = &record.log {
         let place = folder.join(&log.file);
-        beside.log = named(&place, "log", (&log.digest, Some(log.size)), checked);
+        let is_whole = same(&place, "log", (&log.digest, Some(log.size)), checked);
+        beside.log = is_whole.then_some(place);
         if let Some(arrivals) = &log.arrivals {
             let place = folder.join(&arrivals.file);
             let bytes = named(&place, "log.arrivals", (&arrivals.digest, None), checked);
@@ -53,22 +54,30 @@ fn named(
     (digest, size): (&Digest, Option<u64>),
     checked: &mut Checked,
 ) -> Option<Vec<u8>> {
-    let bytes = match fs::read(place) {
-        Ok(bytes) => bytes,
+    same(place, what, (digest, size), checked).then(|| named_file::read(place).ok()).flatten()
+}
+
+/// Whether a file is the one that the record names.
+fn same(
+    place: &Path,
+    what: &str,
+    (digest, size): (&Digest, Option<u64>),
+    checked: &mut Checked,
+) -> bool {
+    let (found, found_size) = match named_file::open(place).and_then(hash_reader) {
+        Ok(found) => found,
         Err(error) => {
             checked.cannot(missing(what, place, &error));
-            return None;
+            return false;
         }
     };
-    let found = Digest::of(&bytes);
     if found != *digest {
         checked.differs(&format!("{what}.digest"), found.to_string(), digest.to_string());
     }
-    let found_size = bytes.len() as u64;
     if let Some(size) = size.filter(|size| *size != found_size) {
         checked.differs(&format!("{what}.size"), found_size.to_string(), size.to_string());
     }
-    (found == *digest).then_some(bytes)
+    found == *digest
 }
 
 fn missing(what: &str, place: &Path, error: &io::Error) -> String {
@@ -84,7 +93,7 @@ fn outputs(record: &RunRecord, folder: &Path, checked: &mut Checked) {
     for (name, output) in &record.outputs {
         for file in &output.files {
             let place = folder.join(&file.file);
-            match File::open(&place).and_then(hash_reader) {
+            match named_file::open(&place).and_then(hash_reader) {
                 Ok((digest, _)) if digest == file.digest => {}
                 Ok((digest, _)) => checked.differs(
                     &format!("outputs.{name}.digest"),
@@ -106,7 +115,7 @@ impl Beside {
         checked: &mut Checked,
     ) {
         let (Some((_, expected)), Some(name)) = (expected, &record.guide_record) else { return };
-        match fs::read_to_string(self.folder.join(name)) {
+        match named_file::read_text(&self.folder.join(name)) {
             Ok(found) if found == *expected => {}
             Ok(found) => checked.differs(&format!("`{name}`"), expected.clone(), found),
             Err(error) => {

@@ -23,6 +23,7 @@ pub use recipes::Recipes;
 
 use super::Unreadable;
 use crate::bench::{self, Evidence, RunRecord};
+use crate::named_file;
 use crate::store::Store;
 
 /// What of a record follows from nothing that is kept: the store's copy says it, too, and nobody else.
@@ -76,7 +77,7 @@ pub fn check(store: &Store, images: &[PathBuf], runs: &[PathBuf]) -> Report {
 
 fn check_one(store: &Store, recipes: &mut Recipes, path: &Path) -> Result<Checked, String> {
     let record = bench::read_record(path).map_err(|error| error.to_string())?;
-    let bytes = fs::read(path).map_err(|error| error.to_string())?;
+    let bytes = named_file::read(path).map_err(|error| error.to_string())?;
     let written: Value = serde_json::from_slice(&bytes).map_err(|error| error.to_string())?;
     let mut checked = Checked {
         path: path.to_owned(),
@@ -110,7 +111,7 @@ fn derive(
         }
     };
     let evidence = match &beside.log {
-        Some(bytes) => Evidence::Log { bytes, arrivals: beside.arrivals.as_deref() },
+        Some(path) => Evidence::Log { path, arrivals: beside.arrivals.as_deref() },
         None => Evidence::Steps,
     };
     match bench::derive(record, recipe, &evidence) {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::bench::ImageRecord;
 use crate::digest::Digest;
+use crate::named_file;
 use crate::recipe::Recipe;
 use crate::store::Store;
 
@@ -63,7 +64,7 @@ fn in_folder(folder: &Path, digest: &Digest) -> Option<String> {
     let files = entries.map(|entry| entry.path());
     let mut recipes = files.filter(|path| path.extension().is_some_and(|end| end == "toml"));
     recipes.find_map(|path| {
-        let text = fs::read_to_string(path).ok()?;
+        let text = named_file::read_text(&path).ok()?;
         (Digest::of(text.as_bytes()) == *digest).then_some(text)
     })
 }

@@ -9,6 +9,7 @@ use rusqlite::{Connection, TransactionBehavior, params};
 use super::{Index, ResultsError};
 use crate::bench::{self, Figure, RunRecord, Status};
 use crate::digest::Digest;
+use crate::named_file;
 use crate::results::find::begins_with_time;
 use crate::results::note_folder;
 use crate::store::{FileStamp, Store};
@@ -100,7 +101,7 @@ fn forget(connection: &Connection, path: &str) -> rusqlite::Result<()> {
 fn write(connection: &Connection, file: &Found) -> rusqlite::Result<()> {
     let path = file.path.to_string_lossy();
     forget(connection, &path)?;
-    let bytes = fs::read(&file.path).unwrap_or_default();
+    let bytes = named_file::read(&file.path).unwrap_or_default();
     let record = bench::read_record(&file.path);
     let mut insert = connection.prepare_cached(
         "INSERT INTO record (path, stamp, size, digest, is_copy, unreadable) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
