@@ -122,7 +122,8 @@ fn show(context: &Context, name: &str, written: &[PathBuf], choices: &[usize]) {
     output::print(&output::columns(&next.iter().map(row).collect::<Vec<_>>(), &[]));
 }
 
+/// The day, as recipes write it.
 #[expect(clippy::disallowed_methods, reason = "a new recipe resolves as of the day it is written")]
-fn today() -> String {
+pub(super) fn today() -> String {
     jiff::Timestamp::now().strftime("%Y-%m-%d").to_string()
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::context::Context;
 use super::error::CliError;
-use super::{output, recipes};
+use super::{init, output, recipes};
 use crate::build;
 use crate::fetch::pin::{self, Base, Pinned, Request};
 use crate::layer::EPOCH;
@@ -139,10 +139,13 @@ struct Checked {
     contradiction: Option<String>,
     epoch: Option<u32>,
     unpinned: Vec<Unpinned>,
+    /// What of the recipe can hardly be true.
+    doubts: Vec<String>,
 }
 
 fn check(context: &Context, recipes: &[Recipe]) -> Result<ExitCode, CliError> {
     let store = known_store(context);
+    let today = init::today();
     let mut report = Vec::new();
     for recipe in recipes {
         let lock = context.find_lock(&recipe.name)?;
@@ -154,13 +157,15 @@ fn check(context: &Context, recipes: &[Recipe]) -> Result<ExitCode, CliError> {
         let epoch = lock.as_ref().map(|lock| lock.epoch);
         let unpinned = lock.map_or(Vec::new(), |lock| lock.unpinned);
         let name = recipe.name.clone();
-        report.push(Checked { name, differences, contradiction, epoch, unpinned });
+        let doubts = recipe.doubts(&today);
+        report.push(Checked { name, differences, contradiction, epoch, unpinned, doubts });
     }
     if context.json {
         let items = report.iter().map(|checked| {
             json!({ "image": checked.name, "matches": checked.differences.is_empty(),
                 "differences": checked.differences, "contradiction": checked.contradiction,
-                "epoch": checked.epoch, "newest_epoch": EPOCH, "unpinned": checked.unpinned })
+                "epoch": checked.epoch, "newest_epoch": EPOCH, "unpinned": checked.unpinned,
+                "doubts": checked.doubts })
         });
         output::json(&items.collect::<Vec<_>>());
     } else {
@@ -190,7 +195,7 @@ fn contradiction(store: Option<&Store>, lock: &Lock) -> Option<String> {
 }
 
 fn show_checked(checked: &Checked) {
-    let Checked { name, differences, contradiction, epoch, unpinned } = checked;
+    let Checked { name, differences, contradiction, epoch, unpinned, doubts } = checked;
     let state =
         if differences.is_empty() { "matches its recipe" } else { "does not match its recipe" };
     output::print(&format!("{name}: the lock {state}\n"));
@@ -198,6 +203,7 @@ fn show_checked(checked: &Checked) {
     if let Some(error) = contradiction {
         output::print(&format!("  {}\n", error.replace('\n', "\n  ")));
     }
+    doubts.iter().for_each(|doubt| output::print(&format!("  doubtful: {doubt}\n")));
     show_epoch(name, *epoch);
     show_unpinned(name, unpinned);
 }

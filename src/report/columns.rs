@@ -48,8 +48,8 @@ pub(super) fn cells(case: &Case) -> Vec<String> {
         series.map_or_else(nothing, |series| spread(case, series)),
         series.map_or_else(nothing, sparkline),
         or_nothing(case.flags()),
-        record.duration.map_or_else(nothing, words::duration),
-        memory(record),
+        case.mean(|record| record.duration).map_or_else(nothing, words::duration),
+        memory(case),
         words::repeated(&record.repeatable).to_owned(),
     ]
 }
@@ -105,10 +105,10 @@ fn missing(record: &RunRecord, ok: bool) -> String {
     if not_measured { NOT_MEASURED } else { NOTHING }.to_owned()
 }
 
-fn memory(record: &RunRecord) -> String {
-    match record.peak_memory {
+fn memory(case: &Case) -> String {
+    match case.largest(|record| record.peak_memory) {
         Some(bytes) => words::memory(bytes),
-        None if record.exit.is_some() => NOT_MEASURED.to_owned(),
+        None if case.shown().exit.is_some() => NOT_MEASURED.to_owned(),
         None => NOTHING.to_owned(),
     }
 }

@@ -97,6 +97,37 @@ impl<'a> Run<'a> {
         self.cases[0].first()
     }
 
+    /// Which figures cannot be compared, since the machine was disturbed: what a reader has to know first.
+    pub fn warning(&self) -> Option<String> {
+        let measured = self.cases.iter().filter(|case| case.shown().status == Status::Ok);
+        let (flagged, good): (Vec<&Case>, Vec<&Case>) =
+            measured.partition(|case| !case.flags().is_empty());
+        let mut kinds: Vec<(&str, usize)> = Vec::new();
+        for flag in flagged.iter().flat_map(|case| case.flags()) {
+            match kinds.iter_mut().find(|(known, _)| *known == flag) {
+                Some((_, count)) => *count += 1,
+                None => kinds.push((flag, 1)),
+            }
+        }
+        let kinds = kinds.iter().map(|(kind, count)| match flagged.len() {
+            1 => (*kind).to_owned(),
+            _ => format!("{kind}: {count}"),
+        });
+        let kinds = kinds.collect::<Vec<_>>().join(", ");
+        match (flagged.len(), good.len()) {
+            (0, _) => None,
+            (1, 0) => Some(format!("do not compare this figure: its case is flagged ({kinds})")),
+            (all, 0) => {
+                Some(format!("do not compare these figures: all {all} cases are flagged ({kinds})"))
+            }
+            (bad, good) => Some(format!(
+                "compare {good} of {} cases only: {bad} {} flagged ({kinds})",
+                good + bad,
+                if bad == 1 { "is" } else { "are" }
+            )),
+        }
+    }
+
     pub fn records(&self) -> impl Iterator<Item = &'a RunRecord> {
         self.cases.iter().flat_map(|case| case.repeats.iter().map(|entry| entry.record))
     }
@@ -121,7 +152,17 @@ impl<'a> Case<'a> {
         self.repeats.iter().map(|entry| entry.record)
     }
 
-    fn ok(&self) -> impl Iterator<Item = &'a RunRecord> {
+    /// What the repetitions that gave figures come to in the mean.
+    pub fn mean(&self, of: impl Fn(&RunRecord) -> Option<f64>) -> Option<f64> {
+        stats::mean(&self.ok().filter_map(&of).collect::<Vec<_>>()).or(of(self.shown()))
+    }
+
+    /// The largest of what the repetitions took.
+    pub fn largest(&self, of: impl Fn(&RunRecord) -> Option<u64>) -> Option<u64> {
+        self.records().filter_map(of).max()
+    }
+
+    pub fn ok(&self) -> impl Iterator<Item = &'a RunRecord> {
         self.records().filter(|record| record.status == Status::Ok)
     }
 

@@ -32,13 +32,15 @@ fn of_run(run: &Run, format: Format) -> String {
     }
     let notes: String = notes.iter().map(|note| table::note(note, format)).collect();
     let between = if notes.is_empty() { "" } else { "\n" };
-    format!("{}{table}{between}{notes}", heading(run.first(), format))
+    format!("{}{table}{between}{notes}", heading(run, format))
 }
 
-/// Run, image with its seal, profile, engine, machine.
-fn heading(record: &RunRecord, format: Format) -> String {
+/// Run, what cannot be trusted, image with its seal, profile, engine, machine.
+fn heading(run: &Run, format: Format) -> String {
+    let record = run.first();
     let mark = if format == Format::Markdown { "## " } else { "" };
-    let mut lines = vec![image(record, format)];
+    let mut lines: Vec<String> = run.warning().into_iter().collect();
+    lines.push(image(record, format));
     if record.parsed.is_none() {
         lines.extend(machine(&record.host));
     }
@@ -129,7 +131,8 @@ fn shared_notes(run: &Run) -> Vec<String> {
     for record in run.records() {
         let flags = record.conditions.iter().flat_map(|conditions| &conditions.flags);
         let flags = flags.map(|flag| format!("{}: {}", words::flag(flag.kind), flag.text));
-        for note in flags.chain(incomparable(record)) {
+        let of_log = repeated(record).into_iter().chain(words::absent(record));
+        for note in flags.chain(incomparable(record)).chain(of_log) {
             match shared.iter_mut().find(|(known, _)| *known == note) {
                 Some((_, cases)) => drop(cases.insert(&record.case)),
                 None => shared.push((note, [record.case.as_str()].into())),
@@ -142,6 +145,12 @@ fn shared_notes(run: &Run) -> Vec<String> {
         several => format!("{several} cases"),
     };
     shared.into_iter().map(|(note, cases)| format!("{} {note}", of(&cases))).collect()
+}
+
+/// That the log tells steps more than once, if it does.
+fn repeated(record: &RunRecord) -> Option<String> {
+    let number = record.log.as_ref()?.repeated_lines;
+    (number > 0).then(|| format!("the log repeats itself in {number} lines; each step counts once"))
 }
 
 /// Why a record's figure cannot be held against the published one, if so.

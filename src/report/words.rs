@@ -182,6 +182,26 @@ pub(super) fn thousands(number: usize) -> String {
     text
 }
 
+/// Which figures a case that ended well lacks, with the reasons in short: the record has them in full.
+pub(super) fn absent(record: &RunRecord) -> Option<String> {
+    let mut reasons: Vec<(&str, Vec<String>)> = Vec::new();
+    let missing = record.metrics.iter().filter(|_| record.status == Status::Ok);
+    // Of a log whose times nobody noted the table says so itself.
+    let missing = missing.filter(|figure| !figure.arrival || record.not_measured.is_empty());
+    for figure in missing.filter(|figure| figure.value.is_none()) {
+        let reason = figure.reason.as_deref().unwrap_or("no reason is known");
+        let (short, _) = reason.split_once(" (").unwrap_or((reason, ""));
+        let name = format!("`{}`", figure.name);
+        match reasons.iter_mut().find(|(known, _)| *known == short) {
+            Some((_, names)) => names.push(name),
+            None => reasons.push((short, vec![name])),
+        }
+    }
+    let note = |(reason, names): &(&str, Vec<String>)| format!("{} ({reason})", names.join(", "));
+    let notes: Vec<String> = reasons.iter().map(note).collect();
+    (!notes.is_empty()).then(|| format!("has no {}", notes.join("; ")))
+}
+
 /// `batch_size set to 18, the recipe says 14`.
 pub(super) fn deviation(deviation: &Deviation) -> String {
     let values: Vec<String> = deviation.recipe.iter().map(value).collect();

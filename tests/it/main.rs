@@ -29,6 +29,7 @@ mod guide_matrix;
 mod layers;
 mod limits;
 mod lock_text;
+mod log_lines;
 mod loopback;
 mod mirrors;
 mod module_order;

@@ -74,6 +74,7 @@ fn repetitions_are_one_line_with_mean_and_spread() {
     let expected = "\
 run 20261122T031146Z-9d1710effc1d
 
+do not compare this figure: its case is flagged (throttled)
 seg-debian@9d1710effc1d, profile smoke, engine embedded
 AMD EPYC, 2 processors, 23.5 GiB, no GPU
 
@@ -98,6 +99,7 @@ fn markdown_has_every_column_whatever_the_terminal_is_like() {
     let expected = "\
 ## run 20261122T031146Z-9d1710effc1d
 
+do not compare this figure: its case is flagged (throttled)
 seg-debian@sha256:9d1710effc1d6b13d74711d2cd4132dfb51224d731b84d8dc1c7311d55e84193, profile smoke, engine embedded
 AMD EPYC, 2 processors, 23.5 GiB, no GPU
 
@@ -327,7 +329,8 @@ fn the_series_that_counts_steps_is_drawn_whatever_its_values_are_like() {
     let record = with(&[("/series/time/values", json!(["1", "2", "3", "4", "5", "6"]))]);
     let page = Report::of_records(&[record]).html(&Known::default());
     assert!(page.contains("<figcaption><h5>time over the steps</h5>"));
-    assert_eq!(vertices(&page), 6);
+    // The first three are skipped, and too far from the others to have a place in the frame.
+    assert_eq!(vertices(&page), 3);
     let alone = with(&[("/series/time/values", json!(["1.5"]))]);
     let page = Report::of_records(&[alone]).html(&Known::default());
     assert!(!page.contains("time over the steps"));

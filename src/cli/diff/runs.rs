@@ -197,7 +197,8 @@ fn says(metric: Metric, change: &Change) -> String {
         Judgement::Changed => "faster".to_owned(),
         Judgement::NotSeen => format!("no change{seen}"),
         Judgement::StepsDiffer => "steps differ, as two runs of the same may".to_owned(),
-        Judgement::StepsAlike => format!("steps alike{seen}"),
+        // Noisy steps may hide a large difference: that it is not seen does not make them alike.
+        Judgement::StepsAlike => format!("not told by the steps{seen}"),
         Judgement::Undecided => "too few runs".to_owned(),
     }
 }

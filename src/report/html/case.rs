@@ -34,6 +34,7 @@ pub(super) fn render(case: &Case, anchor: &str, clean: &Clean) -> String {
         warnings,
         tiles: tiles(case),
         plots: plots(case, anchor),
+        measured: nth(case.shown()).trim_end().to_owned(),
         comparisons: case.shown().comparisons.iter().map(|one| comparison(one, clean)).collect(),
         repeats: repeats(case),
         panels,
@@ -101,6 +102,7 @@ fn warnings_of(record: &RunRecord, clean: &Clean) -> Vec<String> {
     if let Repeatable::Differs { .. } = record.repeatable {
         warnings.push(clean.text(&record.repeatable.to_string()));
     }
+    warnings.extend(words::absent(record).iter().map(|one| clean.text(one)));
     warnings.extend(record.deviations.iter().map(|one| clean.text(&words::deviation(one))));
     warnings
 }
@@ -119,23 +121,47 @@ fn tiles(case: &Case) -> Vec<Tile> {
     let mut tiles = vec![Tile::new("throughput", throughput, spread)];
     let printed = columns::figure(case, |record| record.final_result.as_ref(), words::as_printed);
     tiles.push(Tile::new("FINAL_RESULT of the guide", printed, ""));
-    if let Some((series, median)) = series.and_then(|series| Some((series, series.median?))) {
+    let median = case.mean(|record| model::progress(record)?.median);
+    if let Some((series, median)) = series.zip(median) {
         let label = match known {
             Some(_) => format!("median {}", record.progress),
             None => format!("median {}", words::series(&record.progress, None)),
         };
-        tiles.push(Tile::new(&label, written(median), interval(series, unit)));
-        let outliers = words::count(series.outliers.len(), "outlier", "outliers");
-        let used = format!("{} used", words::thousands(series.used));
-        tiles.push(Tile::new("steps", used, format!("{} skipped, {outliers}", series.skipped)));
+        let several = case.ok().count() > 1;
+        let of_median = if several { of_mean(case) } else { interval(series, unit) };
+        tiles.push(Tile::new(&label, written(median), of_median));
+        tiles.push(steps_tile(case));
     }
-    let memory = record.peak_memory.map(|bytes| format!("{} at most", words::memory(bytes)));
-    tiles.extend(
-        record
-            .duration
-            .map(|seconds| Tile::new("time", words::duration(seconds), memory.unwrap_or_default())),
-    );
+    let memory = case.largest(|record| record.peak_memory);
+    let memory = memory.map(|bytes| format!("{} at most", words::memory(bytes)));
+    let notes: Vec<String> = [of_mean(case), memory.unwrap_or_default()].into();
+    let notes: Vec<String> = notes.into_iter().filter(|note| !note.is_empty()).collect();
+    let time = case.mean(|record| record.duration);
+    tiles.extend(time.map(|seconds| Tile::new("time", words::duration(seconds), notes.join(", "))));
     tiles
+}
+
+/// `mean of 3 repetitions`; empty for one.
+fn of_mean(case: &Case) -> String {
+    match case.ok().count() {
+        0 | 1 => String::new(),
+        count => format!("mean of {count} repetitions"),
+    }
+}
+
+/// The steps of all repetitions that gave figures.
+fn steps_tile(case: &Case) -> Tile {
+    let all = || case.ok().filter_map(model::progress);
+    let used: usize = all().map(|series| series.used).sum();
+    let skipped: usize = all().map(|series| series.skipped).sum();
+    let outliers: usize = all().map(|series| series.outliers.len()).sum();
+    let outliers = words::count(outliers, "outlier", "outliers");
+    let of = match case.ok().count() {
+        0 | 1 => String::new(),
+        count => format!(" in {count} repetitions"),
+    };
+    let used = format!("{} used", words::thousands(used));
+    Tile::new("steps", used, format!("{skipped} skipped, {outliers}{of}"))
 }
 
 /// `95 % of mean: 0.48 to 0.55 s`

@@ -2,18 +2,20 @@
 
 use super::view::Command;
 use crate::bench::{FULL_PROFILE, RunRecord, value_text};
+use crate::report::model::{Case, Run};
 use crate::report::scrub::Clean;
 
 /// How to get every case of a run again: here, from a checkout, on a machine without a network.
-pub(super) fn of_run(record: &RunRecord, clean: &Clean) -> Vec<Command> {
+pub(super) fn of_run(run: &Run, clean: &Clean) -> Vec<Command> {
+    let record = run.first();
     if record.parsed.is_some() {
         return Vec::new();
     }
-    let (name, run) = (&record.image.name, &record.run);
+    let (name, id) = (&record.image.name, &record.run);
     vec![
         Command::new(
             "The same image again, named by its seal, wherever this store or an imported bundle is:",
-            clean.text(&run_command(record, None)),
+            clean.text(&run_command(record, run.cases.iter().map(Case::name))),
         ),
         Command::new(
             "From a checkout of the project: build the image again elsewhere on this machine and compare every byte with its seal:",
@@ -23,32 +25,35 @@ pub(super) fn of_run(record: &RunRecord, clean: &Clean) -> Vec<Command> {
             "Everything in one file, for a machine without a network:",
             format!(
                 "repro bundle {} -o {} --with-data",
-                quoted(run),
-                quoted(&format!("{run}.repro"))
+                quoted(id),
+                quoted(&format!("{id}.repro"))
             ),
         ),
-        Command::new("There:", format!("repro import {}", quoted(&format!("{run}.repro")))),
+        Command::new("There:", format!("repro import {}", quoted(&format!("{id}.repro")))),
         Command::new(
             "To compute every figure again from the logs that were kept:",
-            format!("repro results check {}", quoted(run)),
+            format!("repro results check {}", quoted(id)),
         ),
     ]
 }
 
 /// The command for one case, with what was set otherwise.
 pub(super) fn of_case(record: &RunRecord, clean: &Clean) -> Option<Command> {
-    let text =
-        record.parsed.is_none().then(|| clean.text(&run_command(record, Some(&record.case))))?;
+    let text = record
+        .parsed
+        .is_none()
+        .then(|| clean.text(&run_command(record, [record.case.as_str()])))?;
     Some(Command::new("This case alone:", text))
 }
 
-fn run_command(record: &RunRecord, case: Option<&str>) -> String {
+/// Names every case: a run of some of them is not one of all.
+fn run_command<'a>(record: &RunRecord, cases: impl IntoIterator<Item = &'a str>) -> String {
     let image = format!("{}@{}", record.image.name, record.image.seal);
     let mut words = vec!["repro run --image".to_owned(), quoted(&image)];
     if record.profile.name != FULL_PROFILE {
         words.push(format!("--profile {}", quoted(&record.profile.name)));
     }
-    words.extend(case.map(|case| format!("--case {}", quoted(case))));
+    words.extend(cases.into_iter().map(|case| format!("--case {}", quoted(case))));
     if let Some(repeat) = record.repeat {
         words.push(format!("--repeat {}", repeat.of));
     }

@@ -15,7 +15,7 @@ mod view;
 
 use askama::Template;
 
-use super::model::{Case, Report};
+use super::model::{Case, Report, Run};
 use super::scrub::Clean;
 use super::words::{self, count};
 use crate::bench::Status;
@@ -83,7 +83,7 @@ impl Report<'_> {
             title: self.title(),
             subtitle: self.subtitle(),
             tiles: self.tiles(),
-            notes: self.left_out(shown.len()),
+            notes: self.warnings().into_iter().chain(self.left_out(shown.len())).collect(),
             table,
             rest: runs,
         })
@@ -187,6 +187,20 @@ impl Report<'_> {
             watched if watched == all.len() => String::new(),
             watched => format!("{watched} of {} cases were watched", all.len()),
         }
+    }
+
+    /// What cannot be compared, for each run that has it.
+    fn warnings(&self) -> Vec<String> {
+        let of = |run: &Run| {
+            let warning = run.warning()?;
+            let name = if self.runs.len() > 1 {
+                format!("run {}: ", run.first().run)
+            } else {
+                String::new()
+            };
+            Some(format!("\u{26a0} {name}{warning}"))
+        };
+        self.runs.iter().rev().filter_map(of).collect()
     }
 
     fn left_out(&self, shown: usize) -> Vec<String> {

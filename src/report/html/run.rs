@@ -7,6 +7,7 @@ use super::view::{Fact, Part, RunView};
 use crate::bench::{HostDifference, RunRecord};
 use crate::recipe::Erratum;
 use crate::report::model::Run;
+use crate::report::plot;
 use crate::report::scrub::Clean;
 use crate::report::words::{self, count};
 
@@ -17,12 +18,14 @@ pub(super) fn render(run: &Run, number: usize, cases: Vec<String>, clean: &Clean
     let view = RunView {
         anchor: format!("run-{number}"),
         title: format!("{}, profile {}", record.image.name, record.profile.name),
+        about: record.image.title.clone(),
+        plot: plot::cases::plot(&format!("run-{number}-cases"), run).unwrap_or_default(),
         start: words::moment(&record.start),
         files: files(record),
         facts: facts(run),
         host: host(record, &differences, clean),
         has_reference: record.reference_host.is_some(),
-        commands: commands::of_run(record, clean),
+        commands: commands::of_run(run, clean),
         errata: errata(run),
         cases,
     };
@@ -41,6 +44,10 @@ fn facts(run: &Run) -> Vec<Fact> {
         facts.push(Fact::mono("lock", image.lock.to_string()));
     }
     facts.push(Fact::mono("recipe", image.recipe.to_string()));
+    let software = software(record);
+    if !software.is_empty() {
+        facts.push(Fact::new("measured with", software.join(", ")));
+    }
     let guide = &image.guide;
     facts.push(Fact::new(
         "guide",
@@ -55,6 +62,38 @@ fn facts(run: &Run) -> Vec<Fact> {
     let cases = count(run.cases.len(), "case", "cases");
     facts.push(Fact::new("time in cases", format!("{} in {cases}", words::duration(time))));
     facts
+}
+
+/// Frameworks that a reader asks for first, by the names of their distributions.
+const FRAMEWORKS: [&str; 9] = [
+    "torch",
+    "torchvision",
+    "mindspore-gpu",
+    "mindspore",
+    "tensorflow",
+    "tensorflow-gpu",
+    "paddlepaddle-gpu",
+    "jax",
+    "jaxlib",
+];
+
+/// `torch 1.9.1+cu102, CUDA 10.2, Python 3.9`, as far as the record says.
+fn software(record: &RunRecord) -> Vec<String> {
+    let named = |name: &&str| Some(format!("{name} {}", record.software.get(*name)?));
+    let mut software: Vec<String> = FRAMEWORKS.iter().filter_map(|name| named(&name)).collect();
+    software.extend(cuda(record).map(|version| format!("CUDA {version}")));
+    software.extend(record.image.python.iter().map(|version| format!("Python {version}")));
+    software
+}
+
+/// CUDA by the local version of torch (`+cu102`) or by the wheel of its runtime.
+fn cuda(record: &RunRecord) -> Option<String> {
+    let local = record.software.get("torch").and_then(|version| version.split_once("+cu"));
+    if let Some((major, minor)) = local.and_then(|(_, digits)| digits.split_at_checked(2)) {
+        return Some(format!("{major}.{minor}"));
+    }
+    let runtime = |(name, _): &(&String, &String)| name.starts_with("nvidia-cuda-runtime");
+    record.software.iter().find(runtime).map(|(_, version)| version.clone())
 }
 
 /// Files that the profile mounts, with their digests.

@@ -58,7 +58,7 @@ fn row(html: &mut String, case: &Case, anchor: Option<&str>) {
     let flags: Vec<String> =
         case.flags().into_iter().map(|flag| badge(&Badge::flag(flag))).collect();
     cell(html, if flags.is_empty() { NOTHING.to_owned() } else { flags.join(" ") }.as_str());
-    let time = case.shown().duration.map_or(NOTHING.to_owned(), words::duration);
+    let time = case.mean(|record| record.duration).map_or(NOTHING.to_owned(), words::duration);
     cell(html, &time);
     html.push_str("</tr>");
 }

@@ -80,6 +80,8 @@ pub(super) struct CaseView {
     pub warnings: Vec<String>,
     pub tiles: Vec<Tile>,
     pub plots: String,
+    /// Which repetition the comparisons and figures are of, where there are several.
+    pub measured: String,
     pub comparisons: Vec<ComparisonRow>,
     pub repeats: Vec<RepeatRow>,
     pub panels: String,
@@ -94,7 +96,11 @@ pub(super) struct CaseView {
 pub(super) struct RunView<'a> {
     pub anchor: String,
     pub title: String,
+    /// What the recipe says that it is.
+    pub about: String,
     pub start: String,
+    /// A chart over the cases, if there are several.
+    pub plot: String,
     pub facts: Vec<Fact>,
     pub files: Vec<String>,
     pub host: Vec<Part>,

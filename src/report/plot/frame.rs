@@ -129,6 +129,13 @@ impl Frame {
         );
     }
 
+    /// Words at the left edge, at this height.
+    pub fn label(&mut self, y: f64, says: &str) {
+        let top = self.percent_down(y);
+        let _ =
+            write!(self.marks, r#"<text class="label" x="4" y="{top:.2}%">{}</text>"#, text(says));
+    }
+
     /// A band over the whole height between two values of the horizontal axis.
     pub fn span(&mut self, class: &str, from: f64, to: f64, says: &str) {
         self.rectangle(class, (from, to), (self.y.scale.low(), self.y.scale.high()), says);

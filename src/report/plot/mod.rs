@@ -1,5 +1,6 @@
 //! Plots as inline SVG, made by hand: no script, no font, no network.
 
+pub(super) mod cases;
 pub(super) mod comparison;
 pub(super) mod conditions;
 pub(super) mod envelope;

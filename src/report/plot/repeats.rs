@@ -16,7 +16,7 @@ pub(in crate::report) fn plot(
     let summary = Summary::of(&numbers).filter(|summary| summary.count > 1)?;
     let last = values.iter().map(|(number, _)| *number).max()? as f64;
     let x = Scale::between(0.5, last + 0.5);
-    let y = Scale::of(numbers.iter().copied())?.padded(0.3);
+    let y = Scale::of(numbers.iter().copied())?.padded(0.3).not_exaggerated();
     let in_unit = if unit.is_empty() { String::new() } else { format!(" in {unit}") };
     let mut frame = Frame::new(
         Axis::new(x, "repetition", (last as usize).min(8)).whole(),

@@ -38,6 +38,13 @@ impl Scale {
         Self { low: self.low - room, high: self.high + room }
     }
 
+    /// At least a twentieth of its values wide: half a per mille must not look like a cliff.
+    pub fn not_exaggerated(self) -> Self {
+        let least = self.low.abs().max(self.high.abs()) * 0.05;
+        let room = ((least - (self.high - self.low)) / 2.0).max(0.0);
+        Self { low: self.low - room, high: self.high + room }
+    }
+
     /// From 0, where nothing is below it: what is drawn as a length must begin there.
     pub fn with_zero(self) -> Self {
         if self.low > 0.0 { Self { low: 0.0, ..self } } else { self }
@@ -133,6 +140,14 @@ mod tests {
             assert!(ticks.len() > 1 && ticks.iter().all(|tick| scale.has(*tick)), "{ticks:?}");
         }
         assert_eq!(Scale::of([f64::NAN, f64::INFINITY]), None);
+    }
+
+    #[test]
+    fn a_difference_of_half_a_per_mille_does_not_fill_an_axis() {
+        let scale = Scale::between(2.4145, 2.416).not_exaggerated();
+        assert!((scale.high() - scale.low() - 0.1208).abs() < 1e-9, "{scale:?}");
+        let wide = Scale::between(1.0, 2.0);
+        assert_eq!(wide.not_exaggerated(), wide);
     }
 
     #[test]

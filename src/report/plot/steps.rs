@@ -53,7 +53,7 @@ pub(in crate::report) fn plot(steps: &Steps, class: &str) -> Option<String> {
         Axis::new(y, steps.axis(), 4),
     );
     skipped(&mut frame, steps, y);
-    curve(&mut frame, steps);
+    curve(&mut frame, steps, y);
     if steps.is_progress {
         median(&mut frame, steps, x);
         outliers(&mut frame, steps);
@@ -73,12 +73,13 @@ fn across(steps: &Steps) -> Scale {
 fn down(steps: &Steps) -> Option<Scale> {
     let (skipped, used) = steps.values.split_at(steps.series.skipped.min(steps.values.len()));
     let Some(of_used) = Scale::of(used.iter().copied()) else {
-        return Scale::of(skipped.iter().copied()).map(|scale| scale.padded(0.08));
+        return Scale::of(skipped.iter().copied())
+            .map(|scale| scale.padded(0.08).not_exaggerated());
     };
     let roomy = of_used.padded(1.0);
     let near = skipped.iter().copied().filter(|value| roomy.has(*value));
     let scale = Scale::of(near.chain([of_used.low(), of_used.high()]))?;
-    Some(scale.padded(0.08).not_below_zero(scale.low()))
+    Some(scale.padded(0.08).not_exaggerated().not_below_zero(scale.low()))
 }
 
 fn skipped(frame: &mut Frame, steps: &Steps, y: Scale) {
@@ -97,21 +98,26 @@ fn skipped(frame: &mut Frame, steps: &Steps, y: Scale) {
 }
 
 /// Every value where there is room, else the extremes and the mean of each bucket.
-fn curve(frame: &mut Frame, steps: &Steps) {
+fn curve(frame: &mut Frame, steps: &Steps, y: Scale) {
     let buckets = envelope::buckets(steps.values, POINTS);
     let place = |bucket: &Bucket| bucket.at + 1.0;
     if buckets.len() < steps.values.len() {
-        let ends: Vec<_> =
-            buckets.iter().map(|bucket| (place(bucket), bucket.low, bucket.high)).collect();
+        let ends: Vec<_> = buckets
+            .iter()
+            .filter(|bucket| y.has(bucket.mean))
+            .map(|bucket| (place(bucket), bucket.low, bucket.high))
+            .collect();
         frame.area("extremes", &ends);
         let each = steps.values.len() / buckets.len();
         frame.key(Sign::Line, format!("mean of about {} steps, with extremes", thousands(each)));
     } else {
         frame.key(Sign::Line, steps.name);
     }
-    frame.line("line", buckets.iter().map(|bucket| Some((place(bucket), bucket.mean))));
+    // What is beyond the frame has no place on its edge: the line has a gap there.
+    let point = |bucket: &Bucket| y.has(bucket.mean).then(|| (place(bucket), bucket.mean));
+    frame.line("line", buckets.iter().map(point));
     if steps.values.len() <= DOTS {
-        for (index, value) in steps.values.iter().enumerate() {
+        for (index, value) in steps.values.iter().enumerate().filter(|(_, value)| y.has(**value)) {
             let says = format!("step {}: {}", index + 1, steps.written(*value));
             frame.dot("dot", index as f64 + 1.0, *value, &says);
         }
