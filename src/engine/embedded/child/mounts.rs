@@ -165,9 +165,15 @@ fn mount_overlay(run: &Path, order: &Order) -> Result<(), Failure> {
     let machine = |error: io::Error| Failure::Machine {
         action: format!("mount an overlay of {} layers in `{}`", layers.len(), folder.display()),
         reason: error.to_string(),
-        needed: "the kernel's overlay file system (`modprobe overlay`), and a store on a local \
-                 file system such as ext4, xfs or btrfs, not on an overlay or a network"
-            .to_owned(),
+        needed: format!(
+            "the kernel's overlay file system (`modprobe overlay`), and a store on a local \
+             file system such as ext4, xfs or btrfs, not on an overlay or a network; this one is \
+             on `{}`, and `REPRO_HOME` puts it elsewhere",
+            fs::read_to_string("/proc/self/mountinfo")
+                .ok()
+                .and_then(|mounts| file_system(&mounts, folder))
+                .unwrap_or_else(|| "an unknown file system".to_owned())
+        ),
     };
     let links = run.join(names::LAYERS);
     let root = run.join(names::ROOT);
@@ -186,6 +192,18 @@ fn mount_overlay(run: &Path, order: &Order) -> Result<(), Failure> {
     let mounted = mount("overlay", &root, "overlay", MountFlags::empty(), Some(options.as_c_str()));
     std::env::set_current_dir(folder).map_err(machine)?;
     mounted.map_err(|error| machine(error.into()))
+}
+
+/// The type of the file system that `folder` lies on; `mounts` is `/proc/self/mountinfo` (proc(5)).
+fn file_system(mounts: &str, folder: &Path) -> Option<String> {
+    let kind = |line: &str| {
+        let (mount, system) = line.split_once(" - ")?;
+        let point = Path::new(mount.split(' ').nth(4)?);
+        let depth = point.components().count();
+        folder.starts_with(point).then(|| Some((depth, system.split(' ').next()?.to_owned())))?
+    };
+    // Of two at one place the later one covers the other.
+    mounts.lines().filter_map(kind).max_by_key(|(depth, _)| *depth).map(|(_, kind)| kind)
 }
 
 /// Names the layers `0`, `1` and so on; an image without any gets one empty layer.
@@ -251,6 +269,19 @@ fn parts(path: &Path) -> impl DoubleEndedIterator<Item = OsString> + '_ {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_file_system_of_a_store_is_the_deepest_and_last_mounted_one() {
+        let mounts = "25 1 253:0 / / rw shared:1 - ext4 /dev/vda rw\n\
+            30 25 0:30 / /home rw - nfs4 server:/home rw\n\
+            31 30 0:31 / /home/a/store rw - tmpfs tmpfs rw\n\
+            32 30 0:32 / /home/a/store rw - overlay overlay rw\nnonsense";
+        let kind = |folder: &str| file_system(mounts, Path::new(folder));
+        assert_eq!(kind("/home/a/store/tmp/1/job-1").as_deref(), Some("overlay"));
+        assert_eq!(kind("/home/a/storehouse").as_deref(), Some("nfs4"));
+        assert_eq!(kind("/var/tmp").as_deref(), Some("ext4"));
+        assert_eq!(file_system("", Path::new("/")), None);
+    }
 
     #[test]
     fn a_missing_folder_is_made_inside_the_root() {
