@@ -111,8 +111,8 @@ mod tests {
 
     /// An image of one wheel with machine code for Volta, made by CUDA 10.2.
     fn volta() -> ImageCode {
-        let code = BTreeSet::from([Code::Cubin(Capability::new(7, 0))]);
-        let part = Part { code, containers: 1, bytes: 1000 };
+        let code = BTreeSet::from([Code::cubin(Capability::new(7, 0))]);
+        let part = Part { code, empty: BTreeSet::new(), containers: 1, bytes: 1000 };
         let library =
             Library { path: "libnet.so".to_owned(), parts: vec![part], ..Library::default() };
         let runtimes = BTreeSet::from([Version { major: 10, minor: 2 }]);

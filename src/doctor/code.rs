@@ -1,8 +1,10 @@
 //! What GPU code there can be, and which card can run which.
 //!
 //! The rules are those of NVIDIA's CUDA C++ Programming Guide ("Binary Compatibility", "PTX
-//! Compatibility"): a cubin runs on cards of its own major capability and of the same or a greater minor
-//! one; PTX is compiled by the driver for any card of the same or a greater capability.
+//! Compatibility", "Feature Availability"): a cubin runs on cards of its own major capability and of the same or a
+//! greater minor one; PTX is compiled by the driver for any card of the same or a greater capability. Code that uses
+//! what only one card has (`sm_90a`) runs on that one alone; code for a family (`sm_100f`), machine code or PTX, on
+//! cards of the same major capability and of the same or a greater minor one.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -41,44 +43,85 @@ impl fmt::Display for Capability {
     }
 }
 
+/// Which cards code is for, beside the one whose capability it names.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reach {
+    /// Those that came later, as far as the kind of code goes: `sm_90`.
+    #[default]
+    Onwards,
+    /// Those of its family: `sm_100f`.
+    Family,
+    /// None: `sm_90a`.
+    Alone,
+}
+
+impl Reach {
+    fn suffix(self) -> &'static str {
+        match self {
+            Self::Onwards => "",
+            Self::Family => "f",
+            Self::Alone => "a",
+        }
+    }
+}
+
 /// One kind of code in a fat binary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Code {
-    /// Machine code: `sm_70`.
-    Cubin(Capability),
-    /// Text that the driver compiles: `compute_70`.
-    Ptx(Capability),
+    /// Machine code: `sm_70`, `sm_90a`.
+    Cubin(Capability, Reach),
+    /// Text that the driver compiles: `compute_70`, `compute_90a`.
+    Ptx(Capability, Reach),
     /// Something else, which no card is taken to run: `kind_8_sm_70`.
     Other(u16, Capability),
 }
 
 impl Code {
+    /// Machine code for `capability` and what came later in its generation.
+    pub const fn cubin(capability: Capability) -> Self {
+        Self::Cubin(capability, Reach::Onwards)
+    }
+
+    /// PTX for `capability` and all that came later.
+    pub const fn ptx(capability: Capability) -> Self {
+        Self::Ptx(capability, Reach::Onwards)
+    }
+
     /// How a card of capability `card` runs it, if it can.
     pub fn on(self, card: Capability) -> Option<How> {
-        match self {
-            Self::Cubin(built) if built.major == card.major && built.minor <= card.minor => {
-                Some(How::Directly)
-            }
-            Self::Ptx(built) if built <= card => Some(How::Compiled),
-            _ => None,
-        }
+        let built = self.capability();
+        let is_of_generation = built.major == card.major && built.minor <= card.minor;
+        let (how, runs) = match self {
+            Self::Cubin(_, Reach::Alone) => (How::Directly, built == card),
+            Self::Cubin(..) => (How::Directly, is_of_generation),
+            Self::Ptx(_, Reach::Onwards) => (How::Compiled, built <= card),
+            Self::Ptx(_, Reach::Family) => (How::Compiled, is_of_generation),
+            Self::Ptx(_, Reach::Alone) => (How::Compiled, built == card),
+            Self::Other(..) => return None,
+        };
+        runs.then_some(how)
     }
 
     /// The capability that it was made for.
     pub fn capability(self) -> Capability {
         match self {
-            Self::Cubin(capability) | Self::Ptx(capability) | Self::Other(_, capability) => {
+            Self::Cubin(capability, _) | Self::Ptx(capability, _) | Self::Other(_, capability) => {
                 capability
             }
         }
     }
 
     fn parse(text: &str) -> Option<Self> {
-        if let Some(number) = text.strip_prefix("sm_") {
-            return Capability::parse(number).map(Self::Cubin);
+        let (rest, reach) = match text.strip_suffix(['a', 'f']) {
+            Some(rest) if text.ends_with('a') => (rest, Reach::Alone),
+            Some(rest) => (rest, Reach::Family),
+            None => (text, Reach::Onwards),
+        };
+        if let Some(number) = rest.strip_prefix("sm_") {
+            return Some(Self::Cubin(Capability::parse(number)?, reach));
         }
-        if let Some(number) = text.strip_prefix("compute_") {
-            return Capability::parse(number).map(Self::Ptx);
+        if let Some(number) = rest.strip_prefix("compute_") {
+            return Some(Self::Ptx(Capability::parse(number)?, reach));
         }
         let (kind, number) = text.strip_prefix("kind_")?.split_once("_sm_")?;
         Some(Self::Other(kind.parse().ok()?, Capability::parse(number)?))
@@ -89,8 +132,8 @@ impl fmt::Display for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Capability { major, minor } = self.capability();
         match self {
-            Self::Cubin(_) => write!(f, "sm_{major}{minor}"),
-            Self::Ptx(_) => write!(f, "compute_{major}{minor}"),
+            Self::Cubin(_, reach) => write!(f, "sm_{major}{minor}{}", reach.suffix()),
+            Self::Ptx(_, reach) => write!(f, "compute_{major}{minor}{}", reach.suffix()),
             Self::Other(kind, _) => write!(f, "kind_{kind}_sm_{major}{minor}"),
         }
     }
@@ -137,17 +180,17 @@ mod tests {
 
     #[test]
     fn machine_code_runs_within_its_generation_and_upwards() {
-        let sm_70 = Code::Cubin(V100);
+        let sm_70 = Code::cubin(V100);
         assert_eq!(sm_70.on(V100), Some(How::Directly));
         assert_eq!(sm_70.on(T4), Some(How::Directly));
         assert_eq!(sm_70.on(H200), None);
-        assert_eq!(Code::Cubin(T4).on(V100), None);
-        assert_eq!(Code::Cubin(Capability::of_number(100)).on(Capability::new(12, 0)), None);
+        assert_eq!(Code::cubin(T4).on(V100), None);
+        assert_eq!(Code::cubin(Capability::of_number(100)).on(Capability::new(12, 0)), None);
     }
 
     #[test]
     fn ptx_is_compiled_for_its_own_capability_and_all_above() {
-        let compute_70 = Code::Ptx(V100);
+        let compute_70 = Code::ptx(V100);
         assert_eq!(compute_70.on(V100), Some(How::Compiled));
         assert_eq!(compute_70.on(H200), Some(How::Compiled));
         assert_eq!(compute_70.on(Capability::new(6, 1)), None);
@@ -155,14 +198,29 @@ mod tests {
     }
 
     #[test]
+    fn code_for_one_card_or_one_family_runs_on_no_other() {
+        let number = Capability::of_number;
+        assert_eq!(Code::Cubin(H200, Reach::Alone).on(H200), Some(How::Directly));
+        assert_eq!(Code::Ptx(H200, Reach::Alone).on(H200), Some(How::Compiled));
+        for code in [Code::Cubin, Code::Ptx] {
+            assert_eq!(code(number(100), Reach::Alone).on(number(103)), None);
+            assert!(code(number(100), Reach::Family).on(number(103)).is_some());
+            assert_eq!(code(number(103), Reach::Family).on(number(100)), None);
+            assert_eq!(code(number(100), Reach::Family).on(number(120)), None);
+        }
+    }
+
+    #[test]
     fn code_is_written_as_nvidia_writes_it_and_read_again() {
         let codes = [
-            Code::Cubin(Capability::of_number(37)),
-            Code::Ptx(Capability::of_number(100)),
+            Code::cubin(Capability::of_number(37)),
+            Code::ptx(Capability::of_number(100)),
             Code::Other(8, Capability::of_number(90)),
+            Code::Cubin(H200, Reach::Alone),
+            Code::Ptx(Capability::of_number(100), Reach::Family),
         ];
         let texts = codes.map(|code| code.to_string());
-        assert_eq!(texts, ["sm_37", "compute_100", "kind_8_sm_90"]);
+        assert_eq!(texts, ["sm_37", "compute_100", "kind_8_sm_90", "sm_90a", "compute_100f"]);
         let json = serde_json::to_string(&codes).unwrap();
         assert_eq!(serde_json::from_str::<Vec<Code>>(&json).unwrap(), codes);
         assert!(serde_json::from_str::<Code>("\"sm_x\"").is_err());

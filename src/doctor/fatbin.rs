@@ -3,8 +3,10 @@
 //! NVIDIA documents no format; this is what the bytes of real libraries show, and it was compared with
 //! `cuobjdump` (`.ci/doctor`). A section is a row of containers. A container is a header of 16 bytes (magic,
 //! version, size of the header, bytes that follow) and entries one after the other; an entry is a header
-//! (kind, its own size, size of the payload, architecture, …) and the payload, mostly compressed. Payloads
-//! are never looked at.
+//! (kind, its own size, size of the payload, architecture, flags, size before compression, …) and the payload,
+//! mostly compressed (LZ4, or zstd from CUDA 12.8 on). Only small payloads are looked into, for whether there is a
+//! kernel at all: linking on the GPU's side leaves entries without any, and the one entry of some libraries whose
+//! kernels lie elsewhere (cuFFT) is such a stub. It is no evidence of anything.
 //!
 //! Nothing in the bytes is trusted: every step goes forward, stays inside the section, and what is kept
 //! is bounded whatever a file claims.
@@ -13,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io;
 
-use super::code::{Capability, Code};
+use super::code::{Capability, Code, Reach};
 use super::window::Window;
 
 const MAGIC: u32 = 0xBA55_ED50;
@@ -25,6 +27,23 @@ const ENTRY_SIZE: u64 = 64;
 
 const PTX: u16 = 1;
 const CUBIN: u16 = 2;
+
+/// The flags of an entry whose code is for one card alone, or for one family.
+const ALONE: u64 = 1 << 20;
+const FAMILY: u64 = 1 << 21;
+
+/// The flags of a payload that is compressed, and how.
+const LZ4: u64 = 1 << 13;
+const ZSTD: u64 = 1 << 15;
+
+/// Whatever is larger than this (bytes, before compression) has a kernel; the largest that had none had 3,032.
+const LARGEST_STUB: u64 = 8192;
+
+/// What the names of the sections begin with that hold machine code.
+const KERNEL_SECTION: &[u8] = b".text.";
+
+/// The directive that begins a kernel in PTX.
+const KERNEL_DIRECTIVE: &[u8] = b".entry";
 
 /// Containers start at multiples of this; what is between them is zero.
 const ALIGNMENT: u64 = 8;
@@ -44,8 +63,17 @@ pub(super) struct Amount {
     pub(super) bytes: u64,
 }
 
+/// What a container holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Held {
+    /// What its kernels are made for.
+    pub(super) code: BTreeSet<Code>,
+    /// What it has entries for that hold no kernel.
+    pub(super) empty: BTreeSet<Code>,
+}
+
 /// How much holds exactly which code.
-pub(super) type Sets = BTreeMap<BTreeSet<Code>, Amount>;
+pub(super) type Sets = BTreeMap<Held, Amount>;
 
 /// Reads the section of `file` at `offset`, `size` bytes long.
 ///
@@ -56,8 +84,8 @@ pub(super) fn read(file: &File, offset: u64, size: u64) -> Result<Sets, String> 
     let mut sets = Sets::new();
     let mut place = offset;
     while let Some(container) = reader.next_container(place)? {
-        let (codes, after) = reader.container(container)?;
-        let amount = sets.entry(codes).or_default();
+        let (held, after) = reader.container(container)?;
+        let amount = sets.entry(held).or_default();
         amount.containers += 1;
         amount.bytes = amount.bytes.saturating_add((after - container).saturating_sub(HEADER_SIZE));
         if sets.len() > MOST_SETS {
@@ -66,6 +94,14 @@ pub(super) fn read(file: &File, offset: u64, size: u64) -> Result<Sets, String> 
         place = after;
     }
     Ok(sets)
+}
+
+/// An entry of a container.
+struct Entry {
+    code: Code,
+    has_kernel: bool,
+    /// Bytes that it takes, with its header.
+    size: u64,
 }
 
 struct Reader<'a> {
@@ -88,7 +124,7 @@ impl Reader<'_> {
     }
 
     /// The code in the container at `place`, and where it ends.
-    fn container(&mut self, place: u64) -> Result<(BTreeSet<Code>, u64), String> {
+    fn container(&mut self, place: u64) -> Result<(Held, u64), String> {
         let header: [u8; HEADER_SIZE as usize] = self.bytes(place)?;
         let header_size = u64::from(u16_at(&header, 6));
         if u32_at(&header, 0) != MAGIC || u16_at(&header, 4) != VERSION || header_size < HEADER_SIZE
@@ -100,11 +136,15 @@ impl Reader<'_> {
         let Some(end) = end else {
             return Err(format!("a container of its fat binary at {place:#x} is cut off"));
         };
-        let mut codes = BTreeSet::new();
+        let mut held = Held::default();
         while entry < end {
-            let (code, size) = self.entry(entry)?;
-            codes.insert(code);
-            if codes.len() > MOST_CODES {
+            let Entry { code, has_kernel, size } = self.entry(entry)?;
+            if has_kernel {
+                held.code.insert(code)
+            } else {
+                held.empty.insert(code)
+            };
+            if held.code.len() + held.empty.len() > MOST_CODES {
                 return Err(format!(
                     "a container of its fat binary has more than {MOST_CODES} codes"
                 ));
@@ -114,33 +154,76 @@ impl Reader<'_> {
                 _ => return Err(format!("an entry of its fat binary at {entry:#x} is cut off")),
             };
         }
-        Ok((codes, end))
+        held.empty.retain(|code| !held.code.contains(code));
+        Ok((held, end))
     }
 
-    /// What the entry at `place` holds, and how many bytes it takes.
-    fn entry(&mut self, place: u64) -> Result<(Code, u64), String> {
+    /// What the entry at `place` holds.
+    fn entry(&mut self, place: u64) -> Result<Entry, String> {
         let header: [u8; ENTRY_SIZE as usize] = self.bytes(place)?;
         let (header_size, payload) = (u64::from(u32_at(&header, 4)), u64_at(&header, 8));
         if header_size < ENTRY_SIZE {
             return Err(format!("an entry of its fat binary at {place:#x} has no whole header"));
         }
         let capability = Capability::of_number(u32_at(&header, 28));
-        let code = match u16_at(&header, 0) {
-            PTX => Code::Ptx(capability),
-            CUBIN => Code::Cubin(capability),
-            other => Code::Other(other, capability),
+        let flags = u64_at(&header, 40);
+        let reach = match (flags & ALONE, flags & FAMILY) {
+            (0, 0) => Reach::Onwards,
+            (0, _) => Reach::Family,
+            _ => Reach::Alone,
         };
-        Ok((code, header_size.saturating_add(payload)))
+        let (code, mark) = match u16_at(&header, 0) {
+            PTX => (Code::Ptx(capability, reach), Some(KERNEL_DIRECTIVE)),
+            CUBIN => (Code::Cubin(capability, reach), Some(KERNEL_SECTION)),
+            other => (Code::Other(other, capability), None),
+        };
+        let has_kernel = match mark {
+            Some(mark) => self.has(mark, place.saturating_add(header_size), &header)?,
+            None => true,
+        };
+        Ok(Entry { code, has_kernel, size: header_size.saturating_add(payload) })
+    }
+
+    /// Whether the payload at `place`, of the entry with this header, has `mark` in it, or is too large to
+    /// be without; what cannot be unpacked is taken to have it.
+    fn has(
+        &mut self,
+        mark: &[u8],
+        place: u64,
+        header: &[u8; ENTRY_SIZE as usize],
+    ) -> Result<bool, String> {
+        let (payload, compressed) = (u64_at(header, 8), u64::from(u32_at(header, 16)));
+        let (flags, unpacked) = (u64_at(header, 40), u64_at(header, 56));
+        // What is not compressed has no size but that of the payload.
+        let (stored, unpacked) = match flags & (LZ4 | ZSTD) {
+            0 => (payload, payload),
+            _ => (compressed, unpacked),
+        };
+        if unpacked > LARGEST_STUB || stored > payload.min(LARGEST_STUB) {
+            return Ok(true);
+        }
+        let bytes = self.window.bytes(place, stored, self.end).map_err(cut_off)?;
+        let unpacked = usize::try_from(unpacked).unwrap_or_default();
+        let bytes = match (flags & LZ4, flags & ZSTD) {
+            (0, 0) => Some(bytes),
+            (0, _) => zstd::bulk::decompress(&bytes, unpacked).ok(),
+            _ => lz4_flex::block::decompress(&bytes, unpacked).ok(),
+        };
+        Ok(bytes.is_none_or(|bytes| bytes.windows(mark.len()).any(|window| window == mark)))
     }
 
     fn bytes<const N: usize>(&mut self, place: u64) -> Result<[u8; N], String> {
         if place.checked_add(N as u64).is_none_or(|end| end > self.end) {
             return Err("its fat binary is cut off".to_owned());
         }
-        self.window.at(place).map_err(|error| match error.kind() {
-            io::ErrorKind::UnexpectedEof => "its fat binary is cut off".to_owned(),
-            _ => error.to_string(),
-        })
+        self.window.at(place).map_err(cut_off)
+    }
+}
+
+fn cut_off(error: io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => "its fat binary is cut off".to_owned(),
+        _ => error.to_string(),
     }
 }
 

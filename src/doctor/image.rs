@@ -15,6 +15,9 @@ use crate::store::Store;
 /// What NVIDIA's wheels of the runtime are called, whatever version follows.
 const RUNTIME_WHEEL: &str = "nvidia-cuda-runtime";
 
+/// How the names of NVIDIA's own wheels begin.
+const VENDORS_WHEEL: &str = "nvidia-";
+
 /// Wheels up to this size (bytes) are read in a moment, and nobody has to be told.
 const SMALL: u64 = 32 << 20;
 
@@ -107,9 +110,25 @@ impl ImageCode {
         linked.chain(versions).max()
     }
 
-    /// The wheels without code for a card of capability `card`, with what they have.
+    /// The wheels whose own libraries have no code for a card of capability `card`, with what they have.
+    ///
+    /// NVIDIA's libraries are left out: many are optional, and some keep their kernels where only they find them.
     pub fn lacks(&self, card: Capability) -> Vec<String> {
-        self.with_code().filter_map(|(name, code)| lacking(name, code, card)).collect()
+        self.lacking(card, false)
+    }
+
+    /// The same of NVIDIA's libraries: what calls them may fail, and the rest may run.
+    pub fn vendors_lacks(&self, card: Capability) -> Vec<String> {
+        self.lacking(card, true)
+    }
+
+    fn lacking(&self, card: Capability, of_vendor: bool) -> Vec<String> {
+        let of_wheel = |(name, code): (&str, &WheelCode)| {
+            let is_vendors = |it: &&Library| name.starts_with(VENDORS_WHEEL) || it.is_vendors();
+            let libraries = code.libraries.iter().filter(|it| is_vendors(it) == of_vendor);
+            lacking(name, &libraries.collect::<Vec<_>>(), card, of_vendor)
+        };
+        self.with_code().filter_map(of_wheel).collect()
     }
 
     /// The libraries whose code the driver would have to compile for the card first.
@@ -149,11 +168,16 @@ fn wheels(lock: &Lock) -> impl Iterator<Item = &LockedWheel> {
     lock.wheels.iter().chain(built.filter_map(|build| build.output.as_ref()))
 }
 
-/// What a wheel has in place of code for a card; `None` as long as most of its code can run there.
-fn lacking(name: &str, code: &WheelCode, card: Capability) -> Option<String> {
-    let readable = || code.libraries.iter().filter(|library| library.problem.is_none());
-    let without: Vec<_> = readable().filter(|it| !it.support(card).is_enough()).collect();
-    let all: u64 = readable().map(Library::bytes).sum();
+/// What a wheel's `libraries` have in place of code for a card; `None` as long as most of their code can run there.
+fn lacking(
+    name: &str,
+    libraries: &[&Library],
+    card: Capability,
+    of_vendor: bool,
+) -> Option<String> {
+    let telling = || libraries.iter().filter(|library| library.is_evidence());
+    let without: Vec<_> = telling().filter(|it| !it.support(card).is_enough()).collect();
+    let all: u64 = telling().map(|library| library.bytes()).sum();
     let missing: u64 = without.iter().map(|library| library.bytes()).sum();
     // A library that nobody may ever load must not speak for the whole wheel.
     if missing * 2 < all {
@@ -161,13 +185,17 @@ fn lacking(name: &str, code: &WheelCode, card: Capability) -> Option<String> {
     }
     let largest = without.iter().max_by_key(|library| library.bytes())?;
     let has = largest.code();
-    let ptx = has.iter().any(|code| matches!(code, Code::Ptx(_)));
+    let ptx = has.iter().any(|code| matches!(code, Code::Ptx(..)));
     let ptx = if ptx { "" } else { ", no PTX" };
     let parts = match largest.support(card) {
         Support::Partly => ", not in every part",
         _ => "",
     };
-    Some(format!("{name} has {}{ptx}{parts} ({})", list(&has), file_name(&largest.path)))
+    let (has, file) = (list(&has), file_name(&largest.path));
+    Some(match of_vendor {
+        true => format!("{file} of {name} has {has}{ptx}{parts}"),
+        false => format!("{name} has {has}{ptx}{parts} ({file})"),
+    })
 }
 
 fn file_name(path: &str) -> &str {

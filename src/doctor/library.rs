@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::code::{Capability, Code, How};
 use super::elf::{self, Place};
-use super::fatbin::{self, Amount, Sets};
+use super::fatbin::{self, Amount, Held, Sets};
 
 /// Containers of a library that hold exactly the same kinds of code.
 ///
@@ -15,8 +15,11 @@ use super::fatbin::{self, Amount, Sets};
 /// in some container, and runs only if that one has code for the card.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Part {
-    /// What each of them holds.
+    /// What the kernels of each of them are made for.
     pub code: BTreeSet<Code>,
+    /// What each of them has entries for that hold no kernel.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub empty: BTreeSet<Code>,
     /// How many there are.
     pub containers: u64,
     /// How large they are together.
@@ -37,6 +40,32 @@ pub struct Library {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
 }
+
+/// How the names of NVIDIA's own libraries begin.
+const VENDORS: [&str; 22] = [
+    "libcublas",
+    "libcudart",
+    "libcudnn",
+    "libcudss",
+    "libcufft",
+    "libcufile",
+    "libcupti",
+    "libcurand",
+    "libcusolver",
+    "libcusparse",
+    "libcutensor",
+    "libnccl",
+    "libnpp",
+    "libnvJitLink",
+    "libnvToolsExt",
+    "libnvblas",
+    "libnvfatbin",
+    "libnvgraph",
+    "libnvinfer",
+    "libnvjpeg",
+    "libnvrtc",
+    "libnvshmem",
+];
 
 /// Whether a card can run a library's code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -69,7 +98,24 @@ impl Library {
 
     /// Bytes of all its code.
     pub fn bytes(&self) -> u64 {
-        self.parts.iter().map(|part| part.bytes).sum()
+        self.with_kernels().map(|part| part.bytes).sum()
+    }
+
+    /// Whether it tells which cards it is for: it could be read, and it has a kernel.
+    pub fn is_evidence(&self) -> bool {
+        self.problem.is_none() && self.with_kernels().next().is_some()
+    }
+
+    /// Whether it is NVIDIA's own, wherever it lies: a program may or may not call it, and what it does for a card
+    /// does not show in its containers alone.
+    pub fn is_vendors(&self) -> bool {
+        let name = self.path.rsplit('/').next().unwrap_or(&self.path);
+        VENDORS.iter().any(|vendors| name.starts_with(vendors))
+    }
+
+    /// Parts without a kernel are no evidence.
+    fn with_kernels(&self) -> impl Iterator<Item = &Part> {
+        self.parts.iter().filter(|part| !part.code.is_empty())
     }
 
     /// Whether a card of capability `card` can run it.
@@ -79,7 +125,7 @@ impl Library {
     /// as any; a hundredth of their bytes may be missing.
     pub fn support(&self, card: Capability) -> Support {
         let how = |part: &Part| part.code.iter().filter_map(|code| code.on(card)).max();
-        if self.parts.iter().all(|part| how(part).is_none()) {
+        if self.with_kernels().all(|part| how(part).is_none()) {
             return Support::None;
         }
         let (mut all, mut missing, mut compiled) = (0, 0, 0);
@@ -102,12 +148,12 @@ impl Library {
     fn general(&self) -> impl Iterator<Item = &Part> {
         let enough = self.bytes() / LITTLE;
         let bytes_from = |least: usize| -> u64 {
-            let parts = self.parts.iter().filter(|part| generations(&part.code) >= least);
+            let parts = self.with_kernels().filter(|part| generations(&part.code) >= least);
             parts.map(|part| part.bytes).sum()
         };
-        let counts = self.parts.iter().map(|part| generations(&part.code));
+        let counts = self.with_kernels().map(|part| generations(&part.code));
         let widest = counts.filter(|count| bytes_from(*count) >= enough).max().unwrap_or(0);
-        self.parts.iter().filter(move |part| generations(&part.code) >= widest)
+        self.with_kernels().filter(move |part| generations(&part.code) >= widest)
     }
 }
 
@@ -161,15 +207,16 @@ fn of_sets(path: &str, executable: Sets, relocatable: Sets) -> Option<Library> {
     if executable.is_empty() && relocatable.is_empty() {
         return None;
     }
-    let part = |(code, amount): (_, Amount)| Part {
+    let part = |(Held { code, empty }, amount): (Held, Amount)| Part {
         code,
+        empty,
         containers: amount.containers,
         bytes: amount.bytes,
     };
     Some(Library {
         path: path.to_owned(),
         parts: executable.into_iter().map(part).collect(),
-        relocatable: relocatable.into_keys().flatten().collect(),
+        relocatable: relocatable.into_keys().flat_map(|held| held.code).collect(),
         problem: None,
     })
 }
@@ -181,9 +228,14 @@ mod tests {
     /// Parts by thousands of bytes, with the numbers of their machine code and of their PTX.
     fn library(parts: &[(u64, &[u32], &[u32])]) -> Library {
         let part = |(size, cubins, ptx): &(u64, &[u32], &[u32])| {
-            let cubins = cubins.iter().map(|number| Code::Cubin(Capability::of_number(*number)));
-            let ptx = ptx.iter().map(|number| Code::Ptx(Capability::of_number(*number)));
-            Part { code: cubins.chain(ptx).collect(), containers: 1, bytes: size * 1000 }
+            let cubins = cubins.iter().map(|number| Code::cubin(Capability::of_number(*number)));
+            let ptx = ptx.iter().map(|number| Code::ptx(Capability::of_number(*number)));
+            Part {
+                code: cubins.chain(ptx).collect(),
+                empty: BTreeSet::new(),
+                containers: 1,
+                bytes: size * 1000,
+            }
         };
         Library { parts: parts.iter().map(part).collect(), ..Library::default() }
     }

@@ -27,7 +27,7 @@ mod wheel;
 mod window;
 
 pub use cards::{KnownCard, host_of_file, known_cards};
-pub use code::{Capability, Code, How, list};
+pub use code::{Capability, Code, How, Reach, list};
 pub use cuda::{Version, is_new_enough, of_model};
 pub use error::DoctorError;
 pub use image::{ImageCode, ImageWheel, Unfit};

@@ -19,7 +19,7 @@ use crate::layer::WheelFiles;
 use crate::store::Store;
 
 /// Counts up whenever this module would find something else in the same wheel.
-const READER: u32 = 1;
+const READER: u32 = 2;
 
 /// The bucket of the store's facts.
 const BUCKET: &str = "gpu-code";

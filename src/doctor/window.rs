@@ -27,6 +27,24 @@ impl<'a> Window<'a> {
         self.held(offset).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
     }
 
+    /// The `size` bytes at `offset`, a few thousand at most; an error where the file or what ends at `end` ends before.
+    pub(super) fn bytes(&mut self, offset: u64, size: u64, end: u64) -> io::Result<Vec<u8>> {
+        let is_inside = offset.checked_add(size).is_some_and(|last| last <= end) && size <= SIZE;
+        if !is_inside {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let held = |window: &Self| {
+            let place = usize::try_from(offset.checked_sub(window.start)?).ok()?;
+            let size = usize::try_from(size).ok()?;
+            window.buffer.get(place..)?.get(..size).map(<[u8]>::to_vec)
+        };
+        if let Some(bytes) = held(self) {
+            return Ok(bytes);
+        }
+        self.fill(offset)?;
+        held(self).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+    }
+
     fn held<const N: usize>(&self, offset: u64) -> Option<[u8; N]> {
         let place = usize::try_from(offset.checked_sub(self.start)?).ok()?;
         self.buffer.get(place..)?.first_chunk().copied()

@@ -13,20 +13,28 @@ use super::recipe_reading::TRACKER;
 
 /// A project whose image has a wheel `net 1.0` with this GPU code, made by CUDA 10.2.
 fn project(code: &[Entry]) -> Project {
+    project_of(&[("net", "net/libnet.so", code)])
+}
+
+/// A project whose image has these wheels of version 1.0: name, path of the library, its GPU code.
+fn project_of(wheels: &[(&str, &str, &[Entry])]) -> Project {
     let project = Project::new(TRACKER);
     let store = Store::open(&project.folder.path().join("store")).unwrap();
-    let library = library(&container(code), &["libcudart-80664282.so.10.2"]);
-    let bytes = wheel("net", vec![ZipItem::new("net/libnet.so", &library)]);
-    let net = LockedWheel {
-        name: "net".to_owned(),
-        version: "1.0".to_owned(),
-        file: "net-1.0-py3-none-any.whl".to_owned(),
-        size: bytes.len() as u64,
-        sha256: store.put(&bytes).unwrap(),
-        requested: true,
+    let locked = |(name, path, code): &(&str, &str, &[Entry])| {
+        let library = library(&container(code), &["libcudart-80664282.so.10.2"]);
+        let bytes = wheel(name, vec![ZipItem::new(path, &library)]);
+        LockedWheel {
+            name: (*name).to_owned(),
+            version: "1.0".to_owned(),
+            file: format!("{}-1.0-py3-none-any.whl", name.replace('-', "_")),
+            size: bytes.len() as u64,
+            sha256: store.put(&bytes).unwrap(),
+            requested: true,
+        }
     };
+    let wheels = wheels.iter().map(locked).collect();
     project.lock("tracker-debian", |lock| {
-        lock.wheels = vec![net];
+        lock.wheels = wheels;
         lock.builds.clear();
     });
     project
@@ -112,6 +120,35 @@ fn each_card_is_held_against_the_code_that_is_there() {
         assert_eq!(states(&torch, gpu, "580.65.06", "code"), ["bad"], "{gpu}");
     }
     assert_eq!(states(&torch, "Unheard X1", "580.65.06", "code"), ["not-checked"]);
+}
+
+#[test]
+fn a_library_of_the_vendor_without_code_for_a_card_is_warned_of_and_refuses_nothing() {
+    let new: &[Entry] = &[(2, 70, 900), (2, 80, 900), (2, 90, 900)];
+    let old: &[Entry] = &[(2, 70, 900), (2, 80, 900)];
+    let of_wheel =
+        project_of(&[("net", "net/libnet.so", new), ("nvidia-x-cu12", "x/libx.so", old)]);
+    let beside =
+        project_of(&[("net", "net/libnet.so", new), ("more", "libcusparseLt-1.so.0", old)]);
+    for (project, lacking) in [(of_wheel, "nvidia-x-cu12 1.0"), (beside, "more 1.0")] {
+        let (text, code) = diagnosed(&project, &["NVIDIA H200"; 8], Some("550.54.15"));
+        assert_eq!(code, 0, "{text}");
+        assert!(text.contains(&format!("{lacking} has sm_70 sm_80, no PTX")), "{text}");
+        assert_eq!(states(&project, "NVIDIA H200", "550.54.15", "code"), ["warn"]);
+        assert_eq!(states(&project, "NVIDIA A100-SXM4-40GB", "550.54.15", "code"), ["ok"]);
+        assert_eq!(states(&project, "NVIDIA B200", "580.65.06", "code"), ["bad"]);
+    }
+}
+
+#[test]
+fn a_stub_of_a_library_tells_nothing_of_any_card() {
+    let code: &[Entry] = &[(2, 90, 900)];
+    let project =
+        project_of(&[("net", "net/libnet.so", code), ("stub", "libstub.so", &[(2, 52, 0)])]);
+    let (text, code) = diagnosed(&project, &["NVIDIA H200"; 8], Some("550.54.15"));
+    assert_eq!(code, 0, "{text}");
+    assert_eq!(states(&project, "NVIDIA H200", "550.54.15", "code"), ["ok"]);
+    assert!(text.contains("no kernel here, so it tells nothing"), "{text}");
 }
 
 #[test]

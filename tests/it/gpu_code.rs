@@ -9,10 +9,15 @@ use repro::store::Store;
 use super::archives::{ZipItem, wheel};
 use super::layers::store;
 
-/// An entry of a container: kind (1 PTX, 2 machine code), architecture, bytes of payload.
+/// An entry of a container: kind (1 PTX, 2 machine code), architecture, bytes of payload, which begins as if it
+/// had a kernel.
 pub type Entry = (u16, u32, usize);
 
 const MAGIC: u32 = 0xBA55_ED50;
+
+/// How payloads are compressed.
+const LZ4: u64 = 0x2000;
+const ZSTD: u64 = 0x8000;
 
 /// A container as `fatbinary` writes it.
 pub fn container(entries: &[Entry]) -> Vec<u8> {
@@ -32,12 +37,34 @@ fn header(size: u64) -> Vec<u8> {
 }
 
 fn entry((kind, architecture, payload): Entry) -> Vec<u8> {
+    let mark: &[u8] = if kind == 1 { b".entry" } else { b".text.k" };
+    let payload: Vec<u8> =
+        mark.iter().copied().chain(std::iter::repeat(0xA5)).take(payload).collect();
+    entry_of(kind, architecture, 0x11, &payload)
+}
+
+/// An entry whose payload is this, compressed as its flags say.
+fn entry_of(kind: u16, architecture: u32, flags: u64, payload: &[u8]) -> Vec<u8> {
+    let mut stored = match flags & (LZ4 | ZSTD) {
+        0 => payload.to_vec(),
+        LZ4 => lz4_flex::block::compress(payload),
+        _ => zstd::bulk::compress(payload, 3).unwrap(),
+    };
+    let compressed = stored.len() as u32;
+    stored.resize(stored.len().next_multiple_of(8), 0);
     let mut bytes = vec![0; 64];
     bytes[0..2].copy_from_slice(&kind.to_le_bytes());
     bytes[4..8].copy_from_slice(&64u32.to_le_bytes());
-    bytes[8..16].copy_from_slice(&(payload as u64).to_le_bytes());
     bytes[28..32].copy_from_slice(&architecture.to_le_bytes());
-    bytes.extend(vec![0xA5; payload]);
+    bytes[40..48].copy_from_slice(&flags.to_le_bytes());
+    if flags & (LZ4 | ZSTD) == 0 {
+        stored.truncate(payload.len());
+    } else {
+        bytes[16..20].copy_from_slice(&compressed.to_le_bytes());
+        bytes[56..64].copy_from_slice(&(payload.len() as u64).to_le_bytes());
+    }
+    bytes[8..16].copy_from_slice(&(stored.len() as u64).to_le_bytes());
+    bytes.extend(stored);
     bytes
 }
 
@@ -144,6 +171,69 @@ fn every_container_is_read_whatever_lies_between_them() {
     ];
     assert_eq!(parts, expected);
     assert_eq!(found.runtimes.iter().collect::<Vec<_>>(), [&Version { major: 10, minor: 2 }]);
+}
+
+/// Machine code without a kernel, as linking on the GPU's side leaves it: an object with a table of symbols.
+const STUB: &[u8] = b"\x7fELF\x02\x01\x01\x33.shstrtab\0.strtab\0.symtab\0.nv.info\0";
+
+#[test]
+fn what_holds_no_kernel_is_no_evidence_however_it_is_packed() {
+    let (_folder, store) = store();
+    let body: Vec<u8> = [0x11, 0x11 | LZ4, 0x11 | ZSTD]
+        .into_iter()
+        .zip([52, 70, 90])
+        .flat_map(|(flags, number)| entry_of(2, number, flags, STUB))
+        .chain(entry_of(1, 90, 0x11 | ZSTD, b".version 8.4\n.target sm_90\n.address_size 64\n"))
+        .collect();
+    let found = found(&store, &library(&[header(body.len() as u64), body].concat(), &[]));
+    let library = only(&found);
+    assert!(!library.is_evidence(), "{library:?}");
+    assert_eq!(list(&library.parts[0].code), "none");
+    assert_eq!(list(&library.parts[0].empty), "sm_52 sm_70 sm_90 compute_90");
+    assert_eq!(library.bytes(), 0);
+}
+
+#[test]
+fn a_kernel_is_found_however_it_is_packed_and_small_or_large() {
+    let (_folder, store) = store();
+    let kernel = [STUB, b".text.kernel\0.nv.constant0.kernel\0", &[7; 500]].concat();
+    let large = vec![0; 9000];
+    let ptx = b".version 8.4\n.target sm_90\n.visible .entry kernel()\n{ ret; }\n";
+    let body = [
+        entry_of(2, 70, 0x11, &kernel),
+        entry_of(2, 75, 0x11 | LZ4, &kernel),
+        entry_of(2, 80, 0x11 | ZSTD, &kernel),
+        entry_of(2, 86, 0x11 | ZSTD, &large),
+        entry_of(1, 90, 0x11 | LZ4, ptx),
+    ]
+    .concat();
+    let found = found(&store, &library(&[header(body.len() as u64), body].concat(), &[]));
+    assert_eq!(list(&only(&found).code()), "sm_70 sm_75 sm_80 sm_86 compute_90");
+    assert!(only(&found).is_evidence());
+    // What cannot be unpacked may be anything.
+    let mut broken = entry_of(2, 70, 0x11 | ZSTD, &kernel);
+    broken[64..72].fill(0xFF);
+    let found = self::found(&store, &library(&[header(broken.len() as u64), broken].concat(), &[]));
+    assert!(only(&found).is_evidence());
+}
+
+#[test]
+fn code_for_one_card_or_one_family_is_told_by_the_flags() {
+    let (_folder, store) = store();
+    let kernel = [STUB, b".text.kernel\0"].concat();
+    let body = [
+        entry_of(2, 90, 0x10_0011 | LZ4, &kernel),
+        entry_of(2, 100, 0x120_0011 | ZSTD, &kernel),
+        entry_of(2, 120, 0x100_0011, &kernel),
+        entry_of(1, 100, 0x110_0011, b".entry k"),
+    ]
+    .concat();
+    let found = found(&store, &library(&[header(body.len() as u64), body].concat(), &[]));
+    let library = only(&found);
+    assert_eq!(list(&library.code()), "sm_90a sm_100f sm_120 compute_100a");
+    let on = |number| library.support(Capability::of_number(number));
+    assert_eq!((on(90), on(103), on(121)), (Support::Direct, Support::Direct, Support::Direct));
+    assert_eq!((on(80), on(110)), (Support::None, Support::None));
 }
 
 #[test]

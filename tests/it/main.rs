@@ -58,5 +58,6 @@ mod simulated_runs;
 mod shell_comfort;
 mod starting_a_recipe;
 mod terminals;
+mod torch_on_cards;
 mod unpack;
 mod unpinned;

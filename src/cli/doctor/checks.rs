@@ -186,7 +186,11 @@ fn code_for(code: &ImageCode, known: &KnownCard) -> Option<Check> {
             Check::new(State::Warn, "code", needed, lacks.join("; ")).to_do("nothing runs on it"),
         );
     }
-    let compiled = code.compiled_for(capability);
+    let (compiled, vendors) = (code.compiled_for(capability), code.vendors_lacks(capability));
+    if !vendors.is_empty() {
+        let check = Check::new(State::Warn, "code", needed, vendors.join("; "));
+        return Some(check.to_do("nothing, unless the guide's code calls it"));
+    }
     Some(match compiled.is_empty() {
         true => Check::new(State::Ok, "code", needed, direct(code, known)),
         false => {

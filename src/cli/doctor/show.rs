@@ -43,9 +43,12 @@ fn code_text(code: &ImageCode) -> String {
         let header = ["library", "machine code", "PTX"].map(str::to_owned).to_vec();
         let rows = code.libraries.iter().map(|library| match &library.problem {
             Some(problem) => vec![library.path.clone(), format!("not read: {problem}")],
+            None if !library.is_evidence() => {
+                vec![library.path.clone(), "no kernel here, so it tells nothing".to_owned()]
+            }
             None => {
                 let (ptx, cubins) =
-                    library.code().into_iter().partition(|code| matches!(code, Code::Ptx(_)));
+                    library.code().into_iter().partition(|code| matches!(code, Code::Ptx(..)));
                 vec![library.path.clone(), list(&cubins), list(&ptx)]
             }
         });
