@@ -42,9 +42,16 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliErro
     if context.json {
         output::json(&json!({ "name": pinned.name, "sha256": pinned.sha256, "size": pinned.size,
             "manifest": pinned.manifest.as_ref().map(|(path, _)| path),
+            "waits_for": pinned.waits_for,
             "written": !arguments.dry_run }));
     } else {
         output::print(&pinned.entry);
+        if let Some(reason) = &pinned.waits_for {
+            output::note(&format!(
+                "note: the files of `{}` are not pinned yet, since {reason}; whichever archive is pinned last pins them",
+                pinned.name
+            ));
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -9,7 +9,7 @@ use super::context::Context;
 use super::error::CliError;
 use super::output;
 use super::run::Folders;
-use crate::dataset::{self, Datasets, SetReport, Verdict};
+use crate::dataset::{self, Datasets, SetReport, State, Verdict};
 use crate::store::Store;
 
 /// Check data sets against what is pinned
@@ -87,28 +87,39 @@ fn count(reports: &[SetReport]) -> String {
     format!("{verified} of {} data sets are verified{others}", reports.len())
 }
 
-/// Says where what is missing comes from and where it belongs.
+/// Says where what is missing comes from and where it belongs, and what pins what is there.
 fn next_step(datasets: &Datasets, report: &SetReport, data: Option<&Path>) {
     let Some(set) = datasets.sets.get(&report.name) else { return };
-    if report.verdict != Verdict::Missing {
+    if !matches!(report.verdict, Verdict::Missing | Verdict::Unpinned) {
         return;
     }
-    let place = data.map_or("the data folder".to_owned(), |data| format!("`{}`", data.display()));
     // Archives of different sets may have one name, so each set has a folder.
     let archives = data.map_or(format!("`archives/{}` of the data folder", set.name), |data| {
         format!("`{}`", set.archive_folder(data).display())
     });
-    for archive in &set.archives {
+    let mut is_to_bring = false;
+    for (archive, found) in set.archives.iter().zip(&report.archives) {
         let source = match archive.urls.first() {
             Some(url) if set.login_required => format!(", with an account, from {url}"),
             Some(url) => format!(" from {url}"),
             None => String::new(),
         };
-        output::note(&format!("hint: bring `{}`{source} into {archives}", archive.file));
+        match found.path.is_file() {
+            false => {
+                is_to_bring |= !archive.urls.is_empty();
+                output::note(&format!("hint: bring `{}`{source} into {archives}", archive.file));
+            }
+            true if matches!(found.state, State::Unpinned { .. }) => output::note(&format!(
+                "hint: if you trust it, `repro pin-data {}` pins it",
+                found.path.display()
+            )),
+            true => {}
+        }
     }
-    if set.archives.iter().any(|archive| !archive.urls.is_empty()) {
+    if is_to_bring {
         output::note(&format!("hint: `repro fetch-data {}` brings what can be had", set.name));
     } else if set.archives.is_empty() && !set.is_union() {
+        let place = data.map_or("the data folder".to_owned(), |it| format!("`{}`", it.display()));
         output::note(&format!("hint: put the unpacked data set into {place} as `{}`", set.name));
     }
 }

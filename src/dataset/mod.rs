@@ -188,6 +188,18 @@ pub enum DatasetError {
         /// Where the known facts were seen.
         evidence: String,
     },
+    /// Another file of the data set that lies beside the one to pin is not the one that is pinned.
+    #[error("`{}` belongs to data set `{name}`, too, and is not the file that is pinned\n  pinned  {pinned}\n  found   {found}", path.display())]
+    Neighbour {
+        /// The data set.
+        name: String,
+        /// The other file.
+        path: PathBuf,
+        /// The digest in `datasets.toml`.
+        pinned: Digest,
+        /// The digest of the file.
+        found: Digest,
+    },
     /// Several data sets have an archive of this name.
     #[error("`{file}` is an archive of several data sets{}", sets.iter().map(|set| format!("\n  {set}")).collect::<String>())]
     Ambiguous {

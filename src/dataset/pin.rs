@@ -29,8 +29,10 @@ pub struct Pinned {
     /// The data set's table in it.
     pub entry: String,
     /// The manifest's path in the project and its text; `None` if the file is packed in a way that
-    /// is not read here, or another file of the data set is not beside it.
+    /// is not read here, or another file of the data set is not pinned or not beside it.
     pub manifest: Option<(String, String)>,
+    /// Why there is no manifest yet, where another file of the data set keeps it back.
+    pub waits_for: Option<String>,
 }
 
 /// Measures `file`, an archive that `datasets.toml` names or a new one.
@@ -59,7 +61,11 @@ pub fn pin(
     if place.archive.sha256.is_none() && !replace {
         check_known(&place.archive, &real, (&sha256, size), progress)?;
     }
-    let manifest = measure(&place, &real)?.map(|manifest| (place.manifest_path(), manifest));
+    let (manifest, waits_for) = match neighbours(&place, &real, store, progress)? {
+        Neighbours::Whole(others) => (measure(&place, &real, others)?, None),
+        Neighbours::Open(reason) => (None, Some(reason)),
+    };
+    let manifest = manifest.map(|manifest| (place.manifest_path(), manifest));
     let wrong = |error: toml_edit::TomlError| {
         at("edit", &datasets.project.join(FILE))(std::io::Error::other(error))
     };
@@ -75,6 +81,7 @@ pub fn pin(
         datasets: format!("{head}{text}"),
         entry,
         manifest: manifest.map(|(path, manifest)| (path, manifest.to_text())),
+        waits_for,
     })
 }
 
@@ -257,18 +264,62 @@ fn new_archive(file: String, path: Option<String>) -> Archive {
     }
 }
 
-/// The manifest of all archives of the data set, or `None` if it cannot be known from `file`
-/// and what lies beside it.
-fn measure(place: &Place, file: &Path) -> Result<Option<Manifest>, DatasetError> {
-    let mut archives: Vec<(&Archive, PathBuf)> = vec![(&place.archive, file.to_owned())];
-    for other in place.set.iter().flat_map(|set| &set.archives) {
-        if other.file != place.archive.file {
-            archives.push((other, file.with_file_name(&other.file)));
+/// The other files of the data set, which lie beside the one that is pinned.
+enum Neighbours<'a> {
+    /// All are there, and each is the one that is pinned.
+    Whole(Vec<(&'a Archive, PathBuf)>),
+    /// One is not pinned or not there, so nobody can tell what the data set's files are.
+    Open(String),
+}
+
+/// Looks at the other files of the data set.
+///
+/// # Errors
+///
+/// [`DatasetError::Neighbour`] if one of them is not the one that is pinned.
+fn neighbours<'a>(
+    place: &'a Place,
+    file: &Path,
+    store: &Store,
+    progress: &dyn Progress,
+) -> Result<Neighbours<'a>, DatasetError> {
+    let all = place.set.iter().flat_map(|set| &set.archives).enumerate();
+    let others = all.filter(|(index, _)| Some(*index) != place.index);
+    let others: Vec<(&Archive, PathBuf)> =
+        others.map(|(_, other)| (other, file.with_file_name(&other.file))).collect();
+    let is_open = |other: &&(&Archive, PathBuf)| other.0.sha256.is_none() || !other.1.is_file();
+    if let Some((other, path)) = others.iter().find(is_open) {
+        let state = if path.is_file() { "is not pinned" } else { "is not beside it" };
+        return Ok(Neighbours::Open(format!("`{}` {state}", other.file)));
+    }
+    let paths: Vec<PathBuf> = others.iter().map(|(_, path)| path.clone()).collect();
+    let hashed = hash_all(store, &paths, false, progress)?;
+    for (other, path) in &others {
+        let found = match hashed.get(path) {
+            Some(Ok((found, _))) => *found,
+            Some(Err(reason)) => {
+                return Err(at("read", path)(std::io::Error::other(reason.clone())));
+            }
+            None => return Err(at("read", path)(std::io::ErrorKind::NotFound.into())),
+        };
+        if let Some(pinned) = other.sha256.filter(|pinned| *pinned != found) {
+            let (name, path) = (place.name.clone(), path.clone());
+            return Err(DatasetError::Neighbour { name, path, pinned, found });
         }
     }
-    let complete =
-        archives.iter().all(|(archive, path)| is_readable(&archive.file) && path.is_file());
-    if !complete {
+    Ok(Neighbours::Whole(others))
+}
+
+/// The manifest of all archives of the data set, or `None` if one is packed in a way that is not
+/// read here.
+fn measure(
+    place: &Place,
+    file: &Path,
+    others: Vec<(&Archive, PathBuf)>,
+) -> Result<Option<Manifest>, DatasetError> {
+    let mut archives: Vec<(&Archive, PathBuf)> = vec![(&place.archive, file.to_owned())];
+    archives.extend(others);
+    if !archives.iter().all(|(archive, _)| is_readable(&archive.file)) {
         return Ok(None);
     }
     derived::measure(&archives).map(Some)

@@ -243,14 +243,15 @@ impl Datasets {
     }
 
     /// Where an archive lies: in the project, among the downloaded archives, in the data set's
-    /// folder, or in the data folder.
+    /// folder, or in the data folder; where it belongs, among the archives, while it is nowhere.
     pub fn archive_path(&self, set: &Dataset, archive: &Archive, data: Option<&Path>) -> PathBuf {
         if let Some(path) = &archive.path {
             return self.project.join(path);
         }
         let data = data.unwrap_or(&self.project);
-        let folders = [set.archive_folder(data), set.folder(data)];
+        let archives = set.archive_folder(data);
+        let folders = [archives.as_path(), &set.folder(data), data];
         let mut places = folders.iter().map(|folder| folder.join(&archive.file));
-        places.find(|place| place.is_file()).unwrap_or_else(|| data.join(&archive.file))
+        places.find(|place| place.is_file()).unwrap_or_else(|| archives.join(&archive.file))
     }
 }

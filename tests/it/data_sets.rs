@@ -278,10 +278,59 @@ fn the_files_of_a_data_set_in_two_archives_are_pinned_only_together() {
     let file = world.data().join("one.zip");
     let alone = pin(&datasets, &file, false, &world.store, &Silent).unwrap();
     assert_eq!(alone.manifest, None);
+    assert_eq!(alone.waits_for.as_deref(), Some("`other.zip` is not beside it"));
     zip(&world.data().join("other.zip"), &[("2", b"two")]);
-    let both = pin(&datasets, &file, false, &world.store, &Silent).unwrap();
+    let still = pin(&datasets, &file, false, &world.store, &Silent).unwrap();
+    assert_eq!(still.manifest, None, "nothing says that the other file is the right one");
+    assert_eq!(still.waits_for.as_deref(), Some("`other.zip` is not pinned"));
+    let datasets = world.parse(&still.datasets).unwrap();
+    let other = world.data().join("other.zip");
+    let both = pin(&datasets, &other, false, &world.store, &Silent).unwrap();
     let (_, manifest) = both.manifest.unwrap();
     assert!(manifest.contains(" 3 2\n") && manifest.ends_with(" 3 left/1\n"), "{manifest}");
+    assert_eq!(both.waits_for, None);
+}
+
+#[test]
+fn a_file_beside_the_pinned_one_is_held_against_its_pin_before_it_counts() {
+    let world = World::new();
+    for (name, content) in [("one.zip", b"one"), ("other.zip", b"two")] {
+        zip(&world.data().join(name), &[("x", content)]);
+    }
+    let right = Digest::of(&fs::read(world.data().join("other.zip")).unwrap()).hex();
+    let text = |archive: &str| {
+        format!(
+            "[two]\ntitle = \"t\"\n[[two.archive]]\nfile = \"one.zip\"\nunpinned = \"r\"\nunpack = \"left\"\n[[two.archive]]\nfile = \"other.zip\"\n{archive}"
+        )
+    };
+    let pin_one = |archive: &str| {
+        let datasets = world.parse(&text(archive)).unwrap();
+        pin(&datasets, &world.data().join("one.zip"), false, &world.store, &Silent)
+    };
+    let pinned = pin_one(&format!("size = 1\nsha256 = \"{right}\"\n")).unwrap();
+    assert!(pinned.manifest.is_some());
+    let wrong = right.replace(|hex: char| hex.is_ascii_digit(), "0");
+    let error = pin_one(&format!("size = 1\nsha256 = \"{wrong}\"\n")).unwrap_err();
+    assert!(matches!(error, DatasetError::Neighbour { .. }), "{error}");
+    // What is known of an unpinned file is compared when it is pinned itself, not before it counts.
+    let prefix = "unpinned = \"r\"\nchecks = { sha256-prefix = \"00000000\" }\n";
+    assert_eq!(pin_one(prefix).unwrap().manifest, None);
+}
+
+#[test]
+fn an_archive_that_is_nowhere_is_missing_where_it_belongs() {
+    let world = World::new();
+    let text = format!(
+        "[tiny]\ntitle = \"t\"\n[[tiny.archive]]\nfile = \"tiny.zip\"\nsize = 1\nsha256 = \"{}\"\n",
+        Digest::of(b"").hex()
+    );
+    let report = world.verify(&world.parse(&text).unwrap());
+    assert_eq!(report.verdict, Verdict::Missing);
+    assert_eq!(report.archives[0].path, world.data().join("archives/tiny/tiny.zip"));
+    // Whoever put it into the data folder itself is still understood.
+    zip(&world.data().join("tiny.zip"), &FILES);
+    let report = world.verify(&world.parse(&text).unwrap());
+    assert_eq!(report.archives[0].path, world.data().join("tiny.zip"));
 }
 
 /// A data set of two files that are no archives, pinned by the program itself; they lie in `folder`.

@@ -175,6 +175,27 @@ fn data_that_is_missing_comes_with_where_it_was_looked_for_and_where_to_get_it()
 }
 
 #[test]
+fn data_that_nothing_pins_comes_with_its_address_before_the_command_that_pins_it() {
+    let project = Project::new(TRACKER);
+    let text = "[tiny]\ntitle = \"Tiny\"\n[[tiny.archive]]\nfile = \"tiny.zip\"\nunpinned = \"nobody told\"\nurls = [\"https://data.test/tiny.zip\"]\n";
+    fs::write(project.folder.path().join("datasets.toml"), text).unwrap();
+    let data = project.folder.path().join("data");
+    fs::create_dir(&data).unwrap();
+    let (text, code) = project.error(&["verify-data", "tiny", "--data", "data"]);
+    assert_eq!(code, 3);
+    insta::assert_snapshot!(text, @r"
+    hint: bring `tiny.zip` from https://data.test/tiny.zip into `[project]/data/archives/tiny`
+    hint: `repro fetch-data tiny` brings what can be had
+    ");
+    let (text, _) = project.error(&["run", "--image", "tracker-debian", "--profile", "smoke"]);
+    assert!(text.contains("`repro fetch-data tiny` brings it"), "{text}");
+    fs::create_dir_all(data.join("archives/tiny")).unwrap();
+    fs::write(data.join("archives/tiny/tiny.zip"), "any").unwrap();
+    let (text, _) = project.error(&["verify-data", "tiny", "--data", "data"]);
+    insta::assert_snapshot!(text, @"hint: if you trust it, `repro pin-data [project]/data/archives/tiny/tiny.zip` pins it");
+}
+
+#[test]
 fn an_engine_that_does_not_exist_is_refused_before_anything_else() {
     let project = Project::new(TRACKER);
     let commands = [

@@ -116,6 +116,9 @@ impl CliError {
                 "the publisher may have replaced it, or the download is damaged; `--replace` pins it all the same"
                     .to_owned(),
             ),
+            Self::Dataset(DatasetError::Neighbour { name, .. }) => Some(format!(
+                "move it away, and `repro fetch-data {name}` brings the pinned one again; or pin it first with `--replace`"
+            )),
             Self::Dataset(DatasetError::Ambiguous { .. }) => {
                 Some("put it into a folder that has the data set's name".to_owned())
             }

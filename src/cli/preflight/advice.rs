@@ -36,9 +36,9 @@ impl Preflight {
                 "`repro fetch-data {name}`; `repro verify-data {name}` says what belongs where"
             ),
             Kind::UnknownData { .. } => format!("describe it in `{}`", dataset::FILE),
-            Kind::UnpinnedData { .. } => {
-                "`repro pin-data FILE` pins an archive that you have".to_owned()
-            }
+            Kind::UnpinnedData { name } => format!(
+                "`repro fetch-data {name}` brings it or says where it is; `repro pin-data FILE` then pins each archive"
+            ),
             Kind::DataFolder => {
                 "make it, or name another with `--data DIR` or `$REPRO_DATA`".to_owned()
             }
