@@ -217,6 +217,11 @@ impl fetch::Progress for Display {
         self.note(&format!("trying `{name}` again: {reason}"));
     }
 
+    fn discarded(&self, name: &str, lost: u64, place: &str) {
+        self.lose(lost);
+        self.note(&format!("`{name}` from {place} is given up"));
+    }
+
     fn finished(&self, _name: &str) {}
 
     fn end(&self) {

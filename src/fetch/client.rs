@@ -19,6 +19,7 @@ use reqwest::header::{
 use reqwest::{Certificate, NoProxy, Proxy, Url};
 
 use super::error::{FetchError, Trouble};
+use super::pace::Pace;
 use super::retry::{Ending, Stopped};
 use super::wanted::Place;
 use crate::settings::{Proxies, Settings, SettingsError};
@@ -47,6 +48,8 @@ pub(super) struct Client {
     python: HttpClient,
     debian: HttpClient,
     web: HttpClient,
+    /// How long a server may be silent.
+    silence: Duration,
 }
 
 /// Whose settings hold for a request.
@@ -115,6 +118,8 @@ pub(crate) struct Answer {
     pub(crate) head: Head,
     pieces: Receiver<Result<Vec<u8>, io::Error>>,
     received: u64,
+    /// When it began, and how slowly it may come; git's servers think for as long as they like.
+    pace: Option<(Instant, Pace)>,
 }
 
 /// A client for bodies that are made while they are sent; it has no limit of its own for a whole
@@ -142,7 +147,7 @@ const CERTIFICATES: &str = "certificates (SSL_CERT_FILE, SSL_CERT_DIR, or the sy
 impl Ask for Client {
     fn ask(&self, request: &Request, stop: &AtomicBool) -> Result<Option<Answer>, Ending> {
         let (client, request) = (self.clone(), request.clone());
-        answer(move || client.send(&request), stop)
+        answer(move || client.send(&request), Some(self.silence), stop)
     }
 }
 
@@ -159,6 +164,7 @@ impl Client {
             python: python.build().map_err(client(CERTIFICATES))?,
             debian: debian.build().map_err(client(CERTIFICATES))?,
             web: web.build().map_err(client(CERTIFICATES))?,
+            silence: limit,
         })
     }
 
@@ -195,6 +201,7 @@ impl Client {
 /// Sends a request on a thread of its own and waits for the beginning of its answer.
 fn answer(
     send: impl FnOnce() -> Result<Option<Opened>, Trouble> + Send + 'static,
+    silence: Option<Duration>,
     stop: &AtomicBool,
 ) -> Result<Option<Answer>, Ending> {
     let (head_sender, head) = sync_channel(1);
@@ -211,15 +218,17 @@ fn answer(
         Err(trouble) => drop(head_sender.send(Err(trouble))),
     });
     let head = receive(&head, stop)?.unwrap_or_else(|| Err(broken_client()))?;
-    Ok(head.map(|head| Answer { head, pieces, received: 0 }))
+    let pace = silence.map(|silence| (Instant::now(), Pace::new(silence)));
+    Ok(head.map(|head| Answer { head, pieces, received: 0, pace }))
 }
 
-/// Sends any request and waits for the beginning of its answer, as [`Ask::ask`] does.
+/// Sends any request and waits for the beginning of its answer, as [`Ask::ask`] does; the answer may come as slowly
+/// as it likes.
 pub(crate) fn ask_for(
     request: RequestBuilder,
     stop: &AtomicBool,
 ) -> Result<Option<Answer>, Ending> {
-    answer(move || sent(request), stop)
+    answer(move || sent(request), None, stop)
 }
 
 fn sent(request: RequestBuilder) -> Result<Option<Opened>, Trouble> {
@@ -274,6 +283,11 @@ fn client(what: &'static str) -> impl FnOnce(reqwest::Error) -> FetchError {
 fn open_file(request: &Request) -> Result<Option<Opened>, Trouble> {
     let cut = |source| Trouble::Cut { received: 0, source };
     let Ok(path) = request.url.to_file_path() else { return Ok(None) };
+    // Opening a pipe waits for whoever writes to it.
+    if fs::metadata(&path).is_ok_and(|metadata| !metadata.is_file()) {
+        let reason = format!("`{}` is no regular file", path.display());
+        return Err(Trouble::Unusable { reason });
+    }
     let mut file = match fs::File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -341,12 +355,12 @@ fn pass_on(mut body: Box<dyn Read>, sender: &SyncSender<io::Result<Vec<u8>>>) {
 }
 
 impl Answer {
-    /// The body of a response, read by a thread of its own.
-    pub(crate) fn of(response: Response) -> Self {
+    /// The body of a response, read by a thread of its own; its server may be silent for so long.
+    pub(crate) fn of(response: Response, silence: Duration) -> Self {
         let head = head_of(&response);
         let (sender, pieces) = sync_channel(PIECES_WAITING);
         thread::spawn(move || pass_on(Box::new(response), &sender));
-        Self { head, pieces, received: 0 }
+        Self { head, pieces, received: 0, pace: Some((Instant::now(), Pace::new(silence))) }
     }
 
     /// The next piece of the body; `Ok(None)` at its end.
@@ -354,7 +368,35 @@ impl Answer {
         let Some(piece) = receive(&self.pieces, stop)? else { return Ok(None) };
         let piece = piece.map_err(|source| Trouble::Cut { received: self.received, source })?;
         self.received += piece.len() as u64;
+        if let Some((begin, pace)) = &mut self.pace {
+            pace.count(begin.elapsed(), piece.len() as u64)?;
+        }
         Ok(Some(piece))
+    }
+
+    /// The whole body of a small document, `what`; one that is larger than `largest` bytes or does not come in time
+    /// is none, and is not asked for again.
+    pub(crate) fn document(
+        &mut self,
+        what: &str,
+        largest: usize,
+        stop: &AtomicBool,
+    ) -> Result<Vec<u8>, Ending> {
+        let refuse = |reason| Ending::Trouble(Trouble::Unusable { reason });
+        // A small document may come slowly, up to a limit of its own.
+        let limit = self.pace.take().map(|(begin, pace)| (begin, pace.document()));
+        let mut bytes = Vec::new();
+        loop {
+            let Some(piece) = self.next(stop)? else { return Ok(bytes) };
+            bytes.extend_from_slice(&piece);
+            if bytes.len() > largest {
+                return Err(refuse(format!("{what} has more than {largest} bytes")));
+            }
+            if let Some((_, limit)) = limit.filter(|(begin, limit)| begin.elapsed() > *limit) {
+                let seconds = limit.as_secs();
+                return Err(refuse(format!("{what} did not come whole within {seconds} s")));
+            }
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use reqwest::Url;
 use super::client::{Answer, Ask, Publisher, Request};
 use super::error::{Refusal, Trouble};
 use super::progress::Progress;
-use super::retry::{Attempts, Ending, Stopped, wait};
+use super::retry::{Attempts, Ending, Stopped, wait, why};
 use super::wanted::Wanted;
 use crate::address::masked;
 use crate::store::{BlobWriter, Store, StoreError};
@@ -111,13 +111,11 @@ impl Downloader<'_> {
         if writer.size() > wanted.size {
             writer.restart().map_err(NotBrought::Store)?;
         }
-        if !writer.is_resumed() {
-            return self.bring_into(writer, url, wanted);
-        }
-        match self.bring_into(writer, url, wanted) {
-            Err(NotBrought::Refused(Refusal::Differs { .. } | Refusal::Endless)) => {
+        let was_there = writer.is_resumed();
+        match self.bring_into(writer, url, wanted, was_there) {
+            Err(NotBrought::Refused(Refusal::Differs { .. } | Refusal::Endless)) if was_there => {
                 let writer = self.store.resume(&wanted.digest).map_err(NotBrought::Store)?;
-                self.bring_into(writer, url, wanted)
+                self.bring_into(writer, url, wanted, false)
             }
             other => other,
         }
@@ -128,6 +126,7 @@ impl Downloader<'_> {
         mut writer: BlobWriter<'a>,
         url: &Url,
         wanted: &Wanted,
+        was_there: bool,
     ) -> Result<(), NotBrought> {
         let sought = Sought {
             name: &wanted.name,
@@ -148,7 +147,12 @@ impl Downloader<'_> {
         // A place that has no such file took nothing back, and the next one is asked quietly.
         let is_missing = matches!(result, Err(NotBrought::Refused(Refusal::NotFound)));
         if received > 0 && !is_missing && matches!(result, Err(NotBrought::Refused(_))) {
-            self.progress.retried(&wanted.name, received, "not what was wanted");
+            let (name, place) = (&wanted.name, masked(url.as_str()));
+            match was_there {
+                true => self.progress.retried(name, received, "what was there was of another file"),
+                // The same place would send the same bytes.
+                false => self.progress.discarded(name, received, &place),
+            }
         }
         result
     }
@@ -175,7 +179,7 @@ impl Downloader<'_> {
                 let attempts = attempts.made();
                 return Err(NotBrought::Refused(Refusal::Trouble { attempts, last }));
             };
-            self.progress.retried(sought.name, 0, &last.to_string());
+            self.progress.retried(sought.name, 0, &why(&last, time));
             wait(time, self.stop).map_err(|Stopped| NotBrought::Stopped)?;
         }
     }

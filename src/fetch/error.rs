@@ -185,8 +185,20 @@ pub enum Trouble {
         /// Bytes that should have come.
         expected: u64,
     },
+    /// The answer came so slowly that it may as well not come.
+    #[error(
+        "the answer came with {received} bytes in {seconds} s, less than {least} bytes a second"
+    )]
+    Slow {
+        /// Bytes that came in that time.
+        received: u64,
+        /// How long that was.
+        seconds: u64,
+        /// The least speed.
+        least: u64,
+    },
     /// An answer that is none of those expected.
-    #[error("the server answered {code}")]
+    #[error("the server answered {code}{}", asked_wait(retry_after.as_ref()))]
     Status {
         /// The status of HTTP.
         code: u16,
@@ -214,6 +226,12 @@ pub enum Trouble {
     /// Its host did not answer others before.
     #[error("its host could not be reached just before")]
     HostIsDown,
+}
+
+/// What a server that is busy asks for.
+fn asked_wait(asked: Option<&Duration>) -> String {
+    let asked = asked.filter(|asked| !asked.is_zero());
+    asked.map_or(String::new(), |asked| format!(" and asks to wait {} s", asked.as_secs()))
 }
 
 impl Refusal {

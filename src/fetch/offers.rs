@@ -12,8 +12,10 @@ use reqwest::Url;
 use super::client::{Answer, Ask, Client, Publisher, Request};
 use super::error::{FetchError, Refusal, Trouble};
 use super::index::{self, Link};
-use super::retry::{Attempts, Ending, Stopped, wait};
+use super::progress::Progress;
+use super::retry::{Attempts, Ending, Stopped, wait, why};
 use super::wanted::{Place, Wanted};
+use crate::address::masked;
 use crate::digest::Digest;
 use crate::settings::{Archive, Credentials, Location, PythonSources, Settings, SettingsError};
 
@@ -49,6 +51,7 @@ pub(super) struct Offers<'a> {
     archives: BTreeMap<String, Vec<Archive>>,
     credentials: Credentials,
     client: &'a Client,
+    progress: &'a dyn Progress,
     stop: &'a AtomicBool,
     offline: bool,
     /// What folders of a recipe are relative to.
@@ -62,6 +65,7 @@ impl<'a> Offers<'a> {
         settings: &Settings,
         wanted: &[Wanted],
         client: &'a Client,
+        progress: &'a dyn Progress,
         stop: &'a AtomicBool,
     ) -> Result<Self, FetchError> {
         let mirrors = settings.mirrors()?;
@@ -87,7 +91,18 @@ impl<'a> Offers<'a> {
         }
         let (pages, credentials) = (Mutex::default(), settings.credentials());
         let project = settings.project().ok().map(Path::to_owned);
-        Ok(Self { mirrors, python, archives, credentials, client, stop, offline, project, pages })
+        Ok(Self {
+            mirrors,
+            python,
+            archives,
+            credentials,
+            client,
+            progress,
+            stop,
+            offline,
+            project,
+            pages,
+        })
     }
 
     /// The places to ask for an input, in order.
@@ -172,7 +187,7 @@ impl<'a> Offers<'a> {
             Way::Page(page) => page,
         };
         let links = self.links(page)?;
-        let link = choose(&links, wanted).ok_or(NoOffer::Refused(Refusal::NotFound))?;
+        let link = choose(&links, page, wanted).map_err(NoOffer::Refused)?;
         match link.sha256 {
             Some(announced) if announced != wanted.digest => {
                 Err(NoOffer::Refused(Refusal::Announced(announced)))
@@ -206,7 +221,10 @@ impl<'a> Offers<'a> {
                 Err(Ending::Trouble(trouble)) => trouble,
             };
             match attempts.after(&last, 0) {
-                Some(time) => wait(time, self.stop).map_err(|Stopped| NoOffer::Stopped)?,
+                Some(time) => {
+                    self.progress.retried(&masked(page.as_str()), 0, &why(&last, time));
+                    wait(time, self.stop).map_err(|Stopped| NoOffer::Stopped)?;
+                }
                 None => {
                     let attempts = attempts.made();
                     return Err(NoOffer::Refused(Refusal::Trouble { attempts, last }));
@@ -220,33 +238,34 @@ impl<'a> Offers<'a> {
         let accept = Some(index::ACCEPT);
         let request = Request { publisher, url, accept, from: 0, of_version: None };
         let Some(mut answer) = self.client.ask(&request, self.stop)? else { return Ok(None) };
-        let body = self.read_body(&mut answer)?;
+        let body = read_body(&mut answer, self.stop)?;
         let head = &answer.head;
         let links = index::links(&body, &head.media_type, &head.url);
         links.map(Some).map_err(|reason| Trouble::Page { reason }.into())
     }
+}
 
-    fn read_body(&self, answer: &mut Answer) -> Result<Vec<u8>, Ending> {
-        let page = |reason: String| Trouble::Page { reason };
-        let too_large = || page(format!("it is larger than {LARGEST_PAGE} bytes"));
-        let mut body = Vec::new();
-        while let Some(piece) = answer.next(self.stop)? {
-            body.extend_from_slice(&piece);
-            if body.len() as u64 > LARGEST_PAGE {
-                return Err(too_large().into());
-            }
-        }
-        if !answer.head.is_gzip {
-            return Ok(body);
-        }
-        let mut plain = Vec::new();
-        let mut decoder = MultiGzDecoder::new(body.as_slice()).take(LARGEST_PAGE + 1);
-        decoder.read_to_end(&mut plain).map_err(|error| page(error.to_string()))?;
-        if plain.len() as u64 > LARGEST_PAGE {
+/// The page that an index answers with, unpacked.
+pub(super) fn read_body(answer: &mut Answer, stop: &AtomicBool) -> Result<Vec<u8>, Ending> {
+    let page = |reason: String| Trouble::Page { reason };
+    let too_large = || page(format!("it is larger than {LARGEST_PAGE} bytes"));
+    let mut body = Vec::new();
+    while let Some(piece) = answer.next(stop)? {
+        body.extend_from_slice(&piece);
+        if body.len() as u64 > LARGEST_PAGE {
             return Err(too_large().into());
         }
-        Ok(plain)
     }
+    if !answer.head.is_gzip {
+        return Ok(body);
+    }
+    let mut plain = Vec::new();
+    let mut decoder = MultiGzDecoder::new(body.as_slice()).take(LARGEST_PAGE + 1);
+    decoder.read_to_end(&mut plain).map_err(|error| page(error.to_string()))?;
+    if plain.len() as u64 > LARGEST_PAGE {
+        return Err(too_large().into());
+    }
+    Ok(plain)
 }
 
 /// Places of wheels that a recipe names; one that cannot be is passed over.
@@ -268,9 +287,21 @@ fn web_places(urls: &[String]) -> Vec<Source> {
 }
 
 /// The link to take: the name that was locked; the digest that was locked decides among several.
-fn choose<'a>(links: &'a [Link], wanted: &Wanted) -> Option<&'a Link> {
-    let by_digest = links.iter().find(|link| link.sha256 == Some(wanted.digest));
-    by_digest.or_else(|| links.iter().find(|link| link.name == wanted.name))
+///
+/// What a server says may lead to servers, and never to the files of this machine.
+fn choose<'a>(links: &'a [Link], page: &Url, wanted: &Wanted) -> Result<&'a Link, Refusal> {
+    let is_near = page.scheme() == "file";
+    let may_lead = |link: &&Link| is_near || matches!(link.url.scheme(), "http" | "https");
+    let allowed = || links.iter().filter(may_lead);
+    let by_digest = allowed().find(|link| link.sha256 == Some(wanted.digest));
+    let found = by_digest.or_else(|| allowed().find(|link| link.name == wanted.name));
+    found.ok_or_else(|| match links.iter().any(|link| link.name == wanted.name) {
+        false => Refusal::NotFound,
+        true => {
+            let reason = format!("its link to `{}` leads to no server", wanted.name);
+            Refusal::Trouble { attempts: 1, last: Trouble::Page { reason } }
+        }
+    })
 }
 
 /// `path` below `folder`, each part escaped as it must be.

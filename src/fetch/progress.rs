@@ -16,6 +16,11 @@ pub trait Progress: Sync {
     /// A file's download failed for the time being, and so many of its bytes have to come again.
     fn retried(&self, name: &str, lost: u64, reason: &str);
 
+    /// What `place` sent of a file is of no use, so many bytes; the next place is asked, if there is one.
+    fn discarded(&self, name: &str, lost: u64, place: &str) {
+        self.retried(name, lost, &format!("not what was wanted came from {place}"));
+    }
+
     /// A file's download is over, well or not.
     fn finished(&self, name: &str);
 

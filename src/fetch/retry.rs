@@ -12,8 +12,10 @@ use super::error::Trouble;
 const ATTEMPTS: u32 = 5;
 /// The first wait; each further one is twice as long.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
-/// The longest wait that a server may ask for.
+/// The longest wait that a server may ask for; one that asks for more is given up.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// The longest that servers may make one thing wait, however often they ask.
+const LONGEST_WAITS: Duration = Duration::from_secs(120);
 /// So many bytes count as headway: a server that cuts every answer may still be used up.
 const HEADWAY: u64 = 1 << 20;
 
@@ -47,6 +49,8 @@ impl From<Trouble> for Ending {
 pub(crate) struct Attempts {
     made: u32,
     since_headway: u32,
+    /// How long servers made it wait so far.
+    waited: Duration,
 }
 
 impl Attempts {
@@ -59,10 +63,10 @@ impl Attempts {
             return None;
         }
         let wait = FIRST_WAIT * 2u32.pow(self.since_headway - 1);
-        match trouble {
-            Trouble::Status { retry_after: Some(asked), .. } => Some((*asked).min(LONGEST_WAIT)),
-            _ => Some(wait),
-        }
+        let Trouble::Status { retry_after: Some(asked), .. } = trouble else { return Some(wait) };
+        // Who asks for a day, or for a minute again and again, is not there now: the next place is asked.
+        self.waited = self.waited.saturating_add(*asked);
+        (*asked <= LONGEST_WAIT && self.waited <= LONGEST_WAITS).then_some(*asked)
     }
 
     /// How many attempts failed.
@@ -77,12 +81,20 @@ fn is_worth_retrying(trouble: &Trouble) -> bool {
         Trouble::Request { source } => {
             !is_distrust(source) && !source.is_builder() && !source.is_redirect()
         }
-        Trouble::Cut { .. } | Trouble::Short { .. } => true,
+        Trouble::Cut { .. } | Trouble::Short { .. } | Trouble::Slow { .. } => true,
         Trouble::Status { code, .. } => matches!(code, 408 | 425 | 429 | 500..=599),
         Trouble::Page { .. }
         | Trouble::Git { .. }
         | Trouble::HostIsDown
         | Trouble::Unusable { .. } => false,
+    }
+}
+
+/// Says why something is tried again, and after which time where a person would notice it.
+pub(crate) fn why(trouble: &Trouble, time: Duration) -> String {
+    match time.as_secs() {
+        0..5 => trouble.to_string(),
+        seconds => format!("{trouble}; the next attempt is in {seconds} s"),
     }
 }
 
@@ -143,7 +155,19 @@ mod tests {
     fn a_server_may_say_how_long_to_wait_but_not_for_ever() {
         let after = |seconds| Attempts::default().after(&status(429, Some(seconds)), 0);
         assert_eq!(after(3), Some(Duration::from_secs(3)));
-        assert_eq!(after(86_400), Some(LONGEST_WAIT));
+        assert_eq!(after(60), Some(LONGEST_WAIT));
+        assert_eq!(after(86_400), None, "the next place is asked instead");
+        assert_eq!(after(u64::MAX), None);
+        let mut attempts = Attempts::default();
+        let waits: Vec<_> = (0..3).map(|_| attempts.after(&status(503, Some(60)), 0)).collect();
+        assert_eq!(waits, [Some(LONGEST_WAIT), Some(LONGEST_WAIT), None]);
+    }
+
+    #[test]
+    fn a_wait_that_a_person_notices_is_told_with_its_length() {
+        let text = |seconds| why(&status(503, Some(seconds)), Duration::from_secs(seconds));
+        assert_eq!(text(1), "the server answered 503 and asks to wait 1 s");
+        assert!(text(45).ends_with("; the next attempt is in 45 s"));
     }
 
     #[test]

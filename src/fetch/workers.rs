@@ -42,7 +42,7 @@ pub fn fetch(
     }
     check_space(store, &missing)?;
     let client = Client::new(settings)?;
-    let offers = Offers::new(settings, &missing, &client, stop)?;
+    let offers = Offers::new(settings, &missing, &client, progress, stop)?;
     let downloader = Downloader { client: &client, store, progress, stop };
     let git = git::Fetcher::new(settings, store, progress, stop)?;
     let offline = settings.offline();
@@ -97,7 +97,7 @@ pub fn out_of_reach(
         return Ok(lacking);
     }
     let (client, stop) = (Client::new(settings)?, AtomicBool::new(false));
-    let offers = Offers::new(settings, &lacking, &client, &stop)?;
+    let offers = Offers::new(settings, &lacking, &client, &Quiet, &stop)?;
     let git = git::Fetcher::new(settings, store, &Quiet, &stop)?;
     lacking.retain(|wanted| match &wanted.place {
         Place::Git(source) => !offers.is_near(wanted) && !git.is_near(source),

@@ -10,7 +10,7 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, WWW_A
 use serde::Deserialize;
 
 use super::client::{Action, Client};
-use crate::fetch::{Answer, Ending, Trouble, retry_after, send};
+use crate::fetch::{Ending, Trouble, retry_after, send};
 use crate::settings::{RegistryCredentials, RegistryPlace};
 
 /// A token is some kilobytes; more is none.
@@ -118,14 +118,7 @@ fn token(
             return Err(Trouble::Status { code, retry_after }.into());
         }
     }
-    let mut answer = Answer::of(response);
-    let mut text = Vec::new();
-    while let Some(piece) = answer.next(client.stop)? {
-        text.extend_from_slice(&piece);
-        if text.len() > LARGEST_TOKEN {
-            return Err(no_token(place).into());
-        }
-    }
+    let text = client.answer(response)?.document("the token", LARGEST_TOKEN, client.stop)?;
     let found: Token = serde_json::from_slice(&text).map_err(|_| no_token(place))?;
     let found = found.token.or(found.access_token).filter(|token| !token.is_empty());
     let found = found.ok_or_else(|| no_token(place))?;

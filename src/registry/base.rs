@@ -48,7 +48,7 @@ pub fn resolve_base(
     if settings.offline() {
         return Err(RegistryError::Offline { reference: recipe.image.clone() });
     }
-    let client = Client::new(settings, stop)?;
+    let client = Client::new(settings, stop)?.telling(progress);
     let Found { manifest, document } = find(&client, &reference, &recipe.architecture)?;
     let image = &recipe.image;
     let name = format!("configuration of {image}");

@@ -17,8 +17,8 @@ use tokio::runtime::Runtime;
 use super::{RegistryError, access};
 use crate::digest::Digest;
 use crate::fetch::{
-    Answer, Ask, Attempts, Ending, FetchError, Refusal, Request, Stopped, Trouble, http_client,
-    retry_after, send, sending_client, wait,
+    Answer, Ask, Attempts, Ending, FetchError, Progress, Quiet, Refusal, Request, Stopped, Trouble,
+    http_client, retry_after, send, sending_client, wait, why,
 };
 use crate::settings::{RegistryPlace, Settings};
 
@@ -52,6 +52,8 @@ pub(super) struct Client<'a> {
     /// Sends layers; made when the first one is sent.
     sending: OnceLock<Sending>,
     pub(super) stop: &'a AtomicBool,
+    /// Is told when something is tried again.
+    progress: &'a dyn Progress,
     /// What convinced a registry, by its host, repository and what was to be done.
     passes: Mutex<BTreeMap<Key, HeaderValue>>,
     /// Held by whoever finds out what convinces a registry, so that others need not.
@@ -117,9 +119,15 @@ impl<'a> Client<'a> {
             http: http_client(settings)?,
             sending: OnceLock::new(),
             stop,
+            progress: &Quiet,
             passes: Mutex::default(),
             turn: Mutex::default(),
         })
+    }
+
+    /// The same, telling `progress` when something is tried again, and after which time.
+    pub(super) fn telling(self, progress: &'a dyn Progress) -> Self {
+        Self { progress, ..self }
     }
 
     /// Sends what `request` makes; a registry that wants to know who asks is told once.
@@ -216,16 +224,16 @@ impl<'a> Client<'a> {
             http.get(url).header(ACCEPT, MANIFESTS)
         })?;
         let Some(response) = expected(place, response)? else { return Ok(None) };
-        let mut answer = Answer::of(response);
-        let mut bytes = Vec::new();
-        while let Some(piece) = answer.next(self.stop)? {
-            bytes.extend_from_slice(&piece);
-            if bytes.len() > LARGEST_MANIFEST {
-                let reason = "the manifest has more than 8 MiB".to_owned();
-                return Err(Trouble::Unusable { reason }.into());
-            }
-        }
+        let mut answer = self.answer(response)?;
+        let bytes = answer.document("the manifest", LARGEST_MANIFEST, self.stop)?;
         Ok(Some(Manifest { bytes, media_type: answer.head.media_type }))
+    }
+
+    /// The body of a response, as slow as the settings let it be.
+    pub(super) fn answer(&self, response: Response) -> Result<Answer, Ending> {
+        let silence = self.settings.silence_limit();
+        let silence = silence.map_err(|error| Trouble::Unusable { reason: error.to_string() })?;
+        Ok(Answer::of(response, silence))
     }
 
     /// Tries something until it is done or there is no use in going on.
@@ -241,7 +249,10 @@ impl<'a> Client<'a> {
                 Err(Ending::Trouble(trouble)) => trouble,
             };
             match attempts.after(&last, 0) {
-                Some(time) => wait(time, self.stop).map_err(|Stopped| NotDone::Stopped)?,
+                Some(time) => {
+                    self.progress.retried("the registry", 0, &why(&last, time));
+                    wait(time, self.stop).map_err(|Stopped| NotDone::Stopped)?;
+                }
                 None => return Err(NotDone::Refused { attempts: attempts.made(), last }),
             }
         }
@@ -268,7 +279,8 @@ impl Ask for Asker<'_> {
                     from => sending.header(RANGE, format!("bytes={from}-")),
                 }
             })?;
-        Ok(expected(self.place, response)?.map(Answer::of))
+        let response = expected(self.place, response)?;
+        response.map(|response| self.client.answer(response)).transpose()
     }
 }
 

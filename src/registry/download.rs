@@ -66,7 +66,7 @@ pub fn fetch(
     if missing(store, wanted).is_empty() {
         return Ok(0);
     }
-    fetch_with(&Client::new(settings, stop)?, store, wanted, progress)
+    fetch_with(&Client::new(settings, stop)?.telling(progress), store, wanted, progress)
 }
 
 /// As [`fetch`], by a client that may be known to registries already.

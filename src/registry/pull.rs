@@ -48,7 +48,7 @@ pub fn pull(
     if settings.offline() {
         return Err(RegistryError::Offline { reference: text });
     }
-    let client = Client::new(settings, stop)?;
+    let client = Client::new(settings, stop)?.telling(progress);
     let found = base::find(&client, reference, "")?;
     let name = format!("configuration of {text}");
     let config = blob(&text, name, found.document.config.digest, found.document.config.size);

@@ -79,7 +79,7 @@ pub fn push(
     if settings.offline() {
         return Err(RegistryError::Offline { reference: target.to_string() });
     }
-    let client = Client::new(settings, stop)?;
+    let client = Client::new(settings, stop)?.telling(progress);
     let place = settings.registry(&target.host, &target.repository)?;
     let documents = image::documents(store, &image.seal)?;
     let mut blobs: BTreeMap<Digest, Content> = BTreeMap::new();

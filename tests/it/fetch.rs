@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -362,6 +363,107 @@ fn a_second_index_helps_where_the_first_has_other_content() {
     let bench = Bench::with_index(&first).with("PIP_EXTRA_INDEX_URL", &second.url("/simple/"));
     bench.fetch(std::slice::from_ref(&torch)).unwrap();
     bench.assert_brought(&torch, b"content");
+}
+
+#[test]
+fn a_page_of_a_server_leads_to_no_file_of_this_machine_and_its_next_link_is_taken() {
+    let bytes = b"a wheel";
+    let wanted = wheel("tool", bytes);
+    let name = wanted.name.clone();
+    let folder = tempfile::tempdir().unwrap();
+    let near = folder.path().join(&name);
+    fs::write(&near, bytes).unwrap();
+    for (more, works) in
+        [(format!("<a href=\"/files/{name}\">b</a>"), true), (String::new(), false)]
+    {
+        let text = format!("<a href=\"file://{}\">a</a>{more}", near.display());
+        let server = Server::new(move |request| match request.target.starts_with("/files/") {
+            true => Reply::ok(*bytes),
+            false => Reply::ok(text.clone()).with("content-type", "text/html"),
+        });
+        let bench = Bench::with_index(&server);
+        if works {
+            assert_eq!(bench.fetch(std::slice::from_ref(&wanted)).unwrap(), 1);
+            assert_eq!(server.count(&format!("/files/{name}")), 1);
+        } else {
+            let refusal = bench.refusal(std::slice::from_ref(&wanted));
+            assert!(refusal.contains("leads to no server"), "{refusal}");
+        }
+    }
+}
+
+#[test]
+fn a_pipe_in_a_local_folder_is_no_file_and_nobody_waits_for_it() {
+    let wanted = wheel("tool", b"a wheel");
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join(&wanted.name);
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        &pipe,
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::from_raw_mode(0o600),
+        0,
+    )
+    .unwrap();
+    let links = folder.path().display().to_string();
+    let bench = Bench::new().with("REPRO_FIND_LINKS", &links);
+    let refusal = bench.refusal(&[wanted]);
+    assert!(refusal.contains("is no regular file"), "{refusal}");
+}
+
+#[test]
+fn a_server_that_asks_to_wait_for_years_is_given_up_at_once() {
+    let server = Server::new(|_| Reply::status(503).with("retry-after", "99999999"));
+    let wanted = wheel("tool", b"a wheel");
+    let refusal = Bench::with_index(&server).refusal(&[wanted]);
+    assert!(refusal.contains("answered 503 and asks to wait 99999999 s"), "{refusal}");
+    assert_eq!(server.asked().len(), 1, "it is not asked again");
+}
+
+#[test]
+fn an_answer_that_comes_too_slowly_is_broken_off_and_asked_for_again() {
+    let bytes = vec![7; 20_000];
+    let wanted = wheel("tool", &bytes);
+    let content = bytes.clone();
+    let (server, target) = index_of(&wanted, move |request| match request.earlier {
+        // A kilobyte in one and a half second: never silent for three, and too slow over them.
+        0 => Reply { pause: Duration::from_millis(1500), ..Reply::ok(content.clone()) },
+        _ => Reply::ok(content.clone()),
+    });
+    let bench = Bench::with_index(&server).with("REPRO_TIMEOUT", "3");
+    bench.fetch(std::slice::from_ref(&wanted)).unwrap();
+    assert_eq!(server.count(&target), 2);
+    bench.assert_brought(&wanted, &bytes);
+}
+
+#[test]
+fn wrong_bytes_are_told_as_given_up_and_not_as_tried_again() {
+    let wanted = wheel("tool", b"a wheel");
+    let (server, target) = index_of(&wanted, |_| Reply::ok("a wheez"));
+    let bench = Bench::with_index(&server);
+    let told = Told::default();
+    let stop = AtomicBool::new(false);
+    fetch(&bench.settings(false), &bench.store, &[wanted], &told, &stop).unwrap_err();
+    assert_eq!(server.count(&target), 1);
+    assert_eq!(*told.0.lock().unwrap(), [format!("given up {}", server.url(&target))]);
+}
+
+/// Notes what is tried again and what is given up.
+#[derive(Default)]
+struct Told(Mutex<Vec<String>>);
+
+impl Progress for Told {
+    fn begin(&self, _files: usize, _bytes: u64) {}
+    fn started(&self, _name: &str, _size: u64) {}
+    fn advanced(&self, _name: &str, _bytes: u64) {}
+    fn retried(&self, _name: &str, _lost: u64, reason: &str) {
+        self.0.lock().unwrap().push(format!("again {reason}"));
+    }
+    fn discarded(&self, _name: &str, _lost: u64, place: &str) {
+        self.0.lock().unwrap().push(format!("given up {place}"));
+    }
+    fn finished(&self, _name: &str) {}
+    fn end(&self) {}
 }
 
 #[test]

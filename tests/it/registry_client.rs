@@ -297,6 +297,19 @@ fn a_layer_that_breaks_off_is_resumed_where_it_broke() {
 }
 
 #[test]
+fn a_manifest_that_comes_byte_by_byte_is_given_up_after_a_while() {
+    let (_, server) = registry_with(|_, request| {
+        // A kilobyte every half second, without an end in the next minute.
+        let slow = Reply { pause: Duration::from_millis(500), ..Reply::ok(vec![b' '; 120_000]) };
+        request.target.contains("/manifests/").then_some(slow)
+    });
+    let refusal = Bench::new().with("REPRO_TIMEOUT", "1").refusal(&server);
+    assert!(refusal.contains("the manifest did not come whole within 4 s"), "{refusal}");
+    let asked = server.asked().into_iter().filter(|it| it.target.contains("/manifests/"));
+    assert_eq!(asked.count(), 1);
+}
+
+#[test]
 fn a_slow_layer_is_waited_for() {
     let largest = Held::image().largest();
     let (_, server) = registry_with(move |held, request| {

@@ -15,7 +15,7 @@ use super::packets::{Packet, Packets, no_git, put, text};
 use super::{Fetcher, Wish, holding};
 use crate::fetch::client::{Answer, ask_for};
 use crate::fetch::error::{Refusal, Trouble};
-use crate::fetch::retry::{Attempts, Ending, Stopped, wait};
+use crate::fetch::retry::{Attempts, Ending, Stopped, wait, why};
 
 /// No pack is larger (bytes); a server that sends for ever would fill the disk.
 const PACK_LIMIT: u64 = 64 << 30;
@@ -103,7 +103,7 @@ impl<'a> Server<'a> {
                 let attempts = attempts.made();
                 return Err(NoPack::Refused(Refusal::Trouble { attempts, last }));
             };
-            self.fetcher.progress.retried(self.wish.name, 0, &last.to_string());
+            self.fetcher.progress.retried(self.wish.name, 0, &why(&last, time));
             wait(time, self.fetcher.stop).map_err(|Stopped| NoPack::Stopped)?;
         }
     }

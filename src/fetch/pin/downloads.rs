@@ -12,7 +12,7 @@ use crate::digest::{Digest, Hasher};
 use crate::fetch::FetchError;
 use crate::fetch::client::{Answer, Ask, Client, Publisher, Request};
 use crate::fetch::error::{Refusal, Tried};
-use crate::fetch::retry::{Attempts, Ending, wait};
+use crate::fetch::retry::{Attempts, Ending, wait, why};
 use crate::lock::{Lock, LockedDownload, Unpinned};
 use crate::recipe::DownloadRecipe;
 use crate::store::Store;
@@ -95,7 +95,8 @@ fn measure(context: &Context<'_>, asked: &DownloadRecipe) -> Result<(Digest, u64
     for text in &asked.urls {
         let Ok(mut url) = Url::parse(text) else { continue };
         context.settings.credentials().add_to(&mut url);
-        let place = Address { client: &client, store: context.store, url, asked };
+        let (client, store, tell) = (&client, context.store, context.progress);
+        let place = Address { client, store, tell, url, asked };
         match place.bring()? {
             Ok(found) => return Ok(found),
             Err(Unfit::Refused(refusal)) => {
@@ -129,6 +130,7 @@ type Sent = Result<(Digest, u64), Unfit>;
 struct Address<'a> {
     client: &'a Client,
     store: &'a Store,
+    tell: &'a dyn Fn(&str),
     url: Url,
     asked: &'a DownloadRecipe,
 }
@@ -155,6 +157,11 @@ impl Address<'_> {
                 let attempts = attempts.made();
                 return Ok(Err(Unfit::Refused(Refusal::Trouble { attempts, last })));
             };
+            (self.tell)(&format!(
+                "asking {} again: {}",
+                masked(self.url.as_str()),
+                why(&last, time)
+            ));
             let _ = wait(time, &never);
         }
     }
