@@ -49,6 +49,22 @@ pub(super) fn links(body: &[u8], media_type: &str, page: &Url) -> Result<Vec<Lin
     }
 }
 
+/// Whether a page says of any of its files when it was uploaded, as PEP 700 lets a JSON page do.
+pub(super) fn tells_upload_times(body: &[u8], media_type: &str) -> bool {
+    #[derive(Deserialize)]
+    struct Page {
+        files: Vec<File>,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "kebab-case")]
+    struct File {
+        upload_time: Option<String>,
+    }
+    let read = serde_json::from_slice::<Page>(body);
+    media_type.ends_with("json")
+        && read.is_ok_and(|page| page.files.iter().any(|file| file.upload_time.is_some()))
+}
+
 fn json_links(body: &[u8], page: &Url) -> Result<Vec<Link>, String> {
     let read: JsonPage = serde_json::from_slice(body).map_err(|error| error.to_string())?;
     let links = read.files.into_iter().filter_map(|file| {
@@ -257,6 +273,14 @@ mod tests {
         ] {
             assert!(html(text).is_empty(), "{text}");
         }
+    }
+
+    #[test]
+    fn upload_times_are_told_by_a_json_page_or_by_none() {
+        let tells = |body: &str, kind: &str| tells_upload_times(body.as_bytes(), kind);
+        let (with, json) = (r#"{"files": [{"upload-time": "2020"}]}"#, "application/json");
+        assert!(tells(with, json) && !tells(with, "text/html"));
+        assert!(!tells(r#"{"files": [{"upload-time": null}, {}]}"#, json) && !tells("{", json));
     }
 
     #[test]

@@ -115,6 +115,10 @@ impl World {
     }
 
     fn settings(&self, options: Options) -> Settings {
+        self.settings_with_index(options, "http://me:secret@index.test/simple")
+    }
+
+    fn settings_with_index(&self, options: Options, index: &str) -> Settings {
         let path = format!("{}:/usr/bin:/bin", self.path("bin").display());
         let environment = Environment::new(self.folder.path(), self.folder.path())
             .with("PATH", &path)
@@ -123,7 +127,7 @@ impl World {
             .with("REPRO_DEBIAN_KEYRING", "keyring.gpg")
             .with("REPRO_DEBIAN_MIRROR", "http://me:secret@archive.test/debian")
             .with("REPRO_DEBIAN_SECURITY_MIRROR", "http://archive.test/debian-security")
-            .with("REPRO_INDEX_URL", "http://me:secret@index.test/simple");
+            .with("REPRO_INDEX_URL", index);
         Settings::load_in(options, environment).unwrap()
     }
 
@@ -267,6 +271,50 @@ fn uv_is_told_python_platform_and_date_and_gets_locations_by_its_environment_onl
     assert!(configuration.contains("no-build = true"), "{configuration}");
     assert!(configuration.contains("no-binary-package = [\"mmcv\"]"), "{configuration}");
     assert!(world.read("build-configuration").contains("no-binary-package = []"));
+}
+
+#[test]
+fn no_date_is_asked_for_where_the_index_tells_no_upload_time() {
+    let world = World::new();
+    world.write("uv-wants-times", "");
+    let recipe = world.recipe();
+    let pinned = |page: Reply| {
+        let server = Server::new(move |_| page.clone());
+        let settings = world.settings_with_index(Options::default(), &server.url("/simple"));
+        let request =
+            Request { recipe: &recipe, epoch: 1, base: &Base::None, previous: None, update: None };
+        let told = RefCell::new(Vec::new());
+        let tell = |text: &str| told.borrow_mut().push(text.to_owned());
+        let pinned = pin(&settings, &world.store, request, &tell);
+        (pinned, told.into_inner().join("\n"), server.count("/simple/numpy/"))
+    };
+    let page = "<a href=\"numpy-1.21.6-py3-none-any.whl\">numpy</a>";
+    let (pinned, told, asked) = pinned(Reply::ok(page).with("content-type", "text/html"));
+    assert_eq!(pinned.unwrap().lock.wheels.len(), 2);
+    assert!(told.contains("no upload time of `numpy`: `as-of` cannot hold for it"), "{told}");
+    assert_eq!(asked, 1);
+    let asked = world.asked();
+    let compiled = asked.iter().filter(|line| line.contains("pip compile"));
+    let dated: Vec<bool> = compiled.map(|line| line.contains("--exclude-newer")).collect();
+    assert_eq!(dated, [true, false, false], "once is enough to know it");
+}
+
+#[test]
+fn a_date_stays_where_the_index_tells_upload_times() {
+    let world = World::new();
+    world.write("uv-wants-times", "");
+    let recipe = world.recipe();
+    let page = r#"{"files": [{"filename": "numpy-9-py3-none-any.whl", "url": "x", "upload-time": "2030-01-01T00:00:00Z"}]}"#;
+    let kind = "application/vnd.pypi.simple.v1+json";
+    let server = Server::new(move |_| Reply::ok(page).with("content-type", kind));
+    let settings = world.settings_with_index(Options::default(), &server.url("/simple"));
+    let request =
+        Request { recipe: &recipe, epoch: 1, base: &Base::None, previous: None, update: None };
+    // A first lock has holes where nothing was found.
+    let pinned = pin(&settings, &world.store, request, &|_| ()).unwrap();
+    assert!(pinned.lock.wheels.is_empty());
+    let asked = world.asked().join("\n");
+    assert!(asked.contains("--exclude-newer 2026-11-20T23:59:59Z"), "{asked}");
 }
 
 #[test]

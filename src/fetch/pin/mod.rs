@@ -33,6 +33,7 @@ mod python;
 mod scope;
 mod size;
 mod tags;
+mod timeless;
 mod tool;
 mod uris;
 mod uv;

@@ -12,6 +12,7 @@ use std::sync::atomic::AtomicBool;
 use super::error::Problems;
 use super::names::requirement_name;
 use super::pylock::{self, Distribution};
+use super::timeless::Timeless;
 use super::tool::{UV, looking_at};
 use super::{Context, PinError};
 use crate::fetch::FetchError;
@@ -47,6 +48,8 @@ pub(super) struct Uv<'a> {
     platform: String,
     /// Nothing uploaded later exists.
     cutoff: String,
+    /// What that cannot hold for.
+    timeless: Timeless,
 }
 
 impl<'a> Uv<'a> {
@@ -71,7 +74,8 @@ impl<'a> Uv<'a> {
             environment.insert(name.to_owned(), value.to_owned());
         }
         let cache = context.store.scratch("uv-cache")?;
-        Ok(Self { context, sources, silent, environment, cache, platform, cutoff })
+        let timeless = Timeless::default();
+        Ok(Self { context, sources, silent, environment, cache, platform, cutoff, timeless })
     }
 
     /// The error of places of the recipe that did not answer, if there are any.
@@ -98,18 +102,41 @@ impl<'a> Uv<'a> {
         write(&folder.join("uv.toml"), &configuration(question.builds, &question.sources))?;
         write(&folder.join("requirements.in"), &(question.requirements.join("\n") + "\n"))?;
         let task = format!("resolve the wheels for {}", question.purpose);
-        UV.run(&self.environment, &task, |command| {
-            command.current_dir(&folder).args(["pip", "compile", "--quiet"]);
-            command.args(["--config-file", "uv.toml"]).arg("--cache-dir").arg(&self.cache);
-            command.args(["--python-version", &python.version]);
-            command.args(["--python-platform", &self.platform]);
-            command.args(["--exclude-newer", &self.cutoff]);
-            command.args(["--no-header", "--no-annotate", "--format", "pylock.toml"]);
-            command.args(["--output-file", "pylock.toml", "requirements.in"]);
-        })
-        .map_err(looking_at(self.sources.indexes.iter().chain(&self.sources.find_links)))?;
+        let run = || {
+            UV.run(&self.environment, &task, |command| {
+                command.current_dir(&folder).args(["pip", "compile", "--quiet"]);
+                command.args(["--config-file", "uv.toml"]).arg("--cache-dir").arg(&self.cache);
+                command.args(["--python-version", &python.version]);
+                command.args(["--python-platform", &self.platform]);
+                command.args(self.timeless.options(&self.cutoff));
+                command.args(["--no-header", "--no-annotate", "--format", "pylock.toml"]);
+                command.args(["--output-file", "pylock.toml", "requirements.in"]);
+            })
+        };
+        let mut answer = run();
+        // Each answer names the next projects that a date leaves nothing of, so it ends with the projects.
+        while let Err(PinError::ToolFailed { stderr, .. }) = &answer {
+            if !self.learn(stderr)? {
+                break;
+            }
+            answer = run();
+        }
+        answer.map_err(looking_at(self.sources.indexes.iter().chain(&self.sources.find_links)))?;
         let path = folder.join("pylock.toml");
         fs::read_to_string(&path).map_err(|error| UV.answer(error.to_string()))
+    }
+
+    /// Whether something asked for comes from an index that tells no upload time, and nobody knew yet.
+    fn learn(&self, stderr: &str) -> Result<bool, PinError> {
+        let client = Client::new(self.context.settings)?;
+        let new = self.timeless.learn(&client, &self.sources, stderr);
+        if !new.is_empty() {
+            (self.context.progress)(&format!(
+                "the index tells no upload time of `{}`: `as-of` cannot hold for it",
+                new.join("`, `")
+            ));
+        }
+        Ok(!new.is_empty())
     }
 }
 
