@@ -13,8 +13,8 @@ use super::edits::{Edits, Place};
 /// Bytes of the largest file that is read.
 const LARGEST: u64 = 4 << 20;
 
-/// Versions that are understood, by their first number.
-const VERSIONS: [&str; 2] = ["0", "1"];
+/// The newest version that is known whole.
+const NEWEST: (u32, u32) = (1, 0);
 
 /// A file that was read.
 #[derive(Debug)]
@@ -22,6 +22,8 @@ pub(super) struct Document {
     pub(super) path: PathBuf,
     pub(super) kind: String,
     content: Map<String, Value>,
+    /// Whether it is of a later version than the newest that is known whole.
+    is_later: bool,
 }
 
 impl Document {
@@ -52,11 +54,18 @@ impl Document {
             _ => Err(refuse(key, "it is not a text".to_owned())),
         };
         let (version, kind) = (text_of("cdiVersion")?, text_of("kind")?);
-        if !VERSIONS.contains(&version.split('.').next().unwrap_or_default()) {
+        let mut numbers = version.split('.').map(str::parse);
+        let number = match (numbers.next(), numbers.next()) {
+            (Some(Ok(major)), None) => Some((major, 0)),
+            (Some(Ok(major)), Some(Ok(minor))) => Some((major, minor)),
+            _ => None,
+        };
+        // Within a major version keys are added, and what is there keeps its meaning.
+        let Some(number) = number.filter(|(major, _)| *major <= NEWEST.0) else {
             let reason = format!("version `{version}` is not known; 0 and 1 are");
             return Err(refuse("cdiVersion", reason));
-        }
-        Ok(Self { path, kind, content })
+        };
+        Ok(Self { path, kind, content, is_later: number > NEWEST })
     }
 
     pub(super) fn has_device(&self, name: &str) -> bool {
@@ -80,8 +89,11 @@ impl Document {
         ];
         for (key, part) in parts {
             if let Some(part) = part {
-                edits.add(part, &Place { path: &self.path, key })?;
+                edits.add(part, &Place { path: &self.path, key, is_later: self.is_later })?;
             }
+        }
+        if !edits.missing.is_empty() && !edits.binds.iter().any(|bind| bind.device) {
+            return Err(edits.missing.remove(0).into());
         }
         Ok(edits)
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Component, Path, PathBuf};
 
@@ -29,6 +30,25 @@ pub(in crate::engine::embedded) struct Edits {
     pub(in crate::engine::embedded) binds: Vec<Bind>,
     /// Programs that prepare the job's root, by their time.
     pub(in crate::engine::embedded) hooks: BTreeMap<String, Vec<Hook>>,
+    /// Devices that a description names and this machine does not have: a card that fell off the bus, the node of
+    /// a module that is not loaded. What needs none of them is not kept from running.
+    pub(super) missing: Vec<Missing>,
+}
+
+/// A device that is not there.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Missing {
+    /// Its path in the job.
+    pub(super) target: String,
+    path: PathBuf,
+    key: String,
+    reason: String,
+}
+
+impl From<Missing> for CdiError {
+    fn from(Missing { path, key, reason, .. }: Missing) -> Self {
+        Self::Document { path, key, reason }
+    }
 }
 
 /// Where something stands, for errors.
@@ -36,6 +56,9 @@ pub(in crate::engine::embedded) struct Edits {
 pub(super) struct Place<'a> {
     pub(super) path: &'a Path,
     pub(super) key: String,
+    /// Whether the file follows a version of the specification that came after the one known here: keys that it may
+    /// have added are passed over.
+    pub(super) is_later: bool,
 }
 
 impl Place<'_> {
@@ -45,13 +68,32 @@ impl Place<'_> {
     }
 
     fn below(&self, key: &str, position: usize) -> Self {
-        Self { path: self.path, key: format!("{}.{key}[{position}]", self.key) }
+        let key = format!("{}.{key}[{position}]", self.key);
+        Self { path: self.path, key, is_later: self.is_later }
+    }
+
+    /// Passes over keys of a later version; in a file of a known one they are mistakes.
+    fn check(&self, others: &Others) -> Result<(), CdiError> {
+        match others.keys().next() {
+            Some(key) if !self.is_later => Err(self.refuse(format!("unknown field `{key}`"))),
+            Some(key) => {
+                let (path, place) = (self.path.display(), &self.key);
+                tracing::warn!(
+                    "`{place}.{key}` of `{path}` is of a later version, and passed over"
+                );
+                Ok(())
+            }
+            None => Ok(()),
+        }
     }
 }
 
+/// Keys that are not known.
+type Others = BTreeMap<String, Value>;
+
 /// The keys of `containerEdits`.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase", default)]
 #[derive(Default)]
 struct Keys {
     env: Vec<Value>,
@@ -61,11 +103,16 @@ struct Keys {
     /// Groups that may open a device: root, as which every job runs, needs none.
     #[serde(rename = "additionalGids")]
     _groups: Vec<Value>,
+    /// Shares of a processor's cache, which are nothing to a GPU.
+    #[serde(rename = "intelRdt")]
+    _cache: Option<Value>,
+    #[serde(flatten)]
+    others: Others,
 }
 
 /// A device. Numbers, owner and mode are those of this machine's node.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[serde(rename_all = "camelCase")]
 struct Node {
     path: String,
     host_path: Option<PathBuf>,
@@ -83,11 +130,13 @@ struct Node {
     _user: Option<u32>,
     #[serde(rename = "gid")]
     _group: Option<u32>,
+    #[serde(flatten)]
+    others: Others,
 }
 
 /// A file or folder. It is shown read-only, whatever the options say.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[serde(rename_all = "camelCase")]
 struct Mount {
     host_path: PathBuf,
     container_path: String,
@@ -95,10 +144,12 @@ struct Mount {
     _options: Vec<String>,
     #[serde(rename = "type")]
     kind: Option<String>,
+    #[serde(flatten)]
+    others: Others,
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[serde(rename_all = "camelCase")]
 struct Program {
     hook_name: String,
     path: PathBuf,
@@ -107,12 +158,15 @@ struct Program {
     #[serde(default)]
     env: Vec<String>,
     timeout: Option<i64>,
+    #[serde(flatten)]
+    others: Others,
 }
 
 impl Edits {
     /// Adds what one `containerEdits` asks for.
     pub(super) fn add(&mut self, part: &Value, place: &Place<'_>) -> Result<(), CdiError> {
         let keys: Keys = read(part, place)?;
+        place.check(&keys.others)?;
         for (position, item) in keys.env.iter().enumerate() {
             self.add_variable(item, &place.below("env", position))?;
         }
@@ -140,11 +194,19 @@ impl Edits {
 
     fn add_device(&mut self, item: &Value, place: &Place<'_>) -> Result<(), CdiError> {
         let node: Node = read(item, place)?;
+        place.check(&node.others)?;
         let target = Path::new(&node.path);
         if !is_plain(&node.path) || !target.starts_with("/dev") || target == Path::new("/dev") {
             return Err(place.refuse(format!("`{}` is not a path below `/dev`", node.path)));
         }
-        let source = find(&node.host_path.unwrap_or_else(|| target.to_owned()), place)?;
+        let source = node.host_path.unwrap_or_else(|| target.to_owned());
+        if source.is_absolute() && source.symlink_metadata().is_err_and(|it| is_not_there(&it)) {
+            let reason = format!("`{}` is not there", source.display());
+            let (path, key) = (place.path.to_owned(), place.key.clone());
+            self.missing.push(Missing { target: node.path, path, key, reason });
+            return Ok(());
+        }
+        let source = find(&source, place)?;
         let kind = fs::metadata(&source).map(|metadata| metadata.file_type());
         if !kind.is_ok_and(|kind| kind.is_char_device() || kind.is_block_device()) {
             return Err(place.refuse(format!("`{}` is not a device", source.display())));
@@ -155,6 +217,7 @@ impl Edits {
 
     fn add_mount(&mut self, item: &Value, place: &Place<'_>) -> Result<(), CdiError> {
         let mount: Mount = read(item, place)?;
+        place.check(&mount.others)?;
         let target = mount.container_path;
         let reserved = RESERVED.iter().any(|reserved| Path::new(&target).starts_with(reserved));
         if !is_plain(&target) || reserved || target == "/" {
@@ -170,6 +233,7 @@ impl Edits {
 
     fn add_hook(&mut self, item: &Value, place: &Place<'_>) -> Result<(), CdiError> {
         let program: Program = read(item, place)?;
+        place.check(&program.others)?;
         if !TIMES.contains(&program.hook_name.as_str()) {
             let reason = format!("a program at the time `{}` is never run", program.hook_name);
             return Err(place.refuse(reason));
@@ -201,6 +265,10 @@ fn find(path: &Path, place: &Place<'_>) -> Result<PathBuf, CdiError> {
         return Err(place.refuse(format!("`{}` is not absolute", path.display())));
     }
     fs::canonicalize(path).map_err(missing)
+}
+
+fn is_not_there(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound
 }
 
 fn is_plain(path: &str) -> bool {

@@ -6,7 +6,8 @@
 //! the devices and libraries that are there ([`driver`]).
 //!
 //! Invariants: everything that is mounted is read-only, devices apart; nothing is taken
-//! from a file that is not understood whole. A file may name programs of this machine
+//! from a file that is not understood whole, apart from what a later version of the specification added. A device
+//! that is not there stops only the jobs that need it. A file may name programs of this machine
 //! that prepare the job's root: it is the administrator's, like the driver itself.
 
 mod document;
@@ -24,6 +25,9 @@ pub(super) use edits::Edits;
 /// The kind of device that a job with GPUs gets, and its name for all of them.
 const KIND: &str = "nvidia.com/gpu";
 const ALL: &str = "all";
+
+/// Nodes beside those of the cards without which no program computes.
+const NEEDED: [&str; 2] = ["/dev/nvidiactl", "/dev/nvidia-uvm"];
 
 /// Where files are looked for; what a later folder says wins.
 const FOLDERS: [&str; 2] = ["/etc/cdi", "/var/run/cdi"];
@@ -86,6 +90,16 @@ pub(super) fn usual_folders() -> Vec<PathBuf> {
 /// by index or by UUID as they like.
 pub(super) fn gpus(folders: &[PathBuf], chosen: &Gpus) -> Result<Edits, CdiError> {
     let mut edits = all(folders)?;
+    let is_needed = |target: &str| match driver::minor(target) {
+        Some(minor) => chosen.has(minor) && *chosen != Gpus::All,
+        None => NEEDED.contains(&target),
+    };
+    for missing in std::mem::take(&mut edits.missing) {
+        if is_needed(&missing.target) {
+            return Err(missing.into());
+        }
+        tracing::warn!("`{}` is not there, and the job runs without it", missing.target);
+    }
     edits.binds.retain(|bind| driver::minor(&bind.target).is_none_or(|minor| chosen.has(minor)));
     Ok(edits)
 }
@@ -211,6 +225,50 @@ devices:
             |minor| crate::engine::Card { index: 5, minor, uuid: None, name: "a card".to_owned() };
         assert_eq!(targets(&Gpus::All), ["/dev/nvidia0", "/dev/nvidia1", "/dev/nvidiactl"]);
         assert_eq!(targets(&Gpus::Cards(vec![card(1)])), ["/dev/nvidia1", "/dev/nvidiactl"]);
+    }
+
+    #[test]
+    fn a_device_that_is_not_there_stops_only_the_jobs_that_need_it() {
+        let text = HARMLESS.replace("harmless0", "nvidia0").replacen(
+            "    mounts:",
+            "    - path: /dev/nvidia7\n      hostPath: /dev/nowhere7\n    mounts:",
+            1,
+        );
+        let folders = [folder(&[("nvidia.yaml", &text)])];
+        let folders = folders.each_ref().map(|folder| folder.path().to_owned());
+        let targets = |chosen: &Gpus| {
+            let edits = gpus(&folders, chosen)?;
+            let devices = edits.binds.into_iter().filter(|bind| bind.device);
+            Ok::<_, CdiError>(devices.map(|bind| bind.target).collect::<Vec<_>>())
+        };
+        let card =
+            |minor| crate::engine::Card { index: 0, minor, uuid: None, name: "a card".to_owned() };
+        assert_eq!(targets(&Gpus::All).unwrap(), ["/dev/nvidia0"]);
+        assert_eq!(targets(&Gpus::Cards(vec![card(0)])).unwrap(), ["/dev/nvidia0"]);
+        let error = targets(&Gpus::Cards(vec![card(7)])).unwrap_err().to_string();
+        assert!(error.contains("deviceNodes[1]") && error.contains("/dev/nowhere7"), "{error}");
+        let steering = text.replace("/dev/nvidia7", "/dev/nvidia-uvm");
+        let folder = folder(&[("nvidia.yaml", &steering)]);
+        let error = gpus(&[folder.path().to_owned()], &Gpus::All).unwrap_err().to_string();
+        assert!(error.contains("deviceNodes[1]"), "{error}");
+    }
+
+    #[test]
+    fn keys_of_a_later_version_are_passed_over_and_those_of_a_known_one_are_mistakes() {
+        let later = |version: &str| {
+            let text = HARMLESS
+                .replace("cdiVersion: 0.5.0", &format!("cdiVersion: {version}"))
+                .replace("    mounts:", "    netDevices: []\n    mounts:")
+                .replace("permissions: rw", "permissions: rw\n      colour: blue");
+            of(&[("nvidia.yaml", &text)])
+        };
+        assert_eq!(later("1.1.0").unwrap().binds.len(), 2);
+        for version in ["0.8.0", "1.0.0"] {
+            let error = later(version).unwrap_err().to_string();
+            assert!(error.contains("netDevices") || error.contains("colour"), "{error}");
+        }
+        let cache = HARMLESS.replace("    mounts:", "    intelRdt: {}\n    mounts:");
+        assert_eq!(of(&[("nvidia.yaml", &cache)]).unwrap().binds.len(), 2);
     }
 
     #[test]
