@@ -57,7 +57,8 @@ pub fn expand(
             Err(problem) => problems.push(problem),
         }
     }
-    exclude(&mut cases, &recipe.benchmark.matrix.exclude, &mut problems);
+    let excluded = profile.matrix.exclude.as_ref().unwrap_or(&recipe.benchmark.matrix.exclude);
+    exclude(&mut cases, excluded, &mut problems);
     check_names(&cases, &mut problems);
     if problems.is_empty() { Ok(cases) } else { Err(BenchError::recipe(recipe, problems)) }
 }

@@ -288,4 +288,6 @@ pub struct MatrixOverride {
     pub batch_size: Option<Vec<u32>>,
     /// Precisions.
     pub precision: Option<Vec<String>>,
+    /// Globs of case names that are no cases, instead of those of [`Matrix::exclude`].
+    pub exclude: Option<Vec<String>>,
 }

@@ -150,3 +150,25 @@ fn a_stand_in_has_to_be_part_of_the_project() {
         "{error}"
     );
 }
+
+/// Nobody who wrote this had eight GPUs: each of these ended the case before its first step.
+#[test]
+fn the_eight_processes_of_the_mindspore_guide_find_their_launcher_and_their_folder() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("images");
+    let recipes = repro::recipe::Recipe::load_all(&folder).unwrap();
+    let recipe = recipes.iter().find(|it| it.name == "fairmot-mindspore-debian").unwrap();
+    let mode = &recipe.benchmark.mode["train-8"];
+    let launcher = format!("/usr/bin/{}", mode.command[0]);
+    assert_eq!(recipe.image.symlinks[&launcher], "mpirun.openmpi");
+    assert!(
+        mode.command.iter().all(|word| word != "-u"),
+        "mpirun marks every write, not every line"
+    );
+    let option = mode.command.iter().position(|word| word == "--ckpt_save_dir").unwrap();
+    let saved = mode.command[option + 1].strip_prefix("./").unwrap();
+    let saved = format!("{}/{saved}ckpt_7/", recipe.benchmark.workdir);
+    let is_above = |folder: &String| saved.starts_with(&format!("{folder}/"));
+    assert!(recipe.image.writable.iter().any(is_above), "{saved} cannot be written");
+    let smoke = &recipe.profiles["smoke"];
+    assert!(smoke.skips.is_empty() && smoke.gpus_of["train-8"] == 2);
+}

@@ -50,6 +50,18 @@ fn the_recipe_may_give_another_order_of_the_axes() {
 }
 
 #[test]
+fn a_profile_that_says_what_it_leaves_out_leaves_out_nothing_else() {
+    let order = "batch-size = [2]\nexclude = [\"*/mp/*\"]";
+    let mut recipe = changed("batch-size = [2]", order);
+    assert_eq!(expand(&recipe, "smoke", &[]).unwrap().len(), 3);
+    let smoke = recipe.profiles.get_mut("smoke").unwrap();
+    (smoke.matrix.mode, smoke.matrix.exclude) = (None, Some(vec!["*/sp/*".to_owned()]));
+    let cases = expand(&recipe, "smoke", &[]).unwrap();
+    assert!(cases.len() == 3 && cases.iter().all(|case| case.mode == "mp"));
+    assert!(expand(&recipe, "full", &[]).unwrap().iter().all(|case| case.mode == "sp"));
+}
+
+#[test]
 fn globs_cross_slashes_and_keep_the_order_of_the_matrix() {
     let fastscnn = ["seg/fastscnn/sp/bs2/fp32", "seg/fastscnn/mp/bs2/fp32"];
     assert_eq!(names(&["seg/fastscnn/*"]).unwrap(), fastscnn);
