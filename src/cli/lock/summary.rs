@@ -56,7 +56,7 @@ fn line(kind: &str, changes: &[&Difference]) -> String {
     let counts = counts.iter().filter(|(count, _)| *count > 0);
     let counts: Vec<String> = counts.map(|(count, word)| format!("{count} {word}")).collect();
     let mut names: Vec<&str> =
-        changes.iter().filter_map(|change| Some(change.what.split('`').nth(1)?)).collect();
+        changes.iter().filter_map(|change| change.what.split('`').nth(1)).collect();
     names.dedup();
     let more = if names.len() > NAMES { ", …" } else { "" };
     names.truncate(NAMES);
