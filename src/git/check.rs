@@ -3,9 +3,13 @@
 use std::collections::BTreeMap;
 
 use git2::{ObjectType, Oid};
+use sha1::{Digest as _, Sha1};
 
 use super::{ArchiveEntry, EntryKind, GitError, TreeArchive};
 use crate::digest::TreeId;
+
+/// Contents larger than this (bytes) are named without libgit2.
+const LARGE: u64 = 8 << 20;
 
 /// The name that git gives to an object with this content.
 fn name_of(kind: ObjectType, content: &[u8]) -> Result<[u8; 20], GitError> {
@@ -70,16 +74,30 @@ impl TreeArchive {
             if !entry.has_content() {
                 continue;
             }
-            let mut content = Vec::new();
-            self.content(entry, &mut |bytes| {
-                content.extend_from_slice(bytes);
-                Ok(())
-            })?;
-            if name_of(ObjectType::Blob, &content)? != entry.object {
+            if self.name_of_content(entry)? != entry.object {
                 return Err(GitError::Damaged { reason: "a content is not what its entry says" });
             }
         }
         Ok(())
+    }
+
+    /// The name of a content; a large one is not held as a whole, which libgit2 would need.
+    fn name_of_content(&self, entry: &ArchiveEntry) -> Result<[u8; 20], GitError> {
+        if entry.size > LARGE {
+            let mut name = Sha1::new();
+            name.update(format!("blob {}\0", entry.size));
+            self.content(entry, &mut |bytes| {
+                name.update(bytes);
+                Ok(())
+            })?;
+            return Ok(name.finalize().into());
+        }
+        let mut content = Vec::new();
+        self.content(entry, &mut |bytes| {
+            content.extend_from_slice(bytes);
+            Ok(())
+        })?;
+        name_of(ObjectType::Blob, &content)
     }
 
     fn check_tree(&self, place: &str, root: &str, expected: TreeId) -> Result<(), GitError> {

@@ -33,4 +33,4 @@ mod write;
 pub use archive::{ArchiveEntry, EntryKind, TreeArchive};
 pub use error::GitError;
 pub use select::{Selection, check_pattern};
-pub use write::{Planned, write_archive};
+pub use write::{Planned, Sink, write_archive};

@@ -22,12 +22,15 @@ pub struct Planned<R> {
     pub repository: R,
 }
 
-/// Gives the content of a blob of a repository.
-type Contents<'a, R, E> = dyn FnMut(R, &[u8; 20]) -> Result<Vec<u8>, E> + 'a;
+/// Takes a piece of content.
+pub type Sink<'a> = dyn FnMut(&[u8]) -> Result<(), GitError> + 'a;
+
+/// Hands on the content of a blob of a repository, of so many bytes, piece by piece.
+type Contents<'a, R, E> = dyn FnMut(R, &[u8; 20], u64, &mut Sink<'_>) -> Result<(), E> + 'a;
 
 /// Writes the archive of `planned`, in whatever order they are, into the store.
 ///
-/// `content` gives the content of a blob, checked against its name.
+/// `content` hands on the content of a blob, checked against its name.
 ///
 /// # Errors
 ///
@@ -54,8 +57,14 @@ pub fn write_archive<R: Copy, E: From<GitError>>(
     let mut written = BTreeSet::new();
     for (entry, planned) in entries.iter().zip(planned) {
         if entry.has_content() && written.insert(entry.object) {
-            let bytes = content(planned.repository, &entry.object)?;
-            writer.write(&bytes).map_err(GitError::from)?;
+            let mut size = 0;
+            content(planned.repository, &entry.object, entry.size, &mut |piece| {
+                size += piece.len() as u64;
+                Ok(writer.write(piece)?)
+            })?;
+            if size != entry.size {
+                return Err(GitError::Damaged { reason: "a content has another size" }.into());
+            }
         }
     }
     Ok(writer.finish().map_err(GitError::from)?)

@@ -17,6 +17,7 @@ use repro::store::Store;
 
 mod compiling;
 mod for_profiles;
+mod large;
 pub mod repositories;
 mod selecting;
 

@@ -5,13 +5,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use git2::Repository;
-
-use super::{Wish, holding};
+use super::{Objects, Wish, holding};
 use crate::fetch::error::Refusal;
 
 /// The repository at `path`, if it holds the commit, on a branch or not.
-pub(super) fn open(path: &Path, wish: Wish<'_>) -> Result<Repository, Refusal> {
+pub(super) fn open(path: &Path, wish: Wish<'_>) -> Result<Objects, Refusal> {
     let Some(objects) = objects(path) else {
         return Err(Refusal::git("there is no git repository"));
     };

@@ -9,6 +9,7 @@
 //! a mirror can change what comes; every object is checked against its name when it is
 //! read; content goes into the archive as stored, without filters; credentials are never printed.
 
+mod large;
 mod local;
 mod packets;
 mod place;
@@ -61,6 +62,12 @@ pub(super) struct Wish<'a> {
     pub(super) commit: CommitId,
     /// What of its tree is taken; `None` for all of it.
     pub(super) selection: Option<&'a Selection>,
+}
+
+/// A repository, and the object folders that it reads.
+pub(super) struct Objects {
+    pub(super) repository: Repository,
+    pub(super) folders: Vec<PathBuf>,
 }
 
 /// Why a tree is not in the store.
@@ -159,7 +166,7 @@ impl<'a> Fetcher<'a> {
     }
 
     /// A repository that holds the commit with what is taken of its tree.
-    fn repository(&self, wish: Wish<'_>) -> Result<Repository, NoTree> {
+    fn repository(&self, wish: Wish<'_>) -> Result<Objects, NoTree> {
         let mirror = self.store.git_objects();
         if let Ok(repository) = holding(&[mirror.as_path()], wish) {
             return Ok(repository);
@@ -222,7 +229,7 @@ const RECIPE: &str = "the recipe";
 /// # Errors
 ///
 /// What is missing, as a refusal.
-fn holding(folders: &[&Path], wish: Wish<'_>) -> Result<Repository, Refusal> {
+fn holding(folders: &[&Path], wish: Wish<'_>) -> Result<Objects, Refusal> {
     let failed = |error: git2::Error| Refusal::git(error.message());
     let odb = Odb::new().map_err(failed)?;
     for folder in folders {
@@ -237,7 +244,10 @@ fn holding(folders: &[&Path], wish: Wish<'_>) -> Result<Repository, Refusal> {
     let lacking = lacking(&repository, &tree, wish.selection);
     drop((tree, found));
     match lacking {
-        None => Ok(repository),
+        None => {
+            let folders = folders.iter().map(|folder| folder.to_path_buf()).collect();
+            Ok(Objects { repository, folders })
+        }
         Some(path) => Err(Refusal::git(&format!("it has the commit without its `{path}`"))),
     }
 }

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-use git2::{ObjectType, Oid, Repository};
+use git2::{ObjectType, Oid};
 
-use super::{FetchedTree, Fetcher, NoTree, Wish, oid, place};
+use super::large::{self, LARGE};
+use super::{FetchedTree, Fetcher, NoTree, Objects, Wish, oid, place};
 use crate::digest::{CommitId, TreeId};
-use crate::git::{GitError, Planned, Selection, TreeArchive, write_archive};
+use crate::git::{GitError, Planned, Selection, Sink, TreeArchive, write_archive};
 use crate::lock::{LockedBlob, LockedSubmodule};
 use crate::store::at;
 
@@ -21,7 +22,7 @@ const PATH_LIMIT: usize = 4096;
 /// A walk through one commit's tree.
 pub(super) struct Walk<'f, 's> {
     fetcher: &'f Fetcher<'s>,
-    repositories: Vec<Repository>,
+    repositories: Vec<Objects>,
     planned: Vec<Planned<usize>>,
     submodules: Vec<LockedSubmodule>,
     /// Patterns of the selection that matched something.
@@ -57,11 +58,16 @@ impl<'f, 's> Walk<'f, 's> {
         let tree = self.commit(wish, b"", 0)?;
         let Self { fetcher, repositories, planned, mut submodules, used } = self;
         wish.selection.map_or(Ok(()), |selection| selection.require_all(&used))?;
-        let (digest, size) = write_archive(fetcher.store, planned, &mut |repository, object| {
-            let repository: &Repository = &repositories[repository];
+        let contents = &mut |index: usize, object: &[u8; 20], size, sink: &mut Sink<'_>| {
+            let Objects { repository, folders } = &repositories[index];
+            if size > LARGE && large::stream(folders, object, size, sink)? {
+                return Ok(());
+            }
             let blob = Oid::from_bytes(object).and_then(|oid| repository.find_blob(oid));
-            blob.map(|blob| blob.content().to_vec()).map_err(|error| broken(&error))
-        })?;
+            let blob = blob.map_err(|error| broken(&error))?;
+            Ok::<_, NoTree>(sink(blob.content())?)
+        };
+        let (digest, size) = write_archive(fetcher.store, planned, contents)?;
         submodules.sort();
         // A tree that git would not have written (unsorted, with a name twice) has no archive.
         let archive = TreeArchive::open(fetcher.store.open_blob(&digest)?)?;
@@ -71,11 +77,12 @@ impl<'f, 's> Walk<'f, 's> {
 
     /// Adds the tree of a commit below `root`.
     fn commit(&mut self, wish: Wish<'_>, root: &[u8], depth: usize) -> Result<TreeId, NoTree> {
-        let repository = self.fetcher.repository(wish)?;
-        let commit = repository.find_commit(oid(wish.commit)).map_err(|error| broken(&error))?;
+        let objects = self.fetcher.repository(wish)?;
+        let commit =
+            objects.repository.find_commit(oid(wish.commit)).map_err(|error| broken(&error))?;
         let tree = commit.tree_id();
         drop(commit);
-        self.repositories.push(repository);
+        self.repositories.push(objects);
         let Wish { urls, selection, .. } = wish;
         let here = Here { repository: self.repositories.len() - 1, root, urls, selection, depth };
         let modules = self.modules(&here, tree)?;
@@ -178,7 +185,7 @@ impl<'f, 's> Walk<'f, 's> {
 
     /// Name, mode and object of each entry, as the tree records them.
     fn entries(&self, here: &Here<'_>, tree: Oid) -> Result<Vec<(Vec<u8>, u32, Oid)>, NoTree> {
-        let repository = &self.repositories[here.repository];
+        let repository = &self.repositories[here.repository].repository;
         let tree = repository.find_tree(tree).map_err(|error| broken(&error))?;
         let entry = |entry: git2::TreeEntry<'_>| {
             (entry.name_bytes().to_vec(), entry.filemode_raw() as u32, entry.id())
@@ -187,7 +194,8 @@ impl<'f, 's> Walk<'f, 's> {
     }
 
     fn size(&self, here: &Here<'_>, object: Oid) -> Result<u64, NoTree> {
-        let odb = self.repositories[here.repository].odb().map_err(|error| broken(&error))?;
+        let odb =
+            self.repositories[here.repository].repository.odb().map_err(|error| broken(&error))?;
         let (size, kind) = odb.read_header(object).map_err(|error| broken(&error))?;
         match kind {
             ObjectType::Blob => Ok(size as u64),
@@ -202,7 +210,7 @@ impl<'f, 's> Walk<'f, 's> {
             .iter()
             .find(|(name, mode, _)| name == b".gitmodules" && mode & 0o170_000 == 0o100_000);
         let Some((.., object)) = file else { return Ok(BTreeMap::new()) };
-        let blob = self.repositories[here.repository].find_blob(*object);
+        let blob = self.repositories[here.repository].repository.find_blob(*object);
         let text = blob.map_err(|error| broken(&error))?.content().to_vec();
         self.read_modules(&text)
     }
