@@ -11,16 +11,17 @@ use super::error::CliError;
 use super::output;
 use crate::dataset::{self, Datasets};
 
-/// Measure an archive and pin it in `datasets.toml`
+/// Measure an archive or a folder and pin it in `datasets.toml`
 #[derive(Debug, Args)]
 #[command(
     after_help = "Writes size, SHA-256 and the manifest of the unpacked files; the rest of the file stays \
     as it is.\n\nExamples:\n  \
     repro pin-data /data/MOT17.zip\n  \
+    repro pin-data /data/weights     a folder as it lies, with links that stay inside\n  \
     repro pin-data images/seg/cityscapes-tiny.zip --dry-run"
 )]
 pub struct Arguments {
-    /// The archive
+    /// The archive, or the folder that has the data set's name
     file: PathBuf,
     /// Replace a pin that is there and differs
     #[arg(long)]

@@ -51,6 +51,11 @@ fn compare(
             return Ok(Some(damage(file, name, None)));
         }
     }
+    for (path, target) in &listing.links {
+        if measured.add_link(path.clone(), target.clone()).is_err() {
+            return Ok(Some(damage(&folder.join(path), name, None)));
+        }
+    }
     if let Some(odd) = listing.odd.first() {
         return Ok(Some(damage(&folder.join(odd), name, None)));
     }

@@ -7,7 +7,7 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use super::archive::{Entry, each_file};
+use super::archive::{Content, Entry, each_entry};
 use super::{Archive, Dataset, DatasetError, Manifest};
 use crate::digest::{Digest, Hasher};
 use crate::store::Store;
@@ -57,10 +57,13 @@ pub(super) fn remember(
 /// What the files of a data set follow from; `None` if an archive is not pinned.
 fn key(set: &Dataset) -> Option<String> {
     let mut text = String::new();
-    for Archive { sha256, strip, unpack, .. } in &set.archives {
+    for Archive { sha256, strip, unpack, encoding, nested, .. } in &set.archives {
         let (strip, unpack) = (strip.as_deref().unwrap_or("."), unpack.as_deref().unwrap_or("."));
         writeln!(text, "{} {strip:?} {unpack:?}", sha256.as_ref()?.hex())
             .expect("it takes any text");
+        if encoding.is_some() || nested.is_some() {
+            writeln!(text, "{encoding:?} {nested:?}").expect("it takes any text");
+        }
     }
     set.is_pinned().then(|| Digest::of(text.as_bytes()).to_string())
 }
@@ -78,11 +81,16 @@ fn measure_within(
     for (archive, path) in archives {
         let limit = limit(path);
         let mut bytes = 0;
-        each_file(path, &mut |entry| {
+        each_entry(archive, path, &mut |entry| {
             bytes += measure_entry(entry, archive, limit.saturating_sub(bytes), &mut manifest)?;
             Ok(())
         })?;
     }
+    let outside = |(entry, reason)| {
+        let path = archives.last().map_or_else(PathBuf::new, |(_, path)| path.clone());
+        DatasetError::Entry { path, entry, reason }
+    };
+    manifest.check().map_err(outside)?;
     Ok(manifest)
 }
 
@@ -98,6 +106,17 @@ fn measure_entry(
     manifest: &mut Manifest,
 ) -> Result<u64, DatasetError> {
     let target = entry.target(archive)?;
+    let added = match &entry.content {
+        Content::File(_) => None,
+        Content::Symlink(to) => Some(manifest.add_link(target.clone(), to.clone())),
+        Content::HardLink(first) => {
+            let first = entry.place(archive, first)?;
+            Some(manifest.add_copy(target.clone(), &first))
+        }
+    };
+    if let Some(added) = added {
+        return added.map(|()| 0).map_err(|reason| entry.refuse(&reason));
+    }
     let mut hasher = Hasher::new();
     let mut buffer = vec![0; 64 << 10];
     while let count @ 1.. = entry.read(&mut buffer)? {

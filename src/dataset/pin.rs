@@ -1,10 +1,12 @@
 //! Writes what was measured into `datasets.toml`, and leaves the rest of it as it is.
 
+mod folder;
+
 use std::path::{Path, PathBuf};
 
 use toml_edit::{ArrayOfTables, DocumentMut, Item, Table, TableLike, value};
 
-use super::archive::is_readable;
+use super::archive::{is_readable, stem};
 use super::hash::hash_all;
 use super::read::FILE;
 use super::{
@@ -20,9 +22,9 @@ use crate::store::write_inside;
 pub struct Pinned {
     /// The data set's name.
     pub name: String,
-    /// The archive's digest.
+    /// The archive's digest; of a folder, its manifest's.
     pub sha256: Digest,
-    /// The archive's size in bytes.
+    /// The size of the archive, or of all files of the folder, in bytes.
     pub size: u64,
     /// The new text of `datasets.toml`.
     pub datasets: String,
@@ -35,7 +37,7 @@ pub struct Pinned {
     pub waits_for: Option<String>,
 }
 
-/// Measures `file`, an archive that `datasets.toml` names or a new one.
+/// Measures `file`, an archive that `datasets.toml` names or a new one, or the folder of a data set.
 ///
 /// A pin that is there and differs is an error unless `replace` says otherwise; so is whatever
 /// else is known of the file and does not hold when it is pinned for the first time.
@@ -47,6 +49,9 @@ pub fn pin(
     progress: &dyn Progress,
 ) -> Result<Pinned, DatasetError> {
     let real = file.canonicalize().map_err(at("read", file))?;
+    if real.is_dir() {
+        return folder::pin(datasets, &real, replace, store, progress);
+    }
     let hashed = hash_all(store, std::slice::from_ref(&real), true, progress)?;
     let (sha256, size) = match hashed.into_values().next() {
         Some(Ok(found)) => found,
@@ -66,13 +71,10 @@ pub fn pin(
         Neighbours::Open(reason) => (None, Some(reason)),
     };
     let manifest = manifest.map(|manifest| (place.manifest_path(), manifest));
-    let wrong = |error: toml_edit::TomlError| {
-        at("edit", &datasets.project.join(FILE))(std::io::Error::other(error))
-    };
-    let mut text = datasets.text.parse::<DocumentMut>().map_err(wrong)?;
+    let mut text = datasets.text.parse::<DocumentMut>().map_err(|error| wrong(datasets, error))?;
     let tree = manifest.as_ref().map(|(path, manifest)| (path.as_str(), manifest.digest()));
     let head = take_head(&mut text);
-    place.write(&mut text, sha256, size, tree);
+    place.write(&mut text, Some((sha256, size)), tree);
     let entry = entry_text(&text, &place.name);
     Ok(Pinned {
         name: place.name,
@@ -93,6 +95,10 @@ impl Pinned {
         }
         replace_file(project, FILE, &self.datasets)
     }
+}
+
+fn wrong(datasets: &Datasets, error: toml_edit::TomlError) -> DatasetError {
+    at("edit", &datasets.project.join(FILE))(std::io::Error::other(error))
 }
 
 fn replace_file(project: &Path, file: &str, text: &str) -> Result<(), DatasetError> {
@@ -174,13 +180,14 @@ impl Place {
     fn write(
         &self,
         text: &mut DocumentMut,
-        sha256: Digest,
-        size: u64,
+        file: Option<(Digest, u64)>,
         tree: Option<(&str, Digest)>,
     ) {
-        let set = text.entry(&self.name).or_insert_with(|| Item::Table(self.new_table()));
+        let new = || Item::Table(self.new_table(file.is_some()));
+        let set = text.entry(&self.name).or_insert_with(new);
         let Some(set) = set.as_table_like_mut() else { return };
-        if let Some(archive) = archive_table(set, self.index.unwrap_or(0)) {
+        let archive = file.zip(archive_table(set, self.index.unwrap_or(0)));
+        if let Some(((sha256, size), archive)) = archive {
             archive.insert("size", value(i64::try_from(size).unwrap_or(i64::MAX)));
             archive.insert("sha256", value(sha256.hex()));
             archive.remove("unpinned");
@@ -197,7 +204,12 @@ impl Place {
     }
 
     /// A table for a data set that was not listed.
-    fn new_table(&self) -> Table {
+    fn new_table(&self, has_archive: bool) -> Table {
+        let mut table = Table::new();
+        table.insert("title", value(&self.name));
+        if !has_archive {
+            return table;
+        }
         let mut archive = Table::new();
         archive.insert("file", value(&self.archive.file));
         if let Some(path) = &self.archive.path {
@@ -205,8 +217,6 @@ impl Place {
         }
         let mut archives = ArrayOfTables::new();
         archives.push(archive);
-        let mut table = Table::new();
-        table.insert("title", value(&self.name));
         table.insert("archive", Item::ArrayOfTables(archives));
         table
     }
@@ -242,11 +252,6 @@ fn entry_text(text: &DocumentMut, name: &str) -> String {
     alone.to_string().trim_start().to_owned()
 }
 
-fn stem(file_name: &str) -> &str {
-    let ends = [".tar.gz", ".tgz", ".tar", ".zip"];
-    ends.iter().find_map(|end| file_name.strip_suffix(end)).unwrap_or(file_name)
-}
-
 fn new_archive(file: String, path: Option<String>) -> Archive {
     Archive {
         file,
@@ -260,6 +265,8 @@ fn new_archive(file: String, path: Option<String>) -> Archive {
         evidence: String::new(),
         strip: None,
         unpack: None,
+        encoding: None,
+        nested: None,
         parts: Vec::new(),
     }
 }

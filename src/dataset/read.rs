@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
+use super::archive::{Encoding, nested};
 use super::{ARCHIVES, Archive, Dataset, DatasetError, Datasets, ListRule, TreeRule, at};
 use crate::named_file;
 use crate::recipe::document::{Document, Fault, problems};
@@ -171,6 +172,14 @@ impl Check<'_, '_> {
                 let fine = names::relative_path(path);
                 self.rule(fine, &["archive", at, key], format!("`{path}`: {RELATIVE_PATH}"));
             }
+        }
+        if let Some(encoding) = &archive.encoding {
+            let message =
+                format!("`{encoding}` is no encoding; some are `gbk`, `shift-jis`, `cp437`");
+            self.rule(Encoding::named(encoding).is_some(), &["archive", at, "encoding"], message);
+        }
+        if let Some(Err(reason)) = archive.nested.as_deref().map(nested) {
+            self.rule(false, &["archive", at, "nested"], reason);
         }
         let pinned = archive.sha256.is_some();
         let one = pinned != archive.unpinned.is_some();

@@ -86,11 +86,11 @@ pub struct ArchiveReport {
 pub struct FileDifference {
     /// Its path below the data set's folder.
     pub path: String,
-    /// The digest in the manifest.
-    pub expected: Digest,
+    /// The digest in the manifest; `None` for a link.
+    pub expected: Option<Digest>,
     /// The digest of what is there; `None` if it could not be read.
     pub found: Option<Digest>,
-    /// Why it could not be read.
+    /// Why it could not be read, or what it is in place of a file or link.
     pub reason: Option<String>,
 }
 
@@ -273,7 +273,8 @@ impl fmt::Display for TreeReport {
         }
         named(f, &self.differs, |file| match (&file.found, &file.reason) {
             (Some(found), _) => {
-                let FileDifference { path, expected, .. } = file;
+                let path = &file.path;
+                let expected = file.expected.map_or_else(String::new, |digest| digest.to_string());
                 format!("\n    differs  {path}\n      pinned  {expected}\n      found   {found}")
             }
             (None, reason) => {

@@ -82,6 +82,10 @@ pub struct Archive {
     pub strip: Option<String>,
     /// The folder of the data set it unpacks to, if not the data set's own.
     pub unpack: Option<String>,
+    /// How its names are encoded where they do not say it themselves: `gbk`.
+    pub encoding: Option<String>,
+    /// Which of its files are archives to be unpacked, each into a folder of its own: `*.tar`.
+    pub nested: Option<String>,
     /// The files that it can also be joined from, in this order.
     #[serde(default, rename = "part")]
     pub parts: Vec<Part>,

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use super::archive::{Entry, each_file};
+use super::archive::{Content, Entry, each_entry};
 use super::derived;
 use super::report::union_digest;
 use super::verify::{known_manifest, tree_report, verify_tree};
@@ -275,29 +276,50 @@ fn write_files(
     let mut written = BTreeMap::new();
     for archive in &set.archives {
         let path = datasets.archive_path(set, archive, data);
-        each_file(&path, &mut |entry| {
-            let (path, found) = write_entry(entry, archive, folder, manifest)?;
-            written.insert(path, Ok(found));
+        each_entry(archive, &path, &mut |entry| {
+            if let Some((path, found)) = write_entry(entry, archive, folder, manifest)? {
+                written.insert(path, Ok(found));
+            }
             Ok(())
         })?;
+    }
+    // The manifest's own: each leads into the data set, and none is there while files are written.
+    for (path, target) in manifest.links() {
+        let path = folder.join(path);
+        make_parent(&path)?;
+        symlink(target, &path).map_err(at("create", &path))?;
     }
     // Every file was compared while it was written; what no archive holds is found here.
     judge(set, tree_report(folder, manifest, &written)?)
 }
 
+/// Writes a file; a link is compared with the manifest's.
 fn write_entry(
     mut entry: Entry<'_>,
     archive: &Archive,
     folder: &Path,
     manifest: &Manifest,
-) -> Result<(PathBuf, (Digest, u64)), DatasetError> {
+) -> Result<Option<(PathBuf, (Digest, u64))>, DatasetError> {
     let target = entry.target(archive)?;
-    let (expected, size) =
-        manifest.get(&target).ok_or_else(|| entry.refuse("the manifest does not name it"))?;
+    let unknown = || entry.refuse("the manifest does not name it");
     let path = folder.join(&target);
-    if let Some(parent) = path.parent() {
-        fs::create_dir_all(parent).map_err(at("create", parent))?;
+    if let Some(first) = first_name(&entry, archive)? {
+        let link = |path: &str| manifest.link(path).map(str::to_owned);
+        return match (manifest.get(&target), manifest.get(&first)) {
+            (Some(found), Some(expected)) if found == expected => {
+                make_parent(&path)?;
+                fs::hard_link(folder.join(&first), &path).map_err(at("create", &path))?;
+                Ok(Some((path, found)))
+            }
+            (None, None) if link(&target).is_some() && link(&target) == link(&first) => Ok(None),
+            _ => Err(unknown()),
+        };
     }
+    if let Content::Symlink(to) = &entry.content {
+        return if manifest.link(&target) == Some(to) { Ok(None) } else { Err(unknown()) };
+    }
+    let (expected, size) = manifest.get(&target).ok_or_else(unknown)?;
+    make_parent(&path)?;
     let mut file = File::create_new(&path).map_err(at("create", &path))?;
     let mut hasher = Hasher::new();
     let mut buffer = vec![0; 64 << 10];
@@ -311,9 +333,21 @@ fn write_entry(
     let found_size = hasher.size();
     let found = hasher.finish();
     if (found, found_size) == (expected, size) {
-        return Ok((path, (found, size)));
+        return Ok(Some((path, (found, size))));
     }
     let (pinned, found) =
         (format!("{expected} ({size} bytes)"), format!("{found} ({found_size} bytes)"));
     Err(entry.refuse(&format!("it is another file\n  pinned  {pinned}\n  found   {found}")))
+}
+
+/// The path of the file that a hard link is a further name of.
+fn first_name(entry: &Entry<'_>, archive: &Archive) -> Result<Option<String>, DatasetError> {
+    match &entry.content {
+        Content::HardLink(first) => entry.place(archive, first).map(Some),
+        Content::File(_) | Content::Symlink(_) => Ok(None),
+    }
+}
+
+fn make_parent(path: &Path) -> Result<(), DatasetError> {
+    path.parent().map_or(Ok(()), |parent| fs::create_dir_all(parent).map_err(at("create", parent)))
 }

@@ -203,7 +203,7 @@ impl TreeView {
         let mut listing = if folder.is_dir() { Some(Listing::of(&folder)?) } else { None };
         if let Some(listing) = &mut listing {
             // Archives may lie in the folder that they are unpacked to; a single file belongs there.
-            let is_named = |path: &str| manifest.as_ref().is_some_and(|m| m.get(path).is_some());
+            let is_named = |path: &str| manifest.as_ref().is_some_and(|m| m.has(path));
             let is_archive = |path: &str| set.archives.iter().any(|a| a.file == path);
             listing.files.retain(|path, _| is_named(path) || !is_archive(path));
         }
@@ -284,7 +284,8 @@ pub(super) fn known_manifest(
 }
 
 fn look_up(list: &List, listing: &Listing) -> ListReport {
-    let is_missing = |path: &&String| !listing.files.contains_key(*path);
+    let is_missing =
+        |path: &&String| !listing.files.contains_key(*path) && !listing.links.contains_key(*path);
     ListReport {
         name: list.rule.name.clone(),
         entries: list.paths.as_ref().map_or(list.rule.entries, |paths| paths.len() as u64),
@@ -303,6 +304,9 @@ fn compare(
         let file = listing.files.get(path).and_then(|file| hashed.get(file));
         let (found, reason) = match file {
             None if listing.odd.iter().any(|odd| odd == path) => (None, None),
+            None if listing.links.contains_key(path) => {
+                (None, Some(format!("it is a link to `{}`", listing.links[path])))
+            }
             None => {
                 report.missing.push(path.to_owned());
                 continue;
@@ -311,17 +315,34 @@ fn compare(
             Some(Ok((found, _))) => (Some(*found), None),
             Some(Err(reason)) => (None, Some(reason.clone())),
         };
-        report.differs.push(FileDifference { path: path.to_owned(), expected, found, reason });
+        let (path, expected) = (path.to_owned(), Some(expected));
+        report.differs.push(FileDifference { path, expected, found, reason });
     }
-    let files = listing.files.keys().chain(&listing.odd);
-    report.extra = files.filter(|path| manifest.get(path).is_none()).cloned().collect();
+    for (path, target) in manifest.links() {
+        let reason = match listing.links.get(path) {
+            Some(found) if found == target => continue,
+            Some(found) => format!("it is a link to `{found}`; pinned is one to `{target}`"),
+            None if listing.files.contains_key(path) => {
+                format!("it is a file; pinned is a link to `{target}`")
+            }
+            None => {
+                report.missing.push(path.to_owned());
+                continue;
+            }
+        };
+        let (path, reason) = (path.to_owned(), Some(reason));
+        report.differs.push(FileDifference { path, expected: None, found: None, reason });
+    }
+    let files = listing.files.keys().chain(listing.links.keys()).chain(&listing.odd);
+    report.extra = files.filter(|path| !manifest.has(path)).cloned().collect();
     report.extra.sort();
 }
 
 fn count(counts: &BTreeMap<String, u64>, listing: &Listing, report: &mut TreeReport) {
     for (folder, known) in counts {
         let prefix = if folder == "." { String::new() } else { format!("{folder}/") };
-        let found = listing.files.keys().filter(|path| path.starts_with(&prefix)).count() as u64;
+        let files = listing.files.keys().chain(listing.links.keys());
+        let found = files.filter(|path| path.starts_with(&prefix)).count() as u64;
         if found != *known {
             report.counts.push((folder.clone(), *known, found));
         }

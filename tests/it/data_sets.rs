@@ -608,10 +608,14 @@ fn an_archive_cannot_leave_its_folder() {
         let error = refusal(|tar| tar.append(&entry, &b"x"[..]).unwrap(), &[("a", b"x")]);
         assert!(error.contains("a local path is relative") && error.contains(name), "{error}");
     }
-    for kind in [Symlink, Link, Char] {
+    for (kind, reason) in [
+        (Symlink, "the manifest does not name it"),
+        (Link, "a local path is relative"),
+        (Char, "neither a file nor a link nor a folder"),
+    ] {
         let entry = header("a", kind, 0);
         let error = refusal(|tar| tar.append(&entry, &b""[..]).unwrap(), &[("a", b"x")]);
-        assert!(error.contains("neither a file nor a folder"), "{error}");
+        assert!(error.contains(reason), "{error}");
     }
 }
 
@@ -663,7 +667,7 @@ fn a_damaged_or_odd_zip_is_an_error_that_names_it() {
 }
 
 #[test]
-fn a_symbolic_link_in_a_zip_is_refused() {
+fn a_symbolic_link_in_a_zip_that_leads_out_of_it_is_refused() {
     let world = World::new();
     let file = world.project().join("link.zip");
     let mut zip = zip::ZipWriter::new(File::create(&file).unwrap());
@@ -671,7 +675,10 @@ fn a_symbolic_link_in_a_zip_is_refused() {
     zip.finish().unwrap();
     let datasets = forced(&world, "link.zip", &[("a", b"x")]);
     let error = world.unpack(&datasets).unwrap_err().to_string();
-    assert!(error.contains("it is a symbolic link"), "{error}");
+    assert!(error.contains("the manifest does not name it"), "{error}");
+    let datasets = Datasets::load(&world.project()).unwrap();
+    let error = pin(&datasets, &file, true, &world.store, &Silent).unwrap_err().to_string();
+    assert!(error.contains("link to `/etc/passwd`, which leads out of the data set"), "{error}");
 }
 
 #[test]

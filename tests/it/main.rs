@@ -13,6 +13,7 @@ mod commands;
 mod comparing;
 mod comparing_runs;
 mod conformance;
+mod data_archives;
 mod data_sets;
 mod data_unions;
 mod diagnosing;

@@ -110,7 +110,7 @@ impl CliError {
                 Some(format!("`repro fetch-data {name}` brings it"))
             }
             Self::Dataset(DatasetError::NoManifest { name }) => Some(format!(
-                "nothing pins the files of `{name}`, so a run could not say what it used; `repro fetch-data {name}` brings what can be had, and `repro pin-data FILE` pins an archive that you have"
+                "nothing pins the files of `{name}`, so a run could not say what it used; `repro fetch-data {name}` brings what can be had, and `repro pin-data FILE` pins an archive or a folder that you have"
             )),
             Self::Dataset(DatasetError::Contradicted { .. }) => Some(
                 "the publisher may have replaced it, or the download is damaged; `--replace` pins it all the same"
