@@ -517,3 +517,49 @@ fn conditions_beside_a_record_are_drawn_with_what_disturbed_it() {
     assert!(!refused.contains("Load of others"));
     assert!(refused.contains("is not what was recorded"));
 }
+
+#[test]
+fn the_page_says_what_was_measured_and_names_the_cases_that_ran() {
+    let mut image = old()["image"].clone();
+    image["title"] = json!("Segmentation on a processor");
+    image["python"] = json!("3.9");
+    let software = json!({ "torch": "1.9.1+cu102", "numpy": "1.21.6" });
+    let record = with(&[("/image", image.clone()), ("/software", software)]);
+    let page = Report::of_records(&[record]).html(&Known::default());
+    assert!(page.contains("torch 1.9.1+cu102, CUDA 10.2, Python 3.9<"));
+    assert!(page.contains("Segmentation on a processor"));
+    let run = page.split("The same image again").nth(1).unwrap();
+    assert!(run.split("</code>").next().unwrap().contains("--case seg/fastscnn/sp/bs2/fp32"));
+    let runtime = json!({ "torch": "2.5.1", "nvidia-cuda-runtime-cu12": "12.4.127" });
+    let record = with(&[("/image", image), ("/software", runtime)]);
+    let page = Report::of_records(&[record]).html(&Known::default());
+    assert!(page.contains("torch 2.5.1, CUDA 12.4.127, Python 3.9<"));
+}
+
+#[test]
+fn figures_of_repetitions_are_those_of_all() {
+    let of = |number: usize, throughput: f64, seconds: f64, bytes: u64| RunRecord {
+        duration: Some(seconds),
+        peak_memory: Some(bytes),
+        ..repeat(number, throughput)
+    };
+    let records = [of(1, 3.9, 10.0, 1 << 30), of(2, 4.0, 20.0, 2 << 30), of(3, 4.1, 33.0, 1 << 30)];
+    let report = Report::of_records(&records);
+    let markdown = report.table(Format::Markdown);
+    assert!(markdown.contains("| 21.0 s | 2.0 GiB |"), "{markdown}");
+    let page = report.html(&Known::default());
+    assert!(page.contains("<b>21.0 s</b> <small>mean of 3 repetitions, 2.0 GiB at most</small>"));
+    assert!(page.contains("<b>18 used</b> <small>12 skipped, "));
+    assert!(page.contains("do not compare this figure: its case is flagged (throttled)"));
+}
+
+#[test]
+fn a_chart_has_the_throughput_of_every_case() {
+    let other = RunRecord { case: "seg/other/sp/bs2/fp32".to_owned(), index: 2, ..with(&[]) };
+    let page = Report::of_records(&[with(&[]), other]).html(&Known::default());
+    assert!(page.contains("<h5>throughput of each case</h5>"));
+    assert!(page.contains(">seg/other/sp/bs2/fp32: 3.925 images/s</text>"));
+    assert!(
+        !Report::of_records(&[with(&[])]).html(&Known::default()).contains("of each case</h5>")
+    );
+}

@@ -80,7 +80,7 @@ const FRAMEWORKS: [&str; 9] = [
 /// `torch 1.9.1+cu102, CUDA 10.2, Python 3.9`, as far as the record says.
 fn software(record: &RunRecord) -> Vec<String> {
     let named = |name: &&str| Some(format!("{name} {}", record.software.get(*name)?));
-    let mut software: Vec<String> = FRAMEWORKS.iter().filter_map(|name| named(&name)).collect();
+    let mut software: Vec<String> = FRAMEWORKS.iter().filter_map(named).collect();
     software.extend(cuda(record).map(|version| format!("CUDA {version}")));
     software.extend(record.image.python.iter().map(|version| format!("Python {version}")));
     software
