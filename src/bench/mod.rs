@@ -33,6 +33,7 @@ mod case;
 mod checks;
 mod clock;
 mod comparison;
+mod copies;
 mod derive;
 mod error;
 mod exchange;
@@ -75,6 +76,7 @@ mod watching;
 pub use case::{Case, FULL_PROFILE, expand, select};
 pub use checks::Check;
 pub use comparison::{Comparison, NO_REFERENCE, Verdict, compare};
+pub use copies::{known as known_copy, remember as remember_copy};
 pub use derive::{Derived, Evidence, derive};
 pub use error::BenchError;
 pub use exchange::{

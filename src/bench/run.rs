@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::arrivals::{self, ArrivalsWriter};
 use super::blank;
 use super::comparison;
+use super::copies;
 use super::error::{BenchError, at};
 use super::exchange;
 use super::expected;
@@ -25,7 +26,7 @@ use super::schedule::{self, Schedule, Turn};
 use super::verdict;
 use super::watching;
 use crate::dataset::listing_order;
-use crate::engine::{Engine, Exit, Gpus, Meter, Mount, Stop};
+use crate::engine::{Engine, EngineError, Exit, Gpus, Meter, Mount, Stop};
 use crate::store::Store;
 
 /// Is told what happens, one event at a time, from whatever thread it happens in.
@@ -285,7 +286,7 @@ impl Run<'_, '_, '_> {
                 let meter = Meter::new();
                 let sampler =
                     watching::start(case, &record.gpus, &self.folder.path, self.store, &meter);
-                let ended = self.execute(index, case, &folder, &meter)?;
+                let ended = not_of_the_store(self.execute(index, case, &folder, &meter)?)?;
                 record.conditions = watching::keep(sampler, &self.folder, &folder);
                 self.fill_in(&mut record, case, ended);
                 let most = schedule.most_at_once(turn.position);
@@ -303,7 +304,7 @@ impl Run<'_, '_, '_> {
         let written = written.and(self.folder.write_file(&folder.join(FILE), &bytes));
         let kept = Path::new("runs").join(&self.folder.id).join(place).join(FILE);
         // What was measured outlives results on a full disk: the store may lie on another one.
-        let copied = self.store.write_file(&kept, &bytes);
+        let copied = copies::keep(self.store, &kept, &bytes);
         written?;
         copied?;
         Ok(record)
@@ -402,6 +403,15 @@ impl Run<'_, '_, '_> {
         path.push(arrivals::SUFFIX);
         let file = self.folder.create_file(Path::new(&path))?;
         ArrivalsWriter::new(file).map(Some).map_err(at("write", Path::new(&path)))
+    }
+}
+
+/// A store that cannot be read or written is no failure of a benchmark: the run breaks off, and goes on
+/// when the reason is gone.
+fn not_of_the_store(ended: Ended) -> Result<Ended, BenchError> {
+    match ended.outcome {
+        Err(EngineError::Store(error)) => Err(error.into()),
+        outcome => Ok(Ended { outcome, ..ended }),
     }
 }
 

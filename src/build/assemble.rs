@@ -4,7 +4,7 @@ use super::prove::Prover;
 use super::{BuildError, Builder, inputs, known, layering};
 use crate::digest::Digest;
 use crate::fetch;
-use crate::image::{BaseConfiguration, Content, Documents, Image, ImageLayer};
+use crate::image::{BaseConfiguration, Content, Documents, Image, ImageLayer, MOST_LAYERS};
 use crate::lock::{Lock, LockedBase, LockedBaseLayer, LockedBuild, LockedSeal};
 use crate::store::Store;
 
@@ -104,6 +104,10 @@ impl Builder<'_> {
     }
 
     fn prepare(&self, lock: &Lock, layers: Vec<ImageLayer>) -> Result<Image, BuildError> {
+        if layers.len() > MOST_LAYERS {
+            let (name, found) = (lock.name.clone(), layers.len());
+            return Err(BuildError::TooManyLayers { name, found });
+        }
         let base = match &lock.base {
             Some(base) => BaseConfiguration::read(&self.store.read_blob(&base.config.digest)?)?,
             None => BaseConfiguration::default(),

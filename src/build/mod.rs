@@ -32,7 +32,7 @@ use std::sync::atomic::AtomicBool;
 use crate::digest::Digest;
 use crate::engine::{Engine, EngineError, Stop};
 use crate::fetch::{self, FetchError};
-use crate::image::{Image, ImageError};
+use crate::image::{Image, ImageError, MOST_LAYERS};
 use crate::layer::{EPOCH, LayerError};
 use crate::lock::{Lock, LockError, LockedLayer, LockedSeal};
 use crate::registry;
@@ -156,6 +156,14 @@ pub enum BuildError {
         sealed: Digest,
         /// The seal that follows from the lock, if its layers are those of its base.
         found: Option<Digest>,
+    },
+    /// No machine could stack the layers of the image.
+    #[error("`{name}` has {found} layers\n  possible  {MOST_LAYERS}")]
+    TooManyLayers {
+        /// The image.
+        name: String,
+        /// How many it has.
+        found: usize,
     },
     /// A build job failed.
     #[error("the build job of `{name}` failed: {reason}\n{output}")]

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::{CarryError, at};
 use super::index::{self, BLOBS, Entry, LARGEST, PROJECT, RUNS};
+use crate::bench;
 use crate::build;
 use crate::digest::{Digest, Hasher};
 use crate::engine::Stop;
@@ -109,6 +110,7 @@ impl Unpacker<'_> {
         let mut text = Vec::new();
         let mut reader = (&mut *self.reader).take(size);
         reader.read_to_end(&mut text).map_err(CarryError::Read)?;
+        (self.progress)(text.len() as u64);
         if text.len() as u64 != size {
             return Err(CarryError::Cut { path });
         }
@@ -179,7 +181,6 @@ impl Unpacker<'_> {
                 source,
             };
             out.write_all(&buffer[..count]).map_err(writing)?;
-            (self.progress)(count as u64);
             left -= count as u64;
         }
         let found = hasher.finish();
@@ -193,7 +194,10 @@ impl Unpacker<'_> {
         self.reader.read_exact(buffer).map_err(|error| match error.kind() {
             io::ErrorKind::UnexpectedEof => CarryError::Cut { path: path.to_owned() },
             _ => CarryError::Read(error),
-        })
+        })?;
+        // Headers count, too: of many small files they are most of the bundle.
+        (self.progress)(buffer.len() as u64);
+        Ok(())
     }
 
     fn expect(&mut self, expected: &[u8], path: &str) -> Result<(), CarryError> {
@@ -292,7 +296,12 @@ fn place_runs(store: &Store, scratch: &Path) -> Result<Vec<(String, PathBuf)>, C
     for entry in entries {
         let entry = entry.map_err(at("read", &folder))?;
         let place = store.runs().join(entry.file_name());
+        let is_new = !place.exists();
         store.adopt(&entry.path(), &place)?;
+        for path in bench::record_files(&place).into_iter().filter(|_| is_new) {
+            let bytes = fs::read(&path).map_err(at("read", &path))?;
+            bench::remember_copy(store, &path, &bytes)?;
+        }
         runs.push((entry.file_name().to_string_lossy().into_owned(), place));
     }
     runs.sort();

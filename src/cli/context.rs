@@ -43,6 +43,9 @@ impl Context {
         // A lost terminal ends no run: what is printed goes nowhere, records are written all the same.
         signal_hook::flag::register(signal_hook::consts::SIGHUP, Stop::new().flag())
             .map_err(CliError::Signals)?;
+        // A file that may not grow is an error of the write, not the end of the program.
+        signal_hook::flag::register(libc::SIGXFSZ, Stop::new().flag())
+            .map_err(CliError::Signals)?;
         let (store, project) = (settings.store_folder().display(), settings.project().ok());
         tracing::info!(%store, ?project, offline = settings.offline(), "settings are read");
         let display = Display::new(settings.offline(), stop.clone());
@@ -56,9 +59,17 @@ impl Context {
         Ok(store)
     }
 
-    /// Opens the store for a command that only reads: one that this user cannot write will do.
+    /// Opens the store for a command that only reads: one that this user cannot write will do, and one whose
+    /// index is damaged.
     pub fn store_to_read(&self) -> Result<Store, CliError> {
-        match self.store() {
+        let checked = self.store().and_then(|store| Ok(store.check_index().map(|()| store)?));
+        match checked {
+            Err(CliError::Store(damaged)) if damaged.is_damaged_index() => {
+                output::note(&format!(
+                    "{damaged}: it is damaged, and what it said of images is not known; `repro fsck --remove` puts it aside"
+                ));
+                Ok(Store::open_without_index(self.settings.store_folder())?)
+            }
             Err(CliError::Store(refused)) => {
                 Ok(Store::open_to_read(self.settings.store_folder(), refused)?)
             }

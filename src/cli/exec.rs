@@ -23,7 +23,8 @@ use console::Console;
 #[command(
     after_help = "The command runs as a case does: no network, a read-only root, no capabilities. \
     It reads standard input. \
-    Its output goes to standard output (with `--json` to standard error), and its exit status is the exit code.\n\nExamples:\n  \
+    Its output goes to standard output (with `--json` to standard error), and its exit status is the exit code: \
+    127 if the image lacks the command, 126 if it cannot be run.\n\nExamples:\n  \
     repro exec seg-debian -- python3 -c 'import torch; print(torch.__version__)'\n  \
     repro exec seg-debian -- python3 -i             at a terminal: the command has one of its own\n  \
     repro exec seg-debian -- python3 - < script.py\n  \

@@ -26,7 +26,7 @@ pub struct Arguments {
 }
 
 pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliError> {
-    let store = context.store()?;
+    let (store, index) = open(context, arguments.remove)?;
     context.display.begin("hashing the store", 0);
     let report = store.fsck(|bytes| {
         context.display.advance(bytes);
@@ -44,6 +44,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliErro
         report.damage = audit(context, &store, arguments.remove)?;
         report.damage.extend(audit_data(context, &store, arguments.remove)?);
     }
+    report.damage.extend(index);
     if context.json {
         let damage: Vec<_> = report
             .damage
@@ -59,6 +60,27 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, CliErro
     }
     let good = report.damage.is_empty() || arguments.remove;
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::from(3) })
+}
+
+/// The store, and its index if that is damaged: everything else is looked at all the same.
+fn open(context: &Context, remove: bool) -> Result<(Store, Option<Damage>), CliError> {
+    let root = context.settings.store_folder();
+    let checked = context.store().and_then(|store| Ok(store.check_index().map(|()| store)?));
+    let error = match checked {
+        Err(CliError::Store(error)) if error.is_damaged_index() => error,
+        other => return Ok((other?, None)),
+    };
+    let path = root.join("repro.db");
+    if !remove {
+        let damage = Damage { path, expected: None, found: None };
+        return Ok((Store::open_without_index(root)?, Some(damage)));
+    }
+    let aside = Store::put_index_aside(root)?;
+    output::note(&format!(
+        "{error}: it lies in `{}` now; build or import your images again before the next `repro gc`",
+        aside.display()
+    ));
+    Ok((context.store()?, Some(Damage { path, expected: None, found: None })))
 }
 
 /// Compares the unpacked layers of every image with what they were unpacked from.

@@ -3,7 +3,7 @@
 //! Results go to standard output, everything else to standard error; `--json`
 //! turns the result into one JSON document. Exit codes: 0 done, 1 internal or
 //! I/O, 2 wrong input, 3 content is not what was pinned, 4 network, engine or GPUs
-//! not there, 5 the benchmark ran and failed, 130 stopped by Ctrl-C.
+//! not there, 5 the benchmark, or a build's command, ran and failed, 130 stopped by Ctrl-C.
 //!
 //! - `groups`, `completions`, `man`: the command line told to people and to shells;
 //! - `output`, `progress`, `watch`: what is printed, in what colour and width, and how often;
@@ -86,7 +86,8 @@ use error::CliError;
         repro run --image seg-debian --profile smoke      build, check the data, run, print the table\n  \
         repro verify seg-debian                           build again elsewhere and compare\n\n\
         Exit codes: 0 done, 1 internal or I/O, 2 wrong input, 3 content is not what was pinned,\n\
-        4 network, engine or GPUs not there, 5 the benchmark ran and failed, 130 stopped by Ctrl-C."
+        4 network, engine or GPUs not there, 5 the benchmark, or a build's command, ran and failed,\n\
+        130 stopped by Ctrl-C."
 )]
 struct Cli {
     #[command(flatten)]

@@ -365,4 +365,16 @@ mod tests {
         let twice = format!("{hex} 0 a\n{hex} 0 a\n");
         assert_eq!(Manifest::parse(&twice).unwrap_err().1, "the path is there twice");
     }
+
+    #[test]
+    fn a_file_with_another_one_below_it_is_refused_in_either_order() {
+        for paths in [["a", "a/b"], ["a/b", "a"], ["a/b/c", "a"], ["a", "a/b/c"]] {
+            let mut manifest = Manifest::default();
+            for path in ["a-b", paths[0], paths[1]] {
+                manifest.add(path.to_owned(), Digest::of(b"1"), 1).unwrap();
+            }
+            let (_, reason) = manifest.check().unwrap_err();
+            assert!(reason.contains("below"), "{reason}");
+        }
+    }
 }

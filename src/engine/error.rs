@@ -155,6 +155,8 @@ pub enum Failure {
     Command {
         /// The first word of the job's command.
         command: String,
+        /// Whether there is such a file: then it cannot be run.
+        is_there: bool,
         /// The system's reason, and where it was looked for.
         reason: String,
     },

@@ -31,6 +31,9 @@ pub use manifest::{
     CONFIG_TYPE, Configuration, Documents, LayerDescriptor, MANIFEST_TYPE, layer_type,
 };
 
+/// As many layers can be stacked: the kernel's overlay takes no more (`OVL_MAX_STACK`).
+pub const MOST_LAYERS: usize = 500;
+
 /// The store's bucket of images: seal to [`Entry`].
 const BUCKET: &str = "image";
 

@@ -297,6 +297,7 @@ impl Reader<'_> {
         let mut order: Vec<usize> = (0..entries.len()).collect();
         order.sort_by_key(|index| entries[*index].offset);
         let mut free = 0;
+        let first = order.first().map_or(0, |index| entries[*index].offset);
         for index in order {
             let entry = &mut entries[index];
             if entry.offset < free {
@@ -309,6 +310,9 @@ impl Reader<'_> {
             };
             entry.offset = stream;
             free = end;
+        }
+        if first > 0 {
+            return self.broken(&format!("it has {first} bytes in front of its first entry"));
         }
         Ok(())
     }

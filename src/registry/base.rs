@@ -13,7 +13,7 @@ use super::reference::Reference;
 use super::table::{LayerPaths, Table};
 use crate::digest::{DiffId, Digest, Hasher};
 use crate::fetch::{Progress, Refusal, Tried};
-use crate::image::{BaseConfiguration, Content, ImageLayer};
+use crate::image::{BaseConfiguration, Content, ImageLayer, MOST_LAYERS};
 use crate::lock::{LockedBase, LockedBaseLayer};
 use crate::recipe::RegistryRecipe;
 use crate::settings::{RegistryPlace, Settings};
@@ -185,6 +185,13 @@ fn locked_layers(
                 layers.len(),
                 diff_ids.len()
             ),
+        });
+    }
+    if layers.len() >= MOST_LAYERS {
+        let count = layers.len();
+        return Err(RegistryError::Unusable {
+            reference: image.to_owned(),
+            reason: format!("it has {count} layers, and an image has {MOST_LAYERS} at most"),
         });
     }
     let locked = layers.iter().zip(diff_ids).map(|(layer, diff_id)| LockedBaseLayer {

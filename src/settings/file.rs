@@ -117,7 +117,7 @@ fn parse(text: &str, place: &Path) -> Result<Content, SettingsError> {
     let syntax = |error: toml::de::Error| SettingsError::Syntax {
         path: place.to_owned(),
         line: line_of(text, error.span().map_or(0, |span| span.start)),
-        reason: error.message().to_owned(),
+        reason: without_value(error.message()),
     };
     let table = DeTable::parse(text).map_err(syntax)?;
     for key in table.get_ref().keys() {
@@ -134,6 +134,16 @@ fn parse(text: &str, place: &Path) -> Result<Content, SettingsError> {
     toml::from_str(text).map_err(syntax)
 }
 
+/// The reason without the value that is wrong: it may be an address with a password.
+fn without_value(reason: &str) -> String {
+    let Some((wrong, expected)) = reason.rsplit_once(", expected ") else {
+        return reason.to_owned();
+    };
+    let Some((what, found)) = wrong.split_once(": ") else { return reason.to_owned() };
+    let kind: String = found.chars().take_while(|letter| !"\"'`".contains(*letter)).collect();
+    format!("{what}: {}, expected {expected}", kind.trim_end())
+}
+
 fn line_of(text: &str, offset: usize) -> usize {
     1 + text.bytes().take(offset).filter(|byte| *byte == b'\n').count()
 }
@@ -144,4 +154,24 @@ fn nearest(name: &str) -> Option<String> {
     let key = KEYS.into_iter().min_by_key(distance)?;
     // Beyond a third of its letters a key is another word, not a slip.
     (distance(&key) * 3 <= key.len().max(name.len())).then(|| key.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_of_a_wrong_type_is_told_by_its_type_alone() {
+        for text in [
+            "mirror = \"http://me:secret, expected@index.test/\"",
+            "offline = \"secret\"",
+            "index-url = [\"secret\"]",
+            "index-url = 5511",
+            "[registry-mirrors]\n\"a.test\" = \"secret\"",
+        ] {
+            let error = parse(text, Path::new("repro.toml")).unwrap_err().to_string();
+            assert!(!error.contains("secret") && !error.contains("5511"), "{error}");
+            assert!(error.contains("expected"), "{error}");
+        }
+    }
 }

@@ -70,7 +70,10 @@ impl Store {
         let (connection, discarded) = match opened {
             Ok(Ok(connection)) => (connection, None),
             Ok(Err(reason)) => (remove_and_open(&path, version, schema)?, Some(reason)),
-            Err(error) if is_damage(&error) => {
+            Err(error)
+                if is_damage(&error)
+                    || error.sqlite_error_code() == Some(rusqlite::ErrorCode::Unknown) =>
+            {
                 let reason = format!("it is damaged: {error}");
                 (remove_and_open(&path, version, schema)?, Some(reason))
             }

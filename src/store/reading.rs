@@ -3,8 +3,9 @@
 //! What is there is there for everybody, so records and images can be looked at. Nothing is made, cleared
 //! or noted; whatever tries to write fails with the system's reason.
 
+use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use rusqlite::{Connection, OpenFlags};
@@ -12,7 +13,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::facts;
 use super::ownership::future_owner;
 use super::usage::Usage;
-use super::{Store, StoreError, check_version};
+use super::{Store, StoreError, at, check_version, is_damage};
 
 /// The index of facts.
 const INDEX: &str = "repro.db";
@@ -30,6 +31,59 @@ impl Store {
         }
     }
 
+    /// Opens the store for a command that only reads, although its index is damaged: nothing of what the
+    /// index said is known then.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the folder is no store.
+    pub fn open_without_index(root: &Path) -> Result<Self, StoreError> {
+        let owner = future_owner(root)?;
+        check_version(root, owner)?;
+        let usage = Usage::begin_reading(root)?;
+        let index = facts::nothing()
+            .map_err(|source| StoreError::Index { path: root.join(INDEX), source })?;
+        let session = Mutex::new(None);
+        Ok(Self { root: root.to_owned(), owner, index: Mutex::new(index), session, usage })
+    }
+
+    /// Looks through the whole index.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Index`] if it is damaged.
+    pub fn check_index(&self) -> Result<(), StoreError> {
+        let path = self.root.join(INDEX);
+        let index = self.index.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let answer = index.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0));
+        match answer {
+            Ok(answer) if answer == "ok" => Ok(()),
+            Ok(_) => Err(StoreError::damaged_index(path)),
+            Err(source) => Err(StoreError::Index { path, source }),
+        }
+    }
+
+    /// Puts a damaged index aside, so that the next command begins a new one; returns where it is now.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`] if it cannot be renamed.
+    pub fn put_index_aside(root: &Path) -> Result<PathBuf, StoreError> {
+        let aside = root.join(format!("{INDEX}.damaged"));
+        // A log without its file goes first: it must not meet the new one.
+        for end in ["-wal", "-shm", ""] {
+            let (from, to) =
+                (root.join(format!("{INDEX}{end}")), format!("{}{end}", aside.display()));
+            match fs::rename(&from, to) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(at("rename", &from)(error));
+                }
+                _ => {}
+            }
+        }
+        Ok(aside)
+    }
+
     fn open_as_it_is(root: &Path) -> Result<Self, StoreError> {
         let owner = future_owner(root)?;
         check_version(root, owner)?;
@@ -42,6 +96,16 @@ impl Store {
 }
 
 impl StoreError {
+    fn damaged_index(path: PathBuf) -> Self {
+        let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
+        Self::Index { path, source: rusqlite::Error::SqliteFailure(code, None) }
+    }
+
+    /// Whether the index is damaged, or no database at all.
+    pub fn is_damaged_index(&self) -> bool {
+        matches!(self, Self::Index { source, .. } if is_damage(source))
+    }
+
     /// Whether the store, or the disk that it is on, cannot be written by this user.
     pub fn is_not_writable(&self) -> bool {
         use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};

@@ -92,8 +92,8 @@ impl<R> Guard<R> {
     fn next(&mut self, kept: &[u8]) -> io::Result<State> {
         match self.state {
             State::Header => {
-                let block = kept.try_into().expect("a header is one block");
-                self.header(Header::from_byte_slice(block))
+                // One block, which is what was waited for.
+                self.header(Header::from_byte_slice(kept))
             }
             State::Text(kind, size) => {
                 self.text(kind, kept)?;

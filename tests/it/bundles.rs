@@ -31,7 +31,7 @@ fn bundle_of(world: &World, lock: &Lock) -> Vec<u8> {
     bytes
 }
 
-fn sample() -> (World, Lock, Vec<u8>) {
+pub fn sample() -> (World, Lock, Vec<u8>) {
     let world = World::new();
     let lock = world.build(&world.lock("net = 1\n")).unwrap().lock;
     let bytes = bundle_of(&world, &lock);
@@ -42,7 +42,7 @@ fn import_into(store: &Store, bytes: &[u8]) -> Result<Imported, CarryError> {
     import(store, &mut &*bytes, None, &Stop::new(), &|_| {})
 }
 
-fn empty_store() -> (tempfile::TempDir, Store) {
+pub fn empty_store() -> (tempfile::TempDir, Store) {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(&folder.path().join("store")).unwrap();
     (folder, store)

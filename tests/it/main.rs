@@ -7,6 +7,7 @@ mod bench;
 mod building;
 mod bundles;
 mod changed_layers;
+mod codes_and_faults;
 mod collecting;
 mod checking_the_store;
 mod commands;

@@ -217,3 +217,54 @@ fn processes_that_list_at_once_while_records_come_agree_in_the_end() {
     world.checked_answers();
     assert_eq!(runs(&world.current()).len(), 12);
 }
+
+#[test]
+fn an_index_that_is_damaged_anywhere_is_made_anew_and_says_what_it_said() {
+    let world = World::new();
+    for model in ["fastscnn", "segformer", "ocrnet"] {
+        world.add(&world.results(), ONE, model);
+        world.add(&world.results(), TWO, model);
+    }
+    let right = World::answers(&world.current());
+    let path = world.folder.path().join("store").join(INDEX);
+    let discard = |end: &str| drop(fs::remove_file(format!("{}{end}", path.display())));
+    let whole = {
+        let database = rusqlite::Connection::open(&path).unwrap();
+        database.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
+        fs::read(&path).unwrap()
+    };
+    let mut seed = 11u64;
+    let mut random = |below: usize| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) as usize % below
+    };
+    for number in 0..120 {
+        let mut bytes = whole.clone();
+        let at = random(bytes.len());
+        match number % 6 {
+            0 => bytes[at] ^= 1 << random(8),
+            1 => bytes.truncate(at),
+            2 => bytes[random(100)] ^= 0xff,
+            3 => {
+                let page = at / 4096 * 4096;
+                bytes[page..page + 4096].fill(u8::try_from(random(256)).unwrap());
+            }
+            4 => {
+                let end = (at + 64).min(bytes.len());
+                bytes[at..end].fill(0);
+            }
+            _ => {
+                let end = (at + 9).min(bytes.len());
+                bytes[at..end].fill(0xff);
+            }
+        }
+        ["-wal", "-shm", "-journal"].into_iter().for_each(discard);
+        fs::write(&path, &bytes).unwrap();
+        let index = Index::current(&world.store, &[world.results()]);
+        let index = index.unwrap_or_else(|error| panic!("{number}: {error:?}"));
+        // A flipped value that is still a value is found by nobody but `rebuild`.
+        if !index.notes.is_empty() {
+            assert_eq!(World::answers(&index), right, "{number}");
+        }
+    }
+}

@@ -1,4 +1,12 @@
 //! Exit codes: README lists them.
+//!
+//! Every variant of every error has its own line: a new one does not compile before somebody decided
+//! what it is. So there is no wildcard here.
+
+#![deny(clippy::wildcard_enum_match_arm)]
+
+use std::error::Error;
+use std::io::{self, ErrorKind};
 
 use super::CliError;
 use crate::audit::AuditError;
@@ -8,15 +16,18 @@ use crate::carry::CarryError;
 use crate::dataset::DatasetError;
 use crate::diff::DiffError;
 use crate::doctor::DoctorError;
-use crate::engine::EngineError;
+use crate::engine::{EngineError, Failure};
 use crate::fetch::FetchError;
 use crate::fetch::pin::PinError;
 use crate::gc::GcError;
 use crate::git::GitError;
 use crate::image::ImageError;
 use crate::layer::LayerError;
+use crate::lock::LockError;
+use crate::recipe::RecipeError;
 use crate::registry::RegistryError;
 use crate::results::ResultsError;
+use crate::settings::SettingsError;
 use crate::store::StoreError;
 
 /// Exit codes, as `--help` lists them.
@@ -24,13 +35,19 @@ const INTERNAL: u8 = 1;
 const INPUT: u8 = 2;
 const CONTENT: u8 = 3;
 const NOT_THERE: u8 = 4;
+const FAILED: u8 = 5;
+/// What a shell shows for a program that it does not find, and for one that it cannot run.
+const NO_COMMAND: u8 = 127;
+const NO_PROGRAM: u8 = 126;
 /// What a shell shows for a program that Ctrl-C ended.
 const STOPPED: u8 = 130;
 
 impl CliError {
     pub fn code(&self) -> u8 {
         match self {
-            Self::Settings(_) | Self::Recipe(_) | Self::Lock(_) => INPUT,
+            Self::Settings(error) => settings_code(error),
+            Self::Recipe(error) => recipe_code(error),
+            Self::Lock(error) => lock_code(error),
             Self::Pin(error) => pin_code(error),
             Self::NoLock { .. }
             | Self::LockIsOld { .. }
@@ -57,6 +74,14 @@ impl CliError {
             Self::Layer(error) => layer_code(error),
             Self::Fetch(error) => fetch_code(error),
             Self::Registry(error) => registry_code(error),
+            // `exec` ends with the command's own status, and with a shell's where there is none.
+            Self::Engine(EngineError::Failed(Failure::Command { is_there, .. })) => {
+                if *is_there {
+                    NO_PROGRAM
+                } else {
+                    NO_COMMAND
+                }
+            }
             Self::Engine(error) => engine_code(error),
             Self::Dataset(error) => dataset_code(error),
             Self::Bench(error) => bench_code(error),
@@ -66,9 +91,73 @@ impl CliError {
             Self::Gc(error) => gc_code(error),
             Self::Diff(error) => diff_code(error),
             Self::Doctor(error) => doctor_code(error),
-            Self::Io { .. } | Self::Signals(_) | Self::Rebuilt(_) | Self::Died { .. } => INTERNAL,
+            Self::Io { source, .. } => given_code(source),
+            Self::Signals(_) | Self::Rebuilt(_) | Self::Died { .. } => INTERNAL,
             Self::Stopped => STOPPED,
         }
+    }
+}
+
+/// A file that somebody named and that is not there is wrong input; all else is the system's.
+fn given_code(error: &io::Error) -> u8 {
+    let is_not_there = matches!(
+        error.kind(),
+        ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::IsADirectory
+    );
+    if is_not_there { INPUT } else { INTERNAL }
+}
+
+/// Content that a decoder or a digest refuses is wrong; what the system refuses is not about content.
+fn content_code(error: &io::Error) -> u8 {
+    if is_of_system(error) { INTERNAL } else { CONTENT }
+}
+
+/// Whether the system gave this error, or one inside it.
+fn is_of_system(error: &io::Error) -> bool {
+    let mut next: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(error) = next {
+        next = match error.downcast_ref::<io::Error>() {
+            Some(error) if error.raw_os_error().is_some() => return true,
+            // Its `source` would leave out the error that it wraps.
+            Some(error) => error.get_ref().map(|inner| inner as _),
+            None => error.source(),
+        };
+    }
+    false
+}
+
+fn settings_code(error: &SettingsError) -> u8 {
+    match error {
+        SettingsError::Read { source, .. } => given_code(source),
+        SettingsError::NotAProject { .. }
+        | SettingsError::NoProject { .. }
+        | SettingsError::Syntax { .. }
+        | SettingsError::UnknownKey { .. }
+        | SettingsError::Value { .. }
+        | SettingsError::Engine { .. }
+        | SettingsError::NoSudoHome { .. }
+        | SettingsError::NoHome
+        | SettingsError::NoIndex { .. }
+        | SettingsError::NoArchive { .. } => INPUT,
+    }
+}
+
+fn recipe_code(error: &RecipeError) -> u8 {
+    match error {
+        RecipeError::Io { source, .. } => given_code(source),
+        RecipeError::Invalid { .. } | RecipeError::Unknown { .. } | RecipeError::Twice { .. } => {
+            INPUT
+        }
+    }
+}
+
+fn lock_code(error: &LockError) -> u8 {
+    match error {
+        LockError::Io { source, .. } => given_code(source),
+        LockError::Invalid { .. }
+        | LockError::Newer { .. }
+        | LockError::OtherRecipe { .. }
+        | LockError::Unpinned { .. } => INPUT,
     }
 }
 
@@ -82,7 +171,8 @@ fn audit_code(error: &AuditError) -> u8 {
         AuditError::Fetch(error) => fetch_code(error),
         AuditError::Store(error) => store_code(error),
         AuditError::Engine(error) => engine_code(error),
-        AuditError::Git(_) | AuditError::Io { .. } => INTERNAL,
+        AuditError::Git(error) => git_code(error),
+        AuditError::Io { source, .. } => given_code(source),
         AuditError::Stopped => STOPPED,
     }
 }
@@ -96,13 +186,25 @@ fn store_code(error: &StoreError) -> u8 {
     }
 }
 
+fn git_code(error: &GitError) -> u8 {
+    match error {
+        GitError::Store(error) => store_code(error),
+        GitError::Read(source) => content_code(source),
+        GitError::Pattern { .. } => INPUT,
+        GitError::Damaged { .. }
+        | GitError::Object { .. }
+        | GitError::Path { .. }
+        | GitError::Differs { .. } => CONTENT,
+    }
+}
+
 fn image_code(error: &ImageError) -> u8 {
     match error {
         ImageError::Store(error) => store_code(error),
         ImageError::Layer(error) => layer_code(error),
         ImageError::Unknown { .. } | ImageError::Exists { .. } => INPUT,
         ImageError::MissingLayer { .. } => NOT_THERE,
-        ImageError::BaseLayer { .. } => CONTENT,
+        ImageError::BaseLayer { source, .. } => content_code(source),
         ImageError::Document(_) | ImageError::Write { .. } | ImageError::Pass(_) => INTERNAL,
         ImageError::Stopped => STOPPED,
     }
@@ -115,20 +217,44 @@ fn build_code(error: &BuildError) -> u8 {
         BuildError::Fetch(error) => fetch_code(error),
         BuildError::Layer(error) => layer_code(error),
         BuildError::Engine { source, .. } => engine_code(source),
-        BuildError::Epoch { .. } | BuildError::Lock(_) => INPUT,
-        BuildError::Io { .. } => INTERNAL,
+        BuildError::Lock(error) => lock_code(error),
+        BuildError::Epoch { .. } | BuildError::TooManyLayers { .. } => INPUT,
+        BuildError::LocalFile { .. }
+        | BuildError::DamagedInput { .. }
+        | BuildError::LayerDiffers { .. }
+        | BuildError::SealDiffers { .. }
+        | BuildError::OtherLock { .. }
+        | BuildError::NotItsSeal { .. }
+        | BuildError::OutputDiffers { .. }
+        | BuildError::OutputLost { .. }
+        | BuildError::Source { .. } => CONTENT,
+        // Its inputs are those of the lock, and its command ran.
+        BuildError::JobFailed { .. } => FAILED,
+        BuildError::Io { source, .. } => content_code(source),
         BuildError::Stopped => STOPPED,
-        _ => CONTENT,
     }
 }
 
 fn dataset_code(error: &DatasetError) -> u8 {
     match error {
         DatasetError::Store(error) => store_code(error),
-        DatasetError::Io { .. } => INTERNAL,
+        DatasetError::Io { source, .. } => given_code(source),
         DatasetError::Stopped => STOPPED,
-        DatasetError::Invalid { .. } | DatasetError::Unknown { .. } => INPUT,
-        _ => CONTENT,
+        DatasetError::Invalid { .. }
+        | DatasetError::Unknown { .. }
+        | DatasetError::NoStandIn { .. } => INPUT,
+        DatasetError::NoList { .. } => NOT_THERE,
+        DatasetError::Manifest { .. }
+        | DatasetError::ManifestLine { .. }
+        | DatasetError::Archive { .. }
+        | DatasetError::Entry { .. }
+        | DatasetError::NotVerified(_)
+        | DatasetError::NoManifest { .. }
+        | DatasetError::Contradicted { .. }
+        | DatasetError::Ambiguous { .. }
+        | DatasetError::Occupied { .. }
+        | DatasetError::PinnedOtherwise { .. }
+        | DatasetError::Neighbour { .. } => CONTENT,
     }
 }
 
@@ -137,8 +263,8 @@ fn carry_code(error: &CarryError) -> u8 {
         CarryError::Store(error) => store_code(error),
         CarryError::Build(error) => build_code(error),
         CarryError::Bench(error) => bench_code(error),
-        CarryError::Lock(_)
-        | CarryError::NotAMirror { .. }
+        CarryError::Lock(error) => lock_code(error),
+        CarryError::NotAMirror { .. }
         | CarryError::NotABundle { .. }
         | CarryError::Newer { .. }
         | CarryError::Exists { .. } => INPUT,
@@ -146,10 +272,8 @@ fn carry_code(error: &CarryError) -> u8 {
         | CarryError::Cut { .. }
         | CarryError::OtherEntry { .. }
         | CarryError::Damaged { .. } => CONTENT,
-        CarryError::Io { .. }
-        | CarryError::MirrorInUse { .. }
-        | CarryError::Read(_)
-        | CarryError::Write(_) => INTERNAL,
+        CarryError::Io { source, .. } | CarryError::Read(source) => content_code(source),
+        CarryError::MirrorInUse { .. } | CarryError::Write(_) => INTERNAL,
         CarryError::Stopped => STOPPED,
     }
 }
@@ -158,11 +282,12 @@ fn diff_code(error: &DiffError) -> u8 {
     match error {
         DiffError::Store(error) => store_code(error),
         DiffError::Image(error) => image_code(error),
-        DiffError::Io { .. } => INTERNAL,
+        DiffError::Io { source, .. } => given_code(source),
         DiffError::NotALayout { .. }
         | DiffError::NothingInCommon { .. }
         | DiffError::OnlyOneRun { .. } => INPUT,
-        DiffError::Damaged { .. } | DiffError::Layer { .. } => CONTENT,
+        DiffError::Layer { source, .. } => content_code(source),
+        DiffError::Damaged { .. } => CONTENT,
     }
 }
 
@@ -171,7 +296,7 @@ fn doctor_code(error: &DoctorError) -> u8 {
         DoctorError::Store(error) => store_code(error),
         DoctorError::Layer(error) => layer_code(error),
         DoctorError::Host { .. } => INPUT,
-        DoctorError::Io { .. } => INTERNAL,
+        DoctorError::Io { source, .. } => given_code(source),
         DoctorError::Stopped => STOPPED,
     }
 }
@@ -183,7 +308,7 @@ fn gc_code(error: &GcError) -> u8 {
         GcError::Image(error) => image_code(error),
         GcError::Bench(error) => bench_code(error),
         GcError::Dataset(error) => dataset_code(error),
-        GcError::Lock(_) => INPUT,
+        GcError::Lock(error) => lock_code(error),
         GcError::Io { .. } => INTERNAL,
     }
 }
@@ -191,10 +316,32 @@ fn gc_code(error: &GcError) -> u8 {
 fn bench_code(error: &BenchError) -> u8 {
     match error {
         BenchError::Store(error) => store_code(error),
-        BenchError::Io { .. } => INTERNAL,
+        BenchError::Io { source, .. } => given_code(source),
         BenchError::Strict { .. } => NOT_THERE,
         BenchError::RunIsLive { .. } | BenchError::State { .. } => INTERNAL,
-        _ => INPUT,
+        BenchError::Recipe { .. }
+        | BenchError::UnknownProfile { .. }
+        | BenchError::UnknownCase { .. }
+        | BenchError::Unavailable { .. }
+        | BenchError::AmbiguousCase { .. }
+        | BenchError::CaseGlob { .. }
+        | BenchError::Setting { .. }
+        | BenchError::UnknownSetting { .. }
+        | BenchError::MissingInput { .. }
+        | BenchError::UnknownGpu { .. }
+        | BenchError::GpusTaken { .. }
+        | BenchError::UnknownInput { .. }
+        | BenchError::Input { .. }
+        | BenchError::NoRun { .. }
+        | BenchError::HowOften { .. }
+        | BenchError::OtherInputs { .. }
+        | BenchError::NoPath { .. }
+        | BenchError::NoCaseOfLog { .. }
+        | BenchError::NoLogInFolder { .. }
+        | BenchError::TwoLogs { .. }
+        | BenchError::Arrivals { .. }
+        | BenchError::Record { .. }
+        | BenchError::LaterRecord { .. } => INPUT,
     }
 }
 
@@ -220,10 +367,14 @@ fn fetch_code(error: &FetchError) -> u8 {
         FetchError::Store(error) => store_code(error),
         FetchError::NoSpace { .. } | FetchError::NoDataSpace { .. } => INTERNAL,
         FetchError::Dataset(error) => dataset_code(error),
-        FetchError::Settings(_) => INPUT,
-        FetchError::Tree { source: GitError::Pattern { .. }, .. } => INPUT,
-        error if error.is_about_content() => CONTENT,
-        _ => NOT_THERE,
+        FetchError::Settings(error) => settings_code(error),
+        FetchError::Tree { source, .. } => git_code(source),
+        FetchError::Inputs { .. } | FetchError::Commit { .. } if error.is_about_content() => {
+            CONTENT
+        }
+        FetchError::Inputs { .. } | FetchError::Commit { .. } | FetchError::Client { .. } => {
+            NOT_THERE
+        }
     }
 }
 
@@ -232,11 +383,10 @@ fn registry_code(error: &RegistryError) -> u8 {
         RegistryError::Image(error) => image_code(error),
         RegistryError::Store(error) => store_code(error),
         RegistryError::Fetch(error) => fetch_code(error),
-        RegistryError::Settings(_) | RegistryError::Reference { .. } => INPUT,
-        RegistryError::Unusable { .. } => INPUT,
-        RegistryError::DiffId { .. }
-        | RegistryError::Layer { .. }
-        | RegistryError::Renamed { .. } => CONTENT,
+        RegistryError::Settings(error) => settings_code(error),
+        RegistryError::Reference { .. } | RegistryError::Unusable { .. } => INPUT,
+        RegistryError::Layer { source, .. } => content_code(source),
+        RegistryError::DiffId { .. } | RegistryError::Renamed { .. } => CONTENT,
         RegistryError::Serve(_) => INTERNAL,
         RegistryError::Stopped => STOPPED,
         RegistryError::Offline { .. }
@@ -249,9 +399,18 @@ fn registry_code(error: &RegistryError) -> u8 {
 fn layer_code(error: &LayerError) -> u8 {
     match error {
         LayerError::Store(error) => store_code(error),
-        LayerError::Read { .. } | LayerError::Write(_) => INTERNAL,
+        LayerError::Read { source, .. } => content_code(source),
+        LayerError::Write(_) => INTERNAL,
         LayerError::Stopped => STOPPED,
-        _ => CONTENT,
+        LayerError::SourceTree { source, .. } => git_code(source),
+        LayerError::Wheel { .. }
+        | LayerError::WheelEntry { .. }
+        | LayerError::Content { .. }
+        | LayerError::Package { .. }
+        | LayerError::Conflict { .. }
+        | LayerError::Path { .. }
+        | LayerError::Plan { .. }
+        | LayerError::Differs { .. } => CONTENT,
     }
 }
 
@@ -259,12 +418,26 @@ fn engine_code(error: &EngineError) -> u8 {
     match error {
         EngineError::Store(error) => store_code(error),
         EngineError::Job { .. } | EngineError::Mount { .. } => INPUT,
-        EngineError::Stream { .. }
-        | EngineError::Unpack { .. }
+        EngineError::Stream { source, .. } => image_code(source),
+        EngineError::Unpack { .. }
         | EngineError::Differs { .. }
         | EngineError::OtherLayers { .. } => CONTENT,
         EngineError::Image(error) => image_code(error),
-        _ => NOT_THERE,
+        EngineError::Failed(failure) => failure_code(failure),
+        EngineError::Helper { .. } => INTERNAL,
+        EngineError::Memory { .. }
+        | EngineError::NoDaemon { .. }
+        | EngineError::Daemon { .. }
+        | EngineError::Unseen { .. }
+        | EngineError::NotTransferred { .. }
+        | EngineError::Gpus(_) => NOT_THERE,
+    }
+}
+
+fn failure_code(failure: &Failure) -> u8 {
+    match failure {
+        Failure::Command { .. } => FAILED,
+        Failure::Machine { .. } | Failure::Step { .. } => NOT_THERE,
     }
 }
 
@@ -272,12 +445,71 @@ fn pin_code(error: &PinError) -> u8 {
     match error {
         PinError::Network(error) => fetch_code(error),
         PinError::Store(error) => store_code(error),
+        PinError::Lock(error) => lock_code(error),
+        PinError::Settings(error) => settings_code(error),
         PinError::Offline { .. }
         | PinError::ToolMissing { .. }
+        | PinError::NoKeyring { .. }
         | PinError::NoBase { .. }
         | PinError::NoLinks { .. }
         | PinError::NoDownload { .. } => NOT_THERE,
-        PinError::Contradicted { .. } => CONTENT,
-        _ => INPUT,
+        PinError::Contradicted { .. } | PinError::Changed { .. } => CONTENT,
+        PinError::ToolUnusable { .. } | PinError::Answer { .. } => INTERNAL,
+        PinError::NoDebian
+        | PinError::ToolFailed { .. }
+        | PinError::Platform { .. }
+        | PinError::Requirement { .. }
+        | PinError::NoFile { .. }
+        | PinError::Unknown { .. }
+        | PinError::NothingToUpdate { .. }
+        | PinError::UnknownName { .. }
+        | PinError::Ambiguous { .. }
+        | PinError::Incomplete { .. }
+        | PinError::RecipeChanged { .. }
+        | PinError::NotAlone { .. } => INPUT,
+        // Changed content outweighs the rest; else the first is as good as any.
+        PinError::Several(errors) => {
+            let codes: Vec<u8> = errors.iter().map(pin_code).collect();
+            match codes.contains(&CONTENT) {
+                true => CONTENT,
+                false => codes.first().copied().unwrap_or(INPUT),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::{CheckedReader, Digest};
+    use std::io::Read;
+
+    #[test]
+    fn what_a_decoder_or_a_digest_refuses_is_content_and_what_the_system_refuses_is_not() {
+        let mut bytes = Vec::new();
+        let mut reader = CheckedReader::new(&b"other"[..], Digest::of(b"bytes"), 5);
+        assert_eq!(content_code(&reader.read_to_end(&mut bytes).unwrap_err()), CONTENT);
+        let cut = flate2::read::GzDecoder::new(&b"\x1f\x8b\x08"[..]).read(&mut [0]).unwrap_err();
+        assert_eq!(content_code(&cut), CONTENT);
+        let full = io::Error::from_raw_os_error(28);
+        assert_eq!(content_code(&full), INTERNAL);
+        assert_eq!(content_code(&io::Error::other(full)), INTERNAL);
+    }
+
+    #[test]
+    fn a_job_that_ran_and_failed_has_the_code_of_a_benchmark_that_did() {
+        let (name, reason, output) = ("x".to_owned(), String::new(), String::new());
+        assert_eq!(build_code(&BuildError::JobFailed { name, reason, output }), FAILED);
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_wrong_input() {
+        let io = |kind: ErrorKind| CliError::Io {
+            action: "open",
+            path: "x.repro".into(),
+            source: kind.into(),
+        };
+        assert_eq!(io(ErrorKind::NotFound).code(), INPUT);
+        assert_eq!(io(ErrorKind::StorageFull).code(), INTERNAL);
     }
 }

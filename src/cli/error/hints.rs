@@ -191,10 +191,8 @@ fn store_hint(error: &StoreError) -> Option<String> {
             "if this folder is a store, write the number into the file; else choose another folder by `REPRO_HOME`"
         }
         (StoreError::Newer { .. }, _) => "use the newer program, or another folder by `REPRO_HOME`",
-        (StoreError::Index { source, .. }, None)
-            if source.sqlite_error_code() == Some(rusqlite::ErrorCode::NotADatabase) =>
-        {
-            "remove the file: everything in it can be found out again"
+        (StoreError::Index { .. }, None) if error.is_damaged_index() => {
+            "`repro fsck --remove` puts it aside; images are known again when they are built or imported again"
         }
         (StoreError::InUse { .. }, _) => "try again when it has ended; `--dry-run` works meanwhile",
         (StoreError::Missing { .. }, _) => "`repro build` fetches what is missing",

@@ -188,5 +188,25 @@ fn unpacked_layers(
     let place = |layer: &ImageLayer| store.rootfs_path(&layer.diff_id);
     let folders: Vec<_> = image.layers.iter().map(place).collect();
     rootfs::check_fit(store, &image.layers, &folders)?;
-    Ok(folders)
+    Ok(without_repeats(folders))
+}
+
+/// Each folder once, where it is highest: whatever a layer puts there, it puts there again. The kernel
+/// stacks no folder twice, and many images have the same empty layer several times.
+fn without_repeats(folders: Vec<PathBuf>) -> Vec<PathBuf> {
+    let is_last =
+        |(position, folder): &(usize, &PathBuf)| !folders[position + 1..].contains(folder);
+    folders.iter().enumerate().filter(is_last).map(|(_, folder)| folder.clone()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_layer_that_is_there_twice_is_stacked_where_it_is_highest() {
+        let folders = |names: &[&str]| names.iter().map(PathBuf::from).collect::<Vec<_>>();
+        assert_eq!(without_repeats(folders(&["a", "b", "a", "c", "b"])), folders(&["a", "c", "b"]));
+        assert_eq!(without_repeats(folders(&[])), folders(&[]));
+    }
 }

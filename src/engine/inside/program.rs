@@ -61,23 +61,25 @@ impl Program {
             match error.kind() {
                 // A program is there but what runs it, named in its first line or header, is not.
                 io::ErrorKind::NotFound if Path::new(&*place).exists() => {
-                    return self.failure(format!("the interpreter of `{place}` is missing"));
+                    let reason = format!("the interpreter of `{place}` is missing");
+                    return self.failure(true, reason);
                 }
                 io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {}
-                _ => return self.failure(format!("`{place}`: {error}")),
+                _ => return self.failure(true, format!("`{place}`: {error}")),
             }
         }
         match self.places.as_slice() {
-            [] => self.failure("the job has no `PATH` to look it up in".to_owned()),
+            [] => self.failure(false, "the job has no `PATH` to look it up in".to_owned()),
             [..] => {
                 let places = self.places.iter().map(|place| place.to_string_lossy());
-                self.failure(format!("not found at {}", places.collect::<Vec<_>>().join(", ")))
+                let places = places.collect::<Vec<_>>().join(", ");
+                self.failure(false, format!("not found at {places}"))
             }
         }
     }
 
-    fn failure(&self, reason: String) -> Failure {
-        Failure::Command { command: self.name.clone(), reason }
+    fn failure(&self, is_there: bool, reason: String) -> Failure {
+        Failure::Command { command: self.name.clone(), is_there, reason }
     }
 }
 

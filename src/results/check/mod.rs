@@ -23,6 +23,7 @@ pub use recipes::Recipes;
 
 use super::Unreadable;
 use crate::bench::{self, Evidence, RunRecord};
+use crate::digest::Digest;
 use crate::named_file;
 use crate::store::Store;
 
@@ -91,7 +92,7 @@ fn check_one(store: &Store, recipes: &mut Recipes, path: &Path) -> Result<Checke
     start::check(&record, &mut checked);
     let beside = beside::check(&record, folder, &mut checked);
     derive(recipes, &record, &written, &beside, &mut checked);
-    against_copy(store, &record, &written, path, &mut checked);
+    against_copy(store, &record, &written, (path, &bytes), &mut checked);
     Ok(checked)
 }
 
@@ -133,7 +134,7 @@ fn against_copy(
     store: &Store,
     record: &RunRecord,
     written: &Value,
-    path: &Path,
+    (path, bytes): (&Path, &[u8]),
     checked: &mut Checked,
 ) {
     let mut place = store.runs().join(&record.run).join(&record.case);
@@ -141,12 +142,9 @@ fn against_copy(
         place.push(format!("repeat-{}", repeat.number));
     }
     place.push("record.json");
-    let is_itself = match (place.canonicalize(), path.canonicalize()) {
-        (Ok(copy), Ok(own)) => copy == own,
-        _ => true,
-    };
-    if is_itself {
-        return;
+    let (Ok(copy), Ok(own)) = (place.canonicalize(), path.canonicalize()) else { return };
+    if copy == own {
+        return as_it_was_kept(store, &place, bytes, checked);
     }
     let copy = fs::read(&place).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
     match copy {
@@ -156,6 +154,18 @@ fn against_copy(
             checked.wrong.extend(more.filter(|wrong| !known.contains(&wrong.what)));
         }
         None => checked.cannot(format!("the store's copy `{}` cannot be read", place.display())),
+    }
+}
+
+/// The store's copy alone: it must be what the store wrote.
+fn as_it_was_kept(store: &Store, place: &Path, bytes: &[u8], checked: &mut Checked) {
+    let found = Digest::of(bytes);
+    match bench::known_copy(store, place) {
+        Some(kept) if kept == found => {}
+        Some(kept) => checked.differs("the store's copy", kept.to_string(), found.to_string()),
+        None => {
+            checked.cannot("the store's copy: nothing says what it was when it was kept".to_owned())
+        }
     }
 }
 

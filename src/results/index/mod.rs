@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use rusqlite::Connection;
 
 use super::{ResultsError, Unreadable, folders};
-use crate::store::{Store, is_damage};
+use crate::store::Store;
 
 pub use row::{MetricRow, Row};
 
@@ -28,10 +28,32 @@ const VERSION: u32 = 1;
 
 const SCHEMA: &str = include_str!("schema.sql");
 
+/// Whether the file cannot be used now, as opposed to one with wrong content: making it anew would not help.
+fn is_about_access(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode::{
+        CannotOpen, DatabaseBusy, DatabaseLocked, DiskFull, FileLockingProtocolFailed, OutOfMemory,
+        PermissionDenied, ReadOnly, SystemIoFailure,
+    };
+    let codes = [
+        CannotOpen,
+        DatabaseBusy,
+        DatabaseLocked,
+        DiskFull,
+        FileLockingProtocolFailed,
+        OutOfMemory,
+        PermissionDenied,
+        ReadOnly,
+        SystemIoFailure,
+    ];
+    error.sqlite_error_code().is_some_and(|code| codes.contains(&code))
+}
+
 /// The open index.
 #[derive(Debug)]
 pub struct Index {
     connection: Connection,
+    /// What was read when it was brought up to date.
+    read: Option<(Vec<Row>, Vec<Unreadable>)>,
     /// What a user should hear: that it was made anew, or that it could not be opened.
     pub notes: Vec<String>,
 }
@@ -43,7 +65,7 @@ impl Index {
             Ok(database) => {
                 let note = |reason| format!("the index of results is made anew: {reason}");
                 let notes = database.discarded.map(note).into_iter().collect();
-                Ok(Self { connection: database.connection, notes })
+                Ok(Self { connection: database.connection, read: None, notes })
             }
             Err(error) => {
                 let mut note =
@@ -53,7 +75,7 @@ impl Index {
                 }
                 let connection = Connection::open_in_memory()?;
                 connection.execute_batch(SCHEMA)?;
-                Ok(Self { connection, notes: vec![note] })
+                Ok(Self { connection, read: None, notes: vec![note] })
             }
         }
     }
@@ -63,11 +85,14 @@ impl Index {
         let folders = folders(store, first)?;
         let bring = |mut index: Self| -> Result<Self, ResultsError> {
             index.update(store, &folders)?;
+            // A check of pages finds no wrong value: only reading does.
+            let read = (row::all(&index.connection)?, row::unreadable(&index.connection)?);
+            index.read = Some(read);
             Ok(index)
         };
         match Self::open(store).and_then(bring) {
-            // A page of it went bad behind the head.
-            Err(ResultsError::Index(error)) if is_damage(&error) => {
+            // It went bad behind the head, or has rows that nobody wrote.
+            Err(ResultsError::Index(error)) if !is_about_access(&error) => {
                 let mut index = Self::empty(store)?;
                 index.notes.push(format!("the index of results is made anew: {error}"));
                 bring(index)
@@ -90,11 +115,17 @@ impl Index {
 
     /// Every record that could be read, newest run first, in a run by position.
     pub fn rows(&self) -> Result<Vec<Row>, ResultsError> {
-        Ok(row::all(&self.connection)?)
+        match &self.read {
+            Some((rows, _)) => Ok(rows.clone()),
+            None => Ok(row::all(&self.connection)?),
+        }
     }
 
     /// Every record that could not be read.
     pub fn unreadable(&self) -> Result<Vec<Unreadable>, ResultsError> {
-        Ok(row::unreadable(&self.connection)?)
+        match &self.read {
+            Some((_, unreadable)) => Ok(unreadable.clone()),
+            None => Ok(row::unreadable(&self.connection)?),
+        }
     }
 }

@@ -72,6 +72,22 @@ fn records_are_right_however_their_cases_ended() {
 }
 
 #[test]
+fn a_copy_that_is_all_there_is_must_be_what_the_store_wrote() {
+    let bench = fastscnn();
+    let summary = ran(&bench, Play::log(good_log()));
+    fs::remove_dir_all(&summary.folder).unwrap();
+    let folder = bench.store.runs().join(&summary.id);
+    assert_eq!(checked(&bench, folder.clone()).wrong, []);
+    let path = folder.join(CASE).join("record.json");
+    let mut record: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    // No log gives this figure: nothing but the copy's own digest can tell.
+    record["duration"] = json!(1.5);
+    fs::write(&path, serde_json::to_vec(&record).unwrap()).unwrap();
+    let wrong = checked(&bench, folder).wrong;
+    assert_eq!(wrong[0].what, "the store's copy", "{wrong:?}");
+}
+
+#[test]
 fn skipped_cases_are_right_and_may_claim_no_figure() {
     let bench = Bench::of(recipe("seg"), "full").cases(&["*fastscnn/sp*"]);
     bench.store.put(bench.recipe.text.as_bytes()).unwrap();

@@ -117,13 +117,21 @@ impl<'a> Tree<'a> {
 
     /// A full disk is the store's trouble, everything else the layer's.
     fn explain(&self, name: &str, error: io::Error) -> EngineError {
-        match error.kind() {
-            io::ErrorKind::StorageFull
-            | io::ErrorKind::QuotaExceeded
-            | io::ErrorKind::ReadOnlyFilesystem => {
-                io_error("write", &self.root.join(name), error).into()
-            }
-            _ => self.refuse(name, error),
+        use rustix::io::Errno;
+        let errno = Errno::from_io_error(&error);
+        let of_store = [
+            Errno::NOSPC,
+            Errno::DQUOT,
+            Errno::ROFS,
+            Errno::FBIG,
+            Errno::IO,
+            Errno::MFILE,
+            Errno::NFILE,
+            Errno::NOMEM,
+        ];
+        match errno.is_some_and(|errno| of_store.contains(&errno)) {
+            true => io_error("write", &self.root.join(name), error).into(),
+            false => self.refuse(name, error),
         }
     }
 
