@@ -293,13 +293,16 @@ fn write_files(
     judge(set, tree_report(folder, manifest, &written)?)
 }
 
+/// A file that was written, its digest and its size.
+type Written = (PathBuf, (Digest, u64));
+
 /// Writes a file; a link is compared with the manifest's.
 fn write_entry(
     mut entry: Entry<'_>,
     archive: &Archive,
     folder: &Path,
     manifest: &Manifest,
-) -> Result<Option<(PathBuf, (Digest, u64))>, DatasetError> {
+) -> Result<Option<Written>, DatasetError> {
     let target = entry.target(archive)?;
     let unknown = || entry.refuse("the manifest does not name it");
     let path = folder.join(&target);
