@@ -35,6 +35,10 @@ const NO_GPU: [&str; 8] = [
     "libcuda.so.1: cannot open shared object file",
 ];
 
+/// The statement that chooses a card. Where there is none, mmcv computes its number modulo zero
+/// (`_init_dist_pytorch` in mmcv/runner/dist_utils.py), and the error's own words tell of no GPU.
+const CHOOSES_GPU: &str = "torch.cuda.set_device(";
+
 /// Errors of programs that start others: each only repeats that one of those failed.
 const RELAYED: [&str; 4] =
     ["CalledProcessError", "ChildFailedError", "ProcessExitedException", "ProcessRaisedException"];
@@ -158,6 +162,10 @@ fn asks_for_gpu(log: &str) -> Result<String, String> {
         Some(at) => &lines[at..lines.len().min(at + MESSAGE_LINES)],
         None => &lines[lines.len().saturating_sub(LAST_LINES)..],
     };
+    let failed = first.and_then(|at| lines[..at].iter().rfind(|line| !is_underline(line)));
+    if let Some(line) = failed.filter(|line| line.contains(CHOOSES_GPU)) {
+        return Ok(line.trim().to_owned());
+    }
     let is_asking = |line: &&&str| NO_GPU.iter().any(|words| line.contains(words));
     match looked_at.iter().find(is_asking) {
         Some(line) => Ok(line.trim().to_owned()),
@@ -166,6 +174,11 @@ fn asks_for_gpu(log: &str) -> Result<String, String> {
             Err(format!("it failed before it asked for a GPU\n  error  {line}"))
         }
     }
+}
+
+/// Returns whether a line only marks a part of the statement above it, as Python 3.11 and later do.
+fn is_underline(line: &str) -> bool {
+    line.chars().all(|letter| matches!(letter, ' ' | '^' | '~'))
 }
 
 /// A line without the mark that `mpirun --tag-output` puts before it.
@@ -217,6 +230,16 @@ mod tests {
             "it failed before it asked for a GPU\n  error  \
              FileNotFoundError: [Errno 2] No such file or directory: 'a.train'"
         );
+    }
+
+    #[test]
+    fn a_statement_that_chooses_among_no_cards_has_asked_for_one() {
+        let log = "Traceback (most recent call last):\n  File \"dist_utils.py\", line 40\n    \
+                   torch.cuda.set_device(rank % num_gpus)\n    ~~~~^^^^^\n\
+                   ZeroDivisionError: integer division or modulo by zero\n";
+        assert_eq!(asks_for_gpu(log).as_deref(), Ok("torch.cuda.set_device(rank % num_gpus)"));
+        let other = log.replace("torch.cuda.set_device(rank % num_gpus)", "steps % workers");
+        assert!(reason(&other).ends_with("ZeroDivisionError: integer division or modulo by zero"));
     }
 
     #[test]
