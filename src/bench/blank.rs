@@ -37,6 +37,7 @@ pub(super) fn record(
         exit: None,
         cpu_time: None,
         peak_memory: None,
+        peak_job_memory: None,
         image: image(setup),
         profile: profile(setup),
         data: data(setup),

@@ -73,8 +73,13 @@ pub struct RunRecord {
     pub exit: Option<ExitRecord>,
     /// Processor time in seconds; `null` if it was not measured.
     pub cpu_time: Option<f64>,
-    /// Largest memory in bytes; `null` if it was not measured.
+    /// Largest memory in bytes as the kernel keeps it, page cache of the files that were read
+    /// included: more after a cold start than after a warm one. `null` if it was not measured.
     pub peak_memory: Option<u64>,
+    /// Largest anonymous and shared memory in bytes, as seen about every 200 ms: what the job
+    /// itself needs. `null` if it was not measured, as in records of earlier programs.
+    #[serde(default)]
+    pub peak_job_memory: Option<u64>,
     /// The image.
     pub image: ImageRecord,
     /// The profile.

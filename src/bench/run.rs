@@ -373,6 +373,7 @@ impl Run<'_, '_, '_> {
             record.duration = Some(outcome.duration.as_secs_f64());
             record.cpu_time = outcome.cpu_time.map(|time| time.as_secs_f64());
             record.peak_memory = outcome.peak_memory;
+            record.peak_job_memory = outcome.peak_job_memory;
         }
         let failure = verdict::of_job(&case.job, &ended);
         let rules = &self.rules[&case.case.mode];

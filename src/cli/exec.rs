@@ -112,6 +112,7 @@ fn document(image: &Image, outcome: &Outcome) -> Value {
         "seconds": outcome.duration.as_secs_f64(),
         "cpu_seconds": outcome.cpu_time.map(|time| time.as_secs_f64()),
         "peak_memory": outcome.peak_memory,
+        "peak_job_memory": outcome.peak_job_memory,
     })
 }
 

@@ -25,6 +25,8 @@ pub struct Answer {
     pub delay: Duration,
     /// Peak memory to report in bytes.
     pub peak_memory: Option<u64>,
+    /// Peak of the job's own memory to report in bytes.
+    pub peak_job_memory: Option<u64>,
     /// Bytes given to the callback at once.
     pub chunk: usize,
     /// Files that it leaves, by their path in the job.
@@ -39,6 +41,7 @@ impl Answer {
             exit: Exit::Status(0),
             delay: Duration::ZERO,
             peak_memory: None,
+            peak_job_memory: None,
             chunk: 4096,
             files: BTreeMap::new(),
         }
@@ -132,6 +135,7 @@ impl Engine for Fake {
             duration: start.elapsed(),
             cpu_time: None,
             peak_memory: answer.peak_memory,
+            peak_job_memory: answer.peak_job_memory,
             kept,
         })
     }

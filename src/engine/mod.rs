@@ -101,8 +101,12 @@ pub struct Outcome {
     pub duration: Duration,
     /// Processor time of all its processes, if it could be measured.
     pub cpu_time: Option<Duration>,
-    /// Largest memory of all its processes together in bytes, if it could be measured.
+    /// Largest memory of all its processes together in bytes, page cache of the files that they
+    /// read included, if it could be measured.
     pub peak_memory: Option<u64>,
+    /// Largest anonymous and shared memory of all its processes together in bytes, as seen about
+    /// every 200 ms, if it could be measured.
+    pub peak_job_memory: Option<u64>,
     /// What became of each [`Job::keep`]; empty if the job never started or was stopped.
     pub kept: Vec<Kept>,
 }

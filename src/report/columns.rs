@@ -106,8 +106,8 @@ fn missing(record: &RunRecord, ok: bool) -> String {
 }
 
 fn memory(case: &Case) -> String {
-    match case.largest(|record| record.peak_memory) {
-        Some(bytes) => words::memory(bytes),
+    match case.memory() {
+        Some(memory) => words::peak(memory),
         None if case.shown().exit.is_some() => NOT_MEASURED.to_owned(),
         None => NOTHING.to_owned(),
     }

@@ -78,6 +78,7 @@ fn repeat(record: &RunRecord) -> Value {
         "duration_seconds": record.duration,
         "cpu_seconds": record.cpu_time,
         "peak_memory_bytes": record.peak_memory,
+        "peak_job_memory_bytes": record.peak_job_memory,
         "metrics": record.metrics,
         "comparisons": record.comparisons,
         "progress": record.progress,

@@ -85,6 +85,7 @@ fn metrics(record: &RunRecord) -> Vec<Metric> {
     add("duration", number(record.duration), "s");
     add("cpu_time", number(record.cpu_time), "s");
     add("peak_memory", record.peak_memory.map(|bytes| bytes.to_string()), "bytes");
+    add("peak_job_memory", record.peak_job_memory.map(|bytes| bytes.to_string()), "bytes");
     if let Some(series) = super::model::progress(record).filter(|_| record.status == Status::Ok) {
         let (name, unit) =
             (&record.progress, super::model::unit(record, &record.progress).unwrap_or_default());

@@ -45,6 +45,15 @@ pub(super) struct Summary {
     pub count: usize,
 }
 
+/// The largest memory of a case in bytes, by what it counts; one says nothing about the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Memory {
+    /// Anonymous and shared memory.
+    Job(u64),
+    /// Page cache included, where nothing else is known: a record of an earlier program.
+    WithCache(u64),
+}
+
 impl<'a> Report<'a> {
     /// Groups records; those that no file is known of have no conditions to plot.
     pub fn of_records(records: impl IntoIterator<Item = &'a RunRecord>) -> Self {
@@ -157,9 +166,11 @@ impl<'a> Case<'a> {
         stats::mean(&self.ok().filter_map(&of).collect::<Vec<_>>()).or(of(self.shown()))
     }
 
-    /// The largest of what the repetitions took.
-    pub fn largest(&self, of: impl Fn(&RunRecord) -> Option<u64>) -> Option<u64> {
-        self.records().filter_map(of).max()
+    /// The largest memory that a repetition took.
+    pub fn memory(&self) -> Option<Memory> {
+        let largest = |of: fn(&RunRecord) -> Option<u64>| self.records().filter_map(of).max();
+        let job = largest(|record| record.peak_job_memory).map(Memory::Job);
+        job.or_else(|| largest(|record| record.peak_memory).map(Memory::WithCache))
     }
 
     pub fn ok(&self) -> impl Iterator<Item = &'a RunRecord> {

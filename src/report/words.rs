@@ -1,5 +1,6 @@
 //! How figures, times and sizes are written for a reader.
 
+use super::model::Memory;
 use crate::bench::{
     Deviation, Figure, Number, Repeatable, RunRecord, SeriesRecord, Status, Verdict,
 };
@@ -153,6 +154,14 @@ pub fn memory(bytes: u64) -> String {
         format!("{mebibytes:.0} MiB")
     } else {
         format!("{:.1} GiB", mebibytes / 1024.0)
+    }
+}
+
+/// `512 MiB` of a job's own memory, `1.8 GiB with cache` of a record that knows no other.
+pub(super) fn peak(peak: Memory) -> String {
+    match peak {
+        Memory::Job(bytes) => memory(bytes),
+        Memory::WithCache(bytes) => format!("{} with cache", memory(bytes)),
     }
 }
 

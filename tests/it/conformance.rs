@@ -343,6 +343,24 @@ fn what_was_used_is_measured_or_missing(world: &World) {
     println!("peak {:?}, time {:?}", outcome.peak_memory, outcome.cpu_time);
 }
 
+fn memory_of_a_job_leaves_out_the_page_cache_of_files_it_reads(world: &World) {
+    // Holes take no space of a disk, and as much page cache as anything else.
+    let source = world.folder.join("large");
+    File::create(&source).unwrap().set_len(300_000_000).unwrap();
+    let mount = Mount { source, target: "/data/large".to_owned(), writable: false };
+    let job = world.job("cat /data/large > /dev/null && exec probe memory 200000000");
+    let run = world.run_job(&Job { mounts: vec![mount], ..job });
+    assert_eq!(run.outcome.exit, Exit::Status(0), "{}", run.text());
+    let (with_cache, own) = (run.outcome.peak_memory, run.outcome.peak_job_memory);
+    println!("with page cache {with_cache:?}, the job's own {own:?}");
+    // Whoever counts the one counts the other.
+    assert_eq!(own.is_some(), with_cache.is_some());
+    if let (Some(own), Some(with_cache)) = (own, with_cache) {
+        assert!((200_000_000..280_000_000).contains(&own), "{own}");
+        assert!(with_cache > own, "{with_cache} with page cache, {own} without");
+    }
+}
+
 fn what_a_running_job_has_used_is_told_meanwhile(world: &World) {
     let spin = "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done";
     let job = world.job(&format!("echo begun; sh -c '{spin}'; {spin}; echo ended; sleep 0.2"));
@@ -518,6 +536,7 @@ conformance! {
     a_script_without_its_interpreter_is_an_error_that_says_so,
     a_mount_that_is_missing_is_an_error,
     what_was_used_is_measured_or_missing,
+    memory_of_a_job_leaves_out_the_page_cache_of_files_it_reads,
     what_a_running_job_has_used_is_told_meanwhile,
     others_that_work_beside_a_job_are_told_from_it,
     memory_can_be_limited_or_the_job_is_refused,

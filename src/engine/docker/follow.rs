@@ -147,19 +147,25 @@ fn outcome(phase: Phase, messages: &[u8], measured: Duration) -> Result<Outcome,
         Phase::Ending(exit, _) | Phase::Killed(exit, _) => Some(exit),
     };
     match (forced, ended) {
-        (forced, Some(Report::Ended { status, nanoseconds, cpu_time, peak_memory })) => {
-            Ok(Outcome {
-                exit: forced.unwrap_or_else(|| protocol::exit(status)),
-                duration: Duration::from_nanos(nanoseconds),
-                cpu_time: cpu_time.map(Duration::from_nanos),
-                peak_memory,
-                kept: Vec::new(),
-            })
-        }
-        (Some(exit), _) => {
-            let (cpu_time, peak_memory, kept) = (None, None, Vec::new());
-            Ok(Outcome { exit, duration: measured, cpu_time, peak_memory, kept })
-        }
+        (
+            forced,
+            Some(Report::Ended { status, nanoseconds, cpu_time, peak_memory, peak_job_memory }),
+        ) => Ok(Outcome {
+            exit: forced.unwrap_or_else(|| protocol::exit(status)),
+            duration: Duration::from_nanos(nanoseconds),
+            cpu_time: cpu_time.map(Duration::from_nanos),
+            peak_memory,
+            peak_job_memory,
+            kept: Vec::new(),
+        }),
+        (Some(exit), _) => Ok(Outcome {
+            exit,
+            duration: measured,
+            cpu_time: None,
+            peak_memory: None,
+            peak_job_memory: None,
+            kept: Vec::new(),
+        }),
         (None, _) => {
             let reason =
                 if rest.is_empty() { "it said nothing".to_owned() } else { rest.join("\n  ") };

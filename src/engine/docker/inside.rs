@@ -15,14 +15,14 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{DumpableBehavior, set_dumpable_behavior, umask};
 use rustix::thread::set_name;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 use crate::engine::Failure;
-use crate::engine::embedded::cgroup::usage;
+use crate::engine::embedded::cgroup::{JobMemory, job_memory, usage};
 use crate::engine::inside::program::{Program, become_job};
 use crate::engine::inside::protocol::{Control, Reports, receive};
 use crate::engine::inside::{NOT_RUN, filter};
@@ -61,8 +61,10 @@ pub(super) enum Report {
         nanoseconds: u64,
         /// Processor time of all processes in nanoseconds, if it is counted.
         cpu_time: Option<u64>,
-        /// Largest memory of all processes together in bytes, if it is counted.
+        /// Largest memory of all processes together in bytes, page cache included, if it is counted.
         peak_memory: Option<u64>,
+        /// Largest anonymous and shared memory that was seen, if it is counted.
+        peak_job_memory: Option<u64>,
     },
 }
 
@@ -113,8 +115,9 @@ fn run(reports: &Reports) -> Result<Report, Failure> {
         }
         job => job,
     };
-    let status =
-        watch(job, &requests, &children).map_err(|error| Failure::step("watch the job", error))?;
+    let mut memory = job_memory();
+    let status = watch(job, &requests, &children, &mut memory)
+        .map_err(|error| Failure::step("watch the job", error))?;
     let nanoseconds = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
     let usage = usage();
     Ok(Report::Ended {
@@ -122,6 +125,7 @@ fn run(reports: &Reports) -> Result<Report, Failure> {
         nanoseconds,
         cpu_time: usage.cpu_time.and_then(|time| u64::try_from(time.as_nanos()).ok()),
         peak_memory: usage.peak_memory,
+        peak_job_memory: memory.largest(),
     })
 }
 
@@ -166,10 +170,16 @@ fn children() -> io::Result<OwnedFd> {
     }
 }
 
-/// Passes on requests and waits for everybody until the job itself has ended.
-fn watch(job: libc::pid_t, requests: &File, children: &OwnedFd) -> io::Result<c_int> {
+/// Passes on requests, looks at the memory, and waits for everybody until the job itself has ended.
+fn watch(
+    job: libc::pid_t,
+    requests: &File,
+    children: &OwnedFd,
+    memory: &mut JobMemory,
+) -> io::Result<c_int> {
     let mut listening = true;
     loop {
+        memory.look();
         if let Some(status) = ended(job) {
             return Ok(status);
         }
@@ -177,7 +187,8 @@ fn watch(job: libc::pid_t, requests: &File, children: &OwnedFd) -> io::Result<c_
         if listening {
             waited.push(PollFd::new(requests, PollFlags::IN));
         }
-        match poll(&mut waited, None) {
+        let left = Timespec::try_from(memory.until_next()).expect("less than a second fits");
+        match poll(&mut waited, Some(&left)) {
             Err(rustix::io::Errno::INTR) => continue,
             other => other.map(drop)?,
         }

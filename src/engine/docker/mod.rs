@@ -340,6 +340,7 @@ fn never_started() -> Outcome {
         duration: Duration::ZERO,
         cpu_time: None,
         peak_memory: None,
+        peak_job_memory: None,
         kept: Vec::new(),
     }
 }

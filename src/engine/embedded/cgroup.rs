@@ -9,6 +9,8 @@
 //! [`sweep`] of the same store finds what a killed process left; what a machine does
 //! not count is `None`.
 
+mod job_memory;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
@@ -20,6 +22,8 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::digest::Digest;
 use crate::store::{Store, StoreError};
+
+pub(in crate::engine) use job_memory::JobMemory;
 
 /// How often and how long a cgroup is tried until its last process is gone.
 const TRIES: u32 = 100;
@@ -86,6 +90,11 @@ impl Cgroup {
         measure(&self.folders)
     }
 
+    /// What looks at its memory while it runs.
+    pub(super) fn job_memory(&self) -> JobMemory {
+        JobMemory::among(self.folders.clone())
+    }
+
     /// What counts processor time here, for whoever watches; `None` if nothing does.
     pub(super) fn counted(&self) -> Option<Counted> {
         Counted::among(self.folders.clone())
@@ -136,14 +145,23 @@ impl Drop for Cgroup {
 pub(in crate::engine) struct Usage {
     /// Processor time of all processes.
     pub cpu_time: Option<Duration>,
-    /// Largest memory of all processes together in bytes, files they read included as the kernel
-    /// counts them.
+    /// Largest memory of all processes together in bytes, page cache of the files they read
+    /// included, as the kernel counts it.
     pub peak_memory: Option<u64>,
 }
 
 /// What the cgroup that this process is in has used; a container has one of its own.
 pub(in crate::engine) fn usage() -> Usage {
-    measure(&hierarchies().into_iter().flat_map(Hierarchy::into_folders).collect::<Vec<_>>())
+    measure(&own_folders())
+}
+
+/// What looks at the memory of the cgroup that this process is in.
+pub(in crate::engine) fn job_memory() -> JobMemory {
+    JobMemory::among(own_folders())
+}
+
+fn own_folders() -> Vec<Folder> {
+    hierarchies().into_iter().flat_map(Hierarchy::into_folders).collect()
 }
 
 fn measure(folders: &[Folder]) -> Usage {

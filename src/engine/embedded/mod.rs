@@ -128,7 +128,8 @@ impl Engine for Embedded {
         };
         let running = meter.begin(counter);
         helper.give(&order);
-        let ended = helper.watch(job.timeout, stop, output)?;
+        let mut memory = cgroup.job_memory();
+        let ended = helper.watch(job.timeout, stop, output, &mut memory)?;
         drop(running);
         let usage = cgroup.usage();
         let kept = match ended.exit {
@@ -140,6 +141,7 @@ impl Engine for Embedded {
             duration: ended.duration,
             cpu_time: usage.cpu_time.filter(|_| counted),
             peak_memory: usage.peak_memory.filter(|_| counted),
+            peak_job_memory: memory.largest().filter(|_| counted),
             kept,
         })
     }
@@ -151,6 +153,7 @@ fn never_started() -> Outcome {
         duration: Duration::ZERO,
         cpu_time: None,
         peak_memory: None,
+        peak_job_memory: None,
         kept: Vec::new(),
     }
 }

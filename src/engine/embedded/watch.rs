@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use super::cgroup::JobMemory;
 use super::order::{ARGUMENT, Control, Order, Report};
 use crate::engine::inside::protocol;
 use crate::engine::{EngineError, Exit, Failure, Stop};
@@ -92,12 +93,13 @@ impl Helper {
         let _ = order.send(&mut self.control);
     }
 
-    /// Gives the job's output to `output` until its last process is gone.
+    /// Gives the job's output to `output` until its last process is gone, and looks at its memory.
     pub(super) fn watch(
         &mut self,
         timeout: Duration,
         stop: &Stop,
         output: &mut dyn FnMut(&[u8]),
+        memory: &mut JobMemory,
     ) -> Result<Ended, EngineError> {
         let start = Instant::now();
         // A timeout beyond the clock's range is none.
@@ -106,6 +108,7 @@ impl Helper {
         let mut buffer = vec![0; BUFFER];
         while self.output.is_some() || self.reports.is_some() {
             self.wait_for_bytes(&phase, deadline)?;
+            memory.look();
             self.read(&mut buffer, output)?;
             phase = self.next_phase(phase, deadline, stop);
             if matches!(phase, Phase::Killed(_, at) if Instant::now() >= at) {
@@ -267,6 +270,7 @@ fn explain(failure: Failure, rest: &str) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use super::super::cgroup::job_memory;
     use super::*;
 
     #[test]
@@ -282,7 +286,9 @@ mod tests {
     fn a_program_that_is_not_repro_is_an_error_with_what_it_said() {
         let folder = tempfile::tempdir().unwrap();
         let mut helper = Helper::start(Path::new("/bin/ls"), folder.path()).unwrap();
-        let ended = helper.watch(Duration::from_secs(60), &Stop::new(), &mut |_| {});
+        let mut memory = job_memory();
+        let timeout = Duration::from_secs(60);
+        let ended = helper.watch(timeout, &Stop::new(), &mut |_| {}, &mut memory);
         let Err(error) = ended else { panic!("ls prepared a job") };
         assert!(error.to_string().contains("__job"), "{error}");
     }

@@ -132,8 +132,7 @@ fn tiles(case: &Case) -> Vec<Tile> {
         tiles.push(Tile::new(&label, written(median), of_median));
         tiles.push(steps_tile(case));
     }
-    let memory = case.largest(|record| record.peak_memory);
-    let memory = memory.map(|bytes| format!("{} at most", words::memory(bytes)));
+    let memory = case.memory().map(|memory| format!("{} at most", words::peak(memory)));
     let notes: Vec<String> = [of_mean(case), memory.unwrap_or_default()].into();
     let notes: Vec<String> = notes.into_iter().filter(|note| !note.is_empty()).collect();
     let time = case.mean(|record| record.duration);

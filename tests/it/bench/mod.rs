@@ -115,6 +115,7 @@ impl Engine for Player {
             duration: Duration::from_millis(12_500),
             cpu_time: None,
             peak_memory: Some(512 << 20),
+            peak_job_memory: Some(200 << 20),
             kept: Vec::new(),
         })
     }

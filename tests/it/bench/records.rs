@@ -42,6 +42,7 @@ fn a_record_names_everything_that_decided_the_figure() {
     assert_eq!(json["exit"]["by"], "status");
     assert_eq!(json["cpu_time"], serde_json::Value::Null, "not measured is null");
     assert_eq!(json["peak_memory"], 512 << 20);
+    assert_eq!(json["peak_job_memory"], 200 << 20);
     assert_eq!(json["once"]["gpu_end"], "1");
     assert_eq!(json["series"]["loss"]["values"][0], "1.0299");
     assert_eq!(json["series"]["time"]["used"], 2);
@@ -181,9 +182,9 @@ a test, no GPU
 
 case                             status  FINAL_RESULT      throughput       published  verdict         steps    spread  over steps    time   memory  repeated
 -------------------------------  ------  ------------  --------------  --------------  --------------  -----  --------  ----------  ------  -------  --------
-seg/fastscnn/sp/bs2/fp32         ok      2.0 images/s  4.000 images/s  7.500 images/s  not comparable      2  ± 70.7 %  ▁█          12.5 s  512 MiB  -
-seg/segformer_b0/sp/bs2/fp32     failed             -               -               -  -                   -         -  -           12.5 s  512 MiB  -
-seg/ocrnet_hrnetw48/sp/bs2/fp32  ok      2.0 images/s  4.000 images/s               -  no reference        2  ± 70.7 %  ▁█          12.5 s  512 MiB  -
+seg/fastscnn/sp/bs2/fp32         ok      2.0 images/s  4.000 images/s  7.500 images/s  not comparable      2  ± 70.7 %  ▁█          12.5 s  200 MiB  -
+seg/segformer_b0/sp/bs2/fp32     failed             -               -               -  -                   -         -  -           12.5 s  200 MiB  -
+seg/ocrnet_hrnetw48/sp/bs2/fp32  ok      2.0 images/s  4.000 images/s               -  no reference        2  ± 70.7 %  ▁█          12.5 s  200 MiB  -
 
 seg/segformer_b0/sp/bs2/fp32 failed: the command returned 1
   last line  CUDA error
