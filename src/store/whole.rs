@@ -84,10 +84,11 @@ pub fn open_own(path: &Path) -> io::Result<File> {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             other => return other,
         }
-        if let Ok(file) = options.open(path)
-            && is_own(&file)?
-        {
-            return Ok(file);
+        match options.open(path) {
+            Ok(file) if is_own(&file)? => return Ok(file),
+            // Another writer has moved it to its place; what has the name next may be a third one's.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            _ => {}
         }
         match fs::remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -144,12 +145,16 @@ fn write(
 ) -> io::Result<()> {
     let partial = partial_name(path);
     let mut file = take(&partial)?;
-    let written = fill(&mut file, bytes, mode).and_then(|()| sync(&file)).and_then(|()| {
-        give(&file, path);
-        fs::rename(&partial, path)
-    });
+    let owner = owner(path);
+    let written = fill(&mut file, bytes, mode)
+        .and_then(|()| sync(&file))
+        .and_then(|()| fs::rename(&partial, path));
     if written.is_err() {
         let _ = fs::remove_file(&partial);
+    }
+    // Not before it has its name: the next writer would take another user's file for a planted one.
+    if let Some((user, group)) = owner {
+        let _ = std::os::unix::fs::fchown(&file, Some(user), Some(group));
     }
     written
 }
@@ -173,12 +178,10 @@ fn fill(file: &mut File, bytes: &[u8], mode: u32) -> io::Result<()> {
     file.write_all(bytes)
 }
 
-/// A failure only matters to whoever edits the file next, and root can repair it.
-fn give(file: &File, path: &Path) {
-    let owner = fs::symlink_metadata(path).or_else(|_| fs::metadata(folder_of(path)));
-    if let (true, Ok(owner)) = (rustix::process::geteuid().is_root(), owner) {
-        let _ = std::os::unix::fs::fchown(file, Some(owner.uid()), Some(owner.gid()));
-    }
+/// Returns whom root gives the file to; a failure only matters to whoever edits the file next.
+fn owner(path: &Path) -> Option<(u32, u32)> {
+    let found = fs::symlink_metadata(path).or_else(|_| fs::metadata(folder_of(path))).ok()?;
+    rustix::process::geteuid().is_root().then_some((found.uid(), found.gid()))
 }
 
 fn folder_of(path: &Path) -> &Path {
