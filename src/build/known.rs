@@ -12,7 +12,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::assemble::{BUILT, base_layers};
 use super::{BuildError, source_of};
 use crate::digest::{CommitId, Digest};
-use crate::image::{self, BaseConfiguration, Configuration, Documents, LayerDescriptor, Unclaimed};
+use crate::image::{
+    self, BaseConfiguration, Configuration, Documents, ImageLayer, LayerDescriptor, Unclaimed,
+};
 use crate::lock::{Asked, BuildSource, Compression, Lock, LockedBlob, LockedBuild};
 use crate::store::Store;
 
@@ -70,7 +72,7 @@ pub fn promises_its_seal(store: Option<&Store>, lock: &Lock) -> Result<(), Build
             }
         }
     };
-    let found = promised(lock, configuration(lock, base)).map(|documents| documents.seal());
+    let found = promised(lock, configuration(lock, base), &[]).map(|documents| documents.seal());
     match found {
         Some(found) if found == seal.manifest => Ok(()),
         found => {
@@ -90,7 +92,7 @@ pub fn prove_pulled(image: &Unclaimed, lock: &Lock) -> Result<(), BuildError> {
     // Labels and history come from a base, whose configuration nobody needs; the image has them, too.
     let Configuration { labels, history, .. } = image.configuration().clone();
     let made = configuration(lock, BaseConfiguration { labels, history, ..Default::default() });
-    let found = promised(lock, made).map(|documents| documents.seal());
+    let found = promised(lock, made, &image.layers).map(|documents| documents.seal());
     let claimed = lock.seal.as_ref().map(|seal| seal.manifest);
     if claimed == Some(image.seal) && found == claimed {
         return Ok(());
@@ -112,7 +114,10 @@ pub(super) fn configuration(lock: &Lock, base: BaseConfiguration) -> Configurati
 }
 
 /// The documents of the image that a sealed lock promises; `None` if its layers are not those of its base.
-fn promised(lock: &Lock, configuration: Configuration) -> Option<Documents> {
+///
+/// `read` are the layers of an image whose history was read: of a base that this program made, the history
+/// looks like the image's own, so the words for its layers come from there.
+fn promised(lock: &Lock, configuration: Configuration, read: &[ImageLayer]) -> Option<Documents> {
     let layers = &lock.seal.as_ref()?.layers;
     let base = base_layers(lock);
     let (below, _) = layers.split_at_checked(base.len())?;
@@ -122,7 +127,10 @@ fn promised(lock: &Lock, configuration: Configuration) -> Option<Documents> {
     let compression =
         |position: usize| base.get(position).map_or(Compression::Gzip, |layer| layer.compression());
     let descriptor = |(position, layer): (usize, &crate::lock::LockedLayer)| LayerDescriptor {
-        origin: layer.origin.clone(),
+        origin: match read.get(position).filter(|_| position < base.len()) {
+            Some(read) => read.origin.clone(),
+            None => layer.origin.clone(),
+        },
         diff_id: layer.diff_id,
         digest: layer.digest,
         size: layer.size,
